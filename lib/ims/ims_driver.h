@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _IMS_DRIVER_H_
+#define _IMS_DRIVER_H_
+
+/**
+ * @file
+ * The driver side of librte_ims. Not for applications.
+ *
+ * A driver describes which devices it serves and, in probe, which stores they have. That is all it
+ * takes for its interrupts: allocation, messages, delivery and teardown are the library's. See
+ * drivers/timer_ims/timer_ims.c.
+ *
+ * probe and remove run in the thread that opens or closes the device, one at a time per device.
+ */
+
+#include <rte_ims.h>
+
+#include <rte_common.h>
+#include <rte_io.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ims_driver_id {
+	uint16_t vendor_id;
+	uint16_t device_id;
+};
+
+struct ims_driver {
+	/** For logs and listings. */
+	const char *name;
+	/** Devices it serves, ended by an entry with vendor_id 0. */
+	const struct ims_driver_id *ids;
+	/** Take the device: check it, create its stores. 0 or a negative errno value. */
+	int (*probe)(struct rte_ims_dev *dev);
+	/** Give it back. All vectors are freed by now. May be NULL. */
+	void (*remove)(struct rte_ims_dev *dev);
+	/**
+	 * The function was reset and lost what the driver had set in it. Stores are written anew after
+	 * this has returned. May be NULL. 0 or a negative errno value.
+	 */
+	int (*reset_done)(struct rte_ims_dev *dev);
+	/** Library's own. */
+	struct ims_driver *next;
+};
+
+/** Called by IMS_DRIVER_REGISTER(). */
+void
+ims_driver_register(struct ims_driver *driver);
+
+/** Called by IMS_DRIVER_REGISTER() when its shared object is unloaded. */
+void
+ims_driver_unregister(struct ims_driver *driver);
+
+/** Make a driver known when its object is loaded, linked in or with EAL's -d. */
+#define IMS_DRIVER_REGISTER(driver)                                                                \
+	RTE_INIT(ims_driver_init_##driver)                                                         \
+	{                                                                                          \
+		ims_driver_register(&driver);                                                      \
+	}                                                                                          \
+	RTE_FINI(ims_driver_fini_##driver)                                                         \
+	{                                                                                          \
+		ims_driver_unregister(&driver);                                                    \
+	}
+
+/** The driver that probed the device, for drivers to recognise their own. */
+const struct ims_driver *
+ims_dev_driver(const struct rte_ims_dev *dev);
+
+/** Driver's own data of a device; free it in remove. */
+void
+ims_dev_priv_set(struct rte_ims_dev *dev, void *priv);
+void *
+ims_dev_priv(const struct rte_ims_dev *dev);
+
+/**
+ * Part of a BAR as ordinary memory. Stays mapped until the device is closed, also when the device
+ * is gone: loads then return stale or arbitrary values.
+ *
+ * @return
+ *   Address, or NULL with rte_errno: EINVAL out of the BAR; ENOTSUP this part of it cannot be
+ *   mapped, use ims_dev_bar_read/write.
+ */
+void *
+ims_dev_bar_map(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, uint64_t len);
+
+/**
+ * One register access, through the mapping where there is one, else as a transaction. Naturally
+ * aligned, of 1, 2, 4 or 8 bytes. A read is complete when it returns, and so are all writes to the
+ * same device made before it by this thread.
+ *
+ * @return
+ *   0; -EINVAL; -ENODEV; -ETIMEDOUT; or what the device's peer answered.
+ */
+int
+ims_dev_bar_read(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, void *buf, size_t len);
+int
+ims_dev_bar_write(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, const void *buf,
+		size_t len);
+
+static inline int
+ims_dev_bar_read32(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, uint32_t *val)
+{
+	return ims_dev_bar_read(dev, bar, offset, val, sizeof(*val));
+}
+
+static inline int
+ims_dev_bar_write32(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, uint32_t val)
+{
+	return ims_dev_bar_write(dev, bar, offset, &val, sizeof(val));
+}
+
+/** PCI configuration space, same rules as for BARs. */
+int
+ims_dev_cfg_read(struct rte_ims_dev *dev, uint64_t offset, void *buf, size_t len);
+int
+ims_dev_cfg_write(struct rte_ims_dev *dev, uint64_t offset, const void *buf, size_t len);
+
+/** Let the device master the bus, or stop it. */
+int
+ims_dev_bus_master(struct rte_ims_dev *dev, bool on);
+
+/**
+ * How a device's store is operated. The library never calls two at once for one device. They must
+ * not call the library but for ims_dev_*. Slots are 0 .. n_slots - 1. Return 0 or a negative errno
+ * value; -ENODEV if the device is gone.
+ */
+struct ims_store_ops {
+	/**
+	 * Make the device ready to have a message in this slot. May be NULL.
+	 * Guarantees: on return the slot is masked and holds no message of an earlier user.
+	 */
+	int (*prepare)(struct rte_ims_store *store, uint32_t slot);
+	/**
+	 * Store a message. Only called while the slot is masked, mask() having returned.
+	 * Guarantees: the device never sends a mixture of the old and the new message.
+	 */
+	int (*write_msg)(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg);
+	/**
+	 * Signal this eventfd, -1: none any more. NULL: the store takes messages only, the library
+	 * composes one that reaches the eventfd.
+	 */
+	int (*set_eventfd)(struct rte_ims_store *store, uint32_t slot, int fd);
+	/**
+	 * Guarantees: on return the device has seen the mask bit and sends no more messages of the
+	 * slot; those sent before have left the device. Later events stay pending.
+	 */
+	int (*mask)(struct rte_ims_store *store, uint32_t slot);
+	/** Guarantees: an event pending, and any later one, is sent without further help. */
+	int (*unmask)(struct rte_ims_store *store, uint32_t slot);
+	/** 1 if an event is held back, 0 if not. May be NULL: unknown, 0. */
+	int (*pending)(struct rte_ims_store *store, uint32_t slot);
+	/** The slot is masked and has no user any more: wipe its message. May be NULL. */
+	void (*shutdown)(struct rte_ims_store *store, uint32_t slot);
+};
+
+struct ims_store_conf {
+	enum rte_ims_store_type type;
+	/** Short name for listings. */
+	const char *name;
+	uint32_t n_slots;
+	/** Slots 0 .. n_special - 1 have a meaning of their own: never given out for ANY. */
+	uint32_t n_special;
+	const struct ims_store_ops *ops;
+	/** Returned by ims_store_priv(). */
+	void *priv;
+};
+
+/**
+ * Add a store to a device, in probe. It goes with the device.
+ * @return the store, or NULL with rte_errno EINVAL, ENOMEM.
+ */
+struct rte_ims_store *
+ims_store_create(struct rte_ims_dev *dev, const struct ims_store_conf *conf);
+
+void *
+ims_store_priv(const struct rte_ims_store *store);
+struct rte_ims_dev *
+ims_store_dev(const struct rte_ims_store *store);
+
+/** Slots of 16 bytes in a BAR, as Intel DSA has them: addr lo, addr hi, data, ctrl. */
+struct ims_store_bar_conf {
+	/** Short name for listings. */
+	const char *name;
+	unsigned int bar;
+	/** Of slot 0 in the BAR, 16-byte aligned. */
+	uint64_t offset;
+	uint32_t n_slots;
+	/** As in struct ims_store_conf. */
+	uint32_t n_special;
+	/**
+	 * Make the device take notice of what was stored in a slot, for devices that need a register
+	 * write for that: on return it has, and messages of the slot's earlier contents have left it.
+	 * NULL: reading the slot back is enough.
+	 */
+	int (*sync)(struct rte_ims_dev *dev, uint32_t slot);
+};
+
+/** Add such a store, in probe. @return the store, or NULL with rte_errno EINVAL, ENOMEM. */
+struct rte_ims_store *
+ims_store_bar_create(struct rte_ims_dev *dev, const struct ims_store_bar_conf *conf);
+
+/** The slot a vector of this device and store type has; for drivers. -EINVAL if it is another's. */
+int64_t
+ims_vec_slot(const struct rte_ims_vec *vec, const struct rte_ims_dev *dev,
+		enum rte_ims_store_type type);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _IMS_DRIVER_H_ */

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Objects on a vector, and running their handlers.
+ *
+ * The list is changed under dev->lock and walked without a lock by the one thread that runs the
+ * vector's handlers. So links are atomic, a new object is complete before a link leads to it, and
+ * an object's own `next` stays as it was when it is taken off: a walk that is already there goes on
+ * from it. The object's memory is the caller's again once the wait set has been drained.
+ *
+ * A handler may take off any object, the next one to run included, and free it when detach returns:
+ * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread.
+ */
+
+#include "ims_private.h"
+
+/* prev of an object that is off the list, but not known to be out of use. */
+#define OFF(obj) (obj)
+
+/* The public struct cannot have _Atomic members, C++ includes it. */
+static struct rte_ims_obj *
+load(struct rte_ims_obj *const *link)
+{
+	return __atomic_load_n(link, __ATOMIC_SEQ_CST);
+}
+
+static void
+store(struct rte_ims_obj **link, struct rte_ims_obj *obj)
+{
+	__atomic_store_n(link, obj, __ATOMIC_SEQ_CST);
+}
+
+static void
+count(atomic_uint_fast64_t *counter)
+{
+	/* One writer, so no locked operation. */
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+void
+ims_vec_run(struct rte_ims_vec *vec)
+{
+	struct rte_ims_obj *obj = load(&vec->objs);
+
+	count(&vec->events);
+	if (atomic_load_explicit(&vec->masked, memory_order_relaxed))
+		count(&vec->spurious);
+	if (obj == NULL)
+		count(&vec->unhandled);
+	while (obj != NULL) {
+		vec->cursor = load(&obj->next);
+		obj->fn(vec, obj->arg);
+		obj = vec->cursor;
+	}
+}
+
+int
+rte_ims_vec_attach(struct rte_ims_vec *vec, struct rte_ims_obj *obj)
+{
+	int rc = -EBUSY;
+
+	if (vec == NULL || obj == NULL || obj->fn == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&vec->dev->lock);
+	if (obj->vec == NULL) {
+		obj->vec = vec;
+		store(&obj->next, NULL);
+		obj->prev = vec->objs_tail;
+		store(obj->prev != NULL ? &obj->prev->next : &vec->objs, obj);
+		vec->objs_tail = obj;
+		vec->n_objs++;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&vec->dev->lock);
+	return rc;
+}
+
+static void
+unlink_locked(struct rte_ims_vec *vec, struct rte_ims_obj *obj, bool same_thread)
+{
+	if (obj->prev != NULL)
+		store(&obj->prev->next, obj->next);
+	else
+		store(&vec->objs, obj->next);
+	if (obj->next != NULL)
+		obj->next->prev = obj->prev;
+	else
+		vec->objs_tail = obj->prev;
+	if (same_thread && vec->cursor == obj)
+		vec->cursor = obj->next;
+	obj->prev = OFF(obj);
+	vec->n_objs--;
+}
+
+int
+rte_ims_vec_detach(struct rte_ims_obj *obj)
+{
+	struct rte_ims_wait *wait;
+	struct rte_ims_vec *vec;
+	int rc;
+
+	if (obj == NULL || obj->vec == NULL)
+		return -EINVAL;
+	vec = obj->vec;
+	pthread_mutex_lock(&vec->dev->lock);
+	wait = vec->wait != NULL ? vec->wait : vec->left;
+	if (obj->prev != OFF(obj))
+		unlink_locked(vec, obj, wait != NULL && ims_wait_running(wait, vec));
+	pthread_mutex_unlock(&vec->dev->lock);
+
+	rc = wait != NULL ? ims_wait_drain(wait) : 0;
+	if (rc != 0)
+		return rc;
+	obj->next = obj->prev = NULL;
+	obj->vec = NULL;
+	return 0;
+}

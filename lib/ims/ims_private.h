@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _IMS_PRIVATE_H_
+#define _IMS_PRIVATE_H_
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include <rte_common.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include "ims_driver.h"
+#include "ims_vfio.h"
+#include "rte_ims.h"
+#include "rte_ims_wait.h"
+
+/*
+ * Bodies of the opaque structs, and what the .c files of this folder share.
+ *
+ * Locks, outermost first:
+ *   registry lock (ims_dev.c)   the list of open devices
+ *   rte_ims_dev.lock            stores, tables, vectors and objects of a device; held over accesses
+ *                               to the device, which are bounded by its timeout
+ *   rte_ims_wait.lock           which vector has which entry of a wait set
+ *   ims_vfio's locks
+ * No lock is held while waiting for a handler to return, and none while one runs. The data path
+ * takes none; ims_wait.c says how it and the control path agree.
+ */
+
+extern int ims_logtype;
+
+#define IMS_LOG(level, fmt, ...)                                                                   \
+	rte_log(RTE_LOG_##level, ims_logtype, "IMS: " fmt "\n", ##__VA_ARGS__)
+
+/* Set rte_errno from a negative errno value and return NULL. */
+static inline void *
+ims_err_ptr(int err)
+{
+	rte_errno = -err;
+	return NULL;
+}
+
+/* Longest wait for a handler to return. */
+#define IMS_SYNC_TIMEOUT_NS 5000000000ull
+
+#define IMS_TABLE_MAX 65536u
+#define IMS_WAIT_MAX  65536u
+
+TAILQ_HEAD(ims_store_list, rte_ims_store);
+TAILQ_HEAD(ims_table_list, rte_ims_table);
+
+struct rte_ims_dev {
+	TAILQ_ENTRY(rte_ims_dev) next;
+	char name[RTE_IMS_NAME_LEN];
+	struct ims_vfio *vfio;
+	const struct ims_driver *driver;
+	void *driver_priv;
+	uint16_t vendor_id;
+	uint16_t device_id;
+
+	pthread_mutex_t lock;
+	struct ims_store_list stores;
+	uint32_t n_stores;
+	struct ims_table_list tables; /* the device's own is the first */
+	uint32_t n_tables;
+	uint32_t n_vecs;
+	/* Vectors whose eventfd is reached by messages, and the wait set that reads their source. */
+	uint32_t n_msg_fds;
+	struct rte_ims_wait *source_wait;
+};
+
+struct rte_ims_store {
+	TAILQ_ENTRY(rte_ims_store) next;
+	struct rte_ims_dev *dev;
+	enum rte_ims_store_type type;
+	char name[RTE_IMS_NAME_LEN];
+	uint32_t n_slots;
+	uint32_t n_special;
+	uint32_t n_used;
+	uint32_t next_any; /* slots are reused as late as possible */
+	const struct ims_store_ops *ops;
+	void *priv;
+	void (*priv_free)(void *priv);
+	struct rte_ims_vec **vecs; /* by slot */
+};
+
+struct rte_ims_table {
+	TAILQ_ENTRY(rte_ims_table) next;
+	struct rte_ims_dev *dev;
+	char name[RTE_IMS_NAME_LEN];
+	uint32_t size;
+	uint32_t n_used;
+	uint32_t first_free; /* no index below is free */
+	struct rte_ims_vec **vecs;
+};
+
+struct rte_ims_vec {
+	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
+	struct rte_ims_obj *objs;
+	struct rte_ims_obj *cursor; /* the object to run next */
+	atomic_bool masked;	    /* by the user */
+	int fd;			    /* EVENTFD: ours, or the source's; -1 */
+	atomic_uint_fast64_t events;
+	atomic_uint_fast64_t spurious;
+	atomic_uint_fast64_t unhandled;
+
+	/* The control path's, under dev->lock. */
+	struct rte_ims_obj *objs_tail __rte_cache_aligned;
+	uint32_t n_objs;
+	struct rte_ims_dev *dev;
+	struct rte_ims_store *store;
+	struct rte_ims_table *table;
+	uint64_t id;
+	uint32_t index;
+	uint32_t slot;
+	char name[RTE_IMS_NAME_LEN];
+	enum rte_ims_delivery delivery;
+	bool sending;	 /* the slot is unmasked */
+	bool msg_valid;	 /* msg is in the slot */
+	bool msg_fd;	 /* msg was handed out by the transport for fd */
+	bool carry;	 /* an event came while it left a wait set: deliver at the next one */
+	bool stopped;	 /* being freed */
+	struct rte_ims_msg msg;
+	struct rte_ims_wait *wait;
+	struct rte_ims_wait *left; /* not drained yet */
+	uint32_t entry;		   /* in wait */
+};
+
+/* ims_dev.c */
+const struct ims_driver *
+ims_driver_match(uint16_t vendor_id, uint16_t device_id);
+
+/* ims_store.c; dev->lock held, or in probe */
+void
+ims_store_destroy(struct rte_ims_store *store);
+/* The slot taken by vec, or -ERANGE, -EBUSY, -ENOSPC. */
+int64_t
+ims_store_slot_take(struct rte_ims_store *store, uint32_t slot, struct rte_ims_vec *vec);
+void
+ims_store_slot_give(struct rte_ims_store *store, uint32_t slot);
+
+/* ims_store_dev.c */
+struct rte_ims_store *
+ims_store_dev_create(struct rte_ims_dev *dev);
+
+/* ims_table.c */
+struct rte_ims_table *
+ims_table_new_locked(struct rte_ims_dev *dev, const char *name, uint32_t size);
+/* Free all vectors of a table, and with it itself. */
+int
+ims_table_remove(struct rte_ims_table *table);
+int64_t
+ims_table_index_take(struct rte_ims_table *table, struct rte_ims_vec *vec);
+void
+ims_table_index_give(struct rte_ims_table *table, uint32_t index);
+
+/* ims_vec.c; dev->lock held */
+int
+ims_vec_stop_locked(struct rte_ims_vec *vec);
+void
+ims_vec_release_locked(struct rte_ims_vec *vec);
+/* Mask or unmask the slot as the vector's state asks for. */
+int
+ims_vec_apply_locked(struct rte_ims_vec *vec);
+int
+ims_vec_restore_locked(struct rte_ims_vec *vec);
+
+/* ims_obj.c */
+void
+ims_vec_run(struct rte_ims_vec *vec);
+
+/* ims_wait.c */
+/* The calling thread is running the set's handlers, or those of one vector. */
+bool
+ims_wait_runs_here(const struct rte_ims_wait *wait);
+bool
+ims_wait_running(const struct rte_ims_wait *wait, const struct rte_ims_vec *vec);
+/* Wait until the handlers running in the set now have returned; -ETIMEDOUT. */
+int
+ims_wait_drain(struct rte_ims_wait *wait);
+
+/* ims_wait_ctl.c; vec->dev->lock held */
+void
+ims_wait_leave_locked(struct rte_ims_vec *vec);
+/* The set has been drained: learn whether an event came meanwhile, let go of the entry. */
+void
+ims_wait_left_locked(struct rte_ims_vec *vec);
+void
+ims_wait_source_check_locked(struct rte_ims_dev *dev);
+
+#endif /* _IMS_PRIVATE_H_ */

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * What the transport has to say of the device itself, seen as a store: slot n is event n of enum
+ * rte_ims_dev_event. The sender is a thread of this process, so a message is a store to memory and
+ * an eventfd is written directly.
+ */
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ims_private.h"
+
+struct dev_slot {
+	bool masked;
+	bool fired;
+	bool sent;
+	int fd;
+	struct rte_ims_msg msg;
+};
+
+struct dev_store {
+	struct rte_ims_dev *dev;
+	pthread_mutex_t lock; /* a leaf */
+	struct dev_slot slots[RTE_IMS_DEV_EVENT_MAX];
+};
+
+static void
+send_locked(struct dev_slot *s)
+{
+	const uint64_t one = 1;
+
+	if (!s->fired || s->sent || s->masked || (s->fd < 0 && s->msg.addr == 0))
+		return;
+	if (s->fd >= 0)
+		/* EAGAIN: the counter is full, so the descriptor is readable as it is. */
+		s->sent = write(s->fd, &one, sizeof(one)) > 0 || errno == EAGAIN;
+	else {
+		atomic_store_explicit((_Atomic(uint32_t) *)(uintptr_t)s->msg.addr, s->msg.data,
+			memory_order_release);
+		s->sent = true;
+	}
+}
+
+/* Called by the transport, from any thread. */
+static void
+on_removed(void *arg)
+{
+	struct dev_store *d = arg;
+	struct dev_slot *s = &d->slots[RTE_IMS_DEV_EVENT_REMOVED];
+
+	pthread_mutex_lock(&d->lock);
+	s->fired = true;
+	send_locked(s);
+	pthread_mutex_unlock(&d->lock);
+}
+
+static int
+dev_prepare(struct rte_ims_store *store, uint32_t slot)
+{
+	struct dev_store *d = store->priv;
+	struct dev_slot *s = &d->slots[slot];
+
+	pthread_mutex_lock(&d->lock);
+	s->masked = true;
+	s->fd = -1;
+	s->msg.addr = 0;
+	/* The next user wants to know too. */
+	s->sent = false;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+static int
+dev_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	struct dev_store *d = store->priv;
+
+	pthread_mutex_lock(&d->lock);
+	d->slots[slot].msg = *msg;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+static int
+dev_set_eventfd(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	struct dev_store *d = store->priv;
+
+	pthread_mutex_lock(&d->lock);
+	d->slots[slot].fd = fd;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+static int
+dev_mask(struct rte_ims_store *store, uint32_t slot)
+{
+	struct dev_store *d = store->priv;
+
+	pthread_mutex_lock(&d->lock);
+	d->slots[slot].masked = true;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+static int
+dev_unmask(struct rte_ims_store *store, uint32_t slot)
+{
+	struct dev_store *d = store->priv;
+
+	pthread_mutex_lock(&d->lock);
+	d->slots[slot].masked = false;
+	send_locked(&d->slots[slot]);
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
+static int
+dev_pending(struct rte_ims_store *store, uint32_t slot)
+{
+	struct dev_store *d = store->priv;
+	bool pending;
+
+	pthread_mutex_lock(&d->lock);
+	pending = d->slots[slot].fired && !d->slots[slot].sent;
+	pthread_mutex_unlock(&d->lock);
+	return pending;
+}
+
+static void
+dev_shutdown(struct rte_ims_store *store, uint32_t slot)
+{
+	dev_prepare(store, slot);
+}
+
+static const struct ims_store_ops dev_ops = {
+	.prepare = dev_prepare,
+	.write_msg = dev_write_msg,
+	.set_eventfd = dev_set_eventfd,
+	.mask = dev_mask,
+	.unmask = dev_unmask,
+	.pending = dev_pending,
+	.shutdown = dev_shutdown,
+};
+
+static void
+dev_store_free(void *priv)
+{
+	struct dev_store *d = priv;
+
+	ims_vfio_removed_notify(d->dev->vfio, NULL, NULL);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+struct rte_ims_store *
+ims_store_dev_create(struct rte_ims_dev *dev)
+{
+	struct ims_store_conf conf = {
+		.type = RTE_IMS_STORE_DEVICE,
+		.name = "device",
+		.n_slots = RTE_IMS_DEV_EVENT_MAX,
+		.n_special = RTE_IMS_DEV_EVENT_MAX,
+		.ops = &dev_ops,
+	};
+	struct rte_ims_store *store;
+	struct dev_store *d;
+	uint32_t i;
+
+	d = calloc(1, sizeof(*d));
+	if (d == NULL)
+		return ims_err_ptr(-ENOMEM);
+	d->dev = dev;
+	pthread_mutex_init(&d->lock, NULL);
+	for (i = 0; i < RTE_IMS_DEV_EVENT_MAX; i++) {
+		d->slots[i].masked = true;
+		d->slots[i].fd = -1;
+	}
+	conf.priv = d;
+	store = ims_store_create(dev, &conf);
+	if (store == NULL) {
+		pthread_mutex_destroy(&d->lock);
+		free(d);
+		return NULL;
+	}
+	store->priv_free = dev_store_free;
+	ims_vfio_removed_notify(dev->vfio, on_removed, d);
+	return store;
+}

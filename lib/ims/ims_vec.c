@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * A vector's life: allocated -> in a wait set, or not -> freed.
+ *
+ * The slot is unmasked exactly while the vector has a destination (an eventfd, or a doorbell word
+ * of the wait set it is in) and the user has not masked it: ims_vec_apply_locked() sees to that.
+ *
+ * Freeing goes in the order that Linux' free_irq() has: mask and flush (nothing new leaves the
+ * device), take it from the data path, drain (handlers that run return), then wipe the message and
+ * let go of eventfd, slot and memory.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_string_fns.h>
+
+#include "ims_private.h"
+
+static bool
+has_destination(const struct rte_ims_vec *vec)
+{
+	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD || vec->wait != NULL;
+}
+
+int
+ims_vec_apply_locked(struct rte_ims_vec *vec)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+	bool send = has_destination(vec) && !vec->stopped && !atomic_load(&vec->masked);
+	int rc;
+
+	if (send == vec->sending)
+		return 0;
+	rc = send ? ops->unmask(vec->store, vec->slot) : ops->mask(vec->store, vec->slot);
+	if (rc == 0)
+		vec->sending = send;
+	return rc;
+}
+
+/* Give an EVENTFD vector its descriptor and the store what reaches it. */
+static int
+eventfd_setup(struct rte_ims_vec *vec)
+{
+	struct ims_vfio *v = vec->dev->vfio;
+	struct ims_vfio_sink sink = { 0 };
+	struct ims_vfio_msg msg;
+	int rc;
+
+	vec->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vec->fd < 0)
+		return -errno;
+	if (vec->store->ops->set_eventfd != NULL)
+		return vec->store->ops->set_eventfd(vec->store, vec->slot, vec->fd);
+	if (v->ops->msg_alloc == NULL)
+		return -ENOTSUP;
+	sink.fd = vec->fd;
+	rc = v->ops->msg_alloc(v, &sink, &msg);
+	if (rc != 0)
+		return rc;
+	vec->msg.addr = msg.addr;
+	vec->msg.data = msg.data;
+	vec->msg_fd = true;
+	vec->dev->n_msg_fds++;
+	ims_wait_source_check_locked(vec->dev);
+	rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
+	vec->msg_valid = rc == 0;
+	return rc;
+}
+
+static void
+eventfd_release(struct rte_ims_vec *vec)
+{
+	struct ims_vfio *v = vec->dev->vfio;
+	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
+
+	if (vec->msg_fd) {
+		v->ops->msg_free(v, &msg);
+		vec->dev->n_msg_fds--;
+	} else if (vec->fd >= 0 && vec->store->ops->set_eventfd != NULL) {
+		vec->store->ops->set_eventfd(vec->store, vec->slot, -1);
+	}
+	if (vec->fd >= 0)
+		close(vec->fd);
+}
+
+static void
+vec_forget(struct rte_ims_vec *vec)
+{
+	eventfd_release(vec);
+	if (vec->store->ops->shutdown != NULL)
+		vec->store->ops->shutdown(vec->store, vec->slot);
+	ims_table_index_give(vec->table, vec->index);
+	ims_store_slot_give(vec->store, vec->slot);
+	vec->dev->n_vecs--;
+	free(vec);
+}
+
+static int
+vec_setup(struct rte_ims_vec *vec)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+	int rc = 0;
+
+	if (ops->prepare != NULL)
+		rc = ops->prepare(vec->store, vec->slot);
+	if (rc == 0 && vec->delivery == RTE_IMS_DELIVERY_EVENTFD)
+		rc = eventfd_setup(vec);
+	if (rc == 0)
+		rc = ims_vec_apply_locked(vec);
+	if (rc != 0 && vec->sending)
+		ops->mask(vec->store, vec->slot);
+	return rc;
+}
+
+static int
+vec_alloc_locked(struct rte_ims_vec *vec, uint32_t slot)
+{
+	static atomic_uint_fast64_t next_id;
+	int64_t n;
+	int rc;
+
+	if (atomic_load(&vec->dev->vfio->removed))
+		return -ENODEV;
+	n = ims_store_slot_take(vec->store, slot, vec);
+	if (n < 0)
+		return n;
+	vec->slot = n;
+	n = ims_table_index_take(vec->table, vec);
+	if (n < 0) {
+		ims_store_slot_give(vec->store, vec->slot);
+		return n;
+	}
+	vec->index = n;
+	vec->id = atomic_fetch_add(&next_id, 1);
+	vec->dev->n_vecs++;
+	rc = vec_setup(vec);
+	if (rc != 0)
+		vec_forget(vec);
+	return rc;
+}
+
+static int
+check_alloc(const struct rte_ims_table *table, const struct rte_ims_store *store,
+		const struct rte_ims_vec_conf *conf)
+{
+	static const struct rte_ims_vec_conf zero;
+
+	if (table == NULL || store == NULL || table->dev != store->dev)
+		return -EINVAL;
+	if (conf == NULL)
+		return 0;
+	if (conf->flags != 0 || conf->delivery > RTE_IMS_DELIVERY_MEMORY ||
+			(conf->name != NULL && strlen(conf->name) >= RTE_IMS_NAME_LEN) ||
+			memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
+		return -EINVAL;
+	return 0;
+}
+
+struct rte_ims_vec *
+rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint32_t slot,
+		const struct rte_ims_vec_conf *conf)
+{
+	struct rte_ims_vec *vec;
+	int rc;
+
+	rc = check_alloc(table, store, conf);
+	if (rc != 0)
+		return ims_err_ptr(rc);
+	if (posix_memalign((void **)&vec, RTE_CACHE_LINE_SIZE, sizeof(*vec)) != 0)
+		return ims_err_ptr(-ENOMEM);
+	memset(vec, 0, sizeof(*vec));
+	vec->dev = store->dev;
+	vec->store = store;
+	vec->table = table;
+	vec->fd = -1;
+	vec->delivery = conf != NULL ? conf->delivery : RTE_IMS_DELIVERY_EVENTFD;
+	pthread_mutex_lock(&store->dev->lock);
+	rc = vec_alloc_locked(vec, slot);
+	if (rc == 0 && conf != NULL && conf->name != NULL)
+		rte_strlcpy(vec->name, conf->name, sizeof(vec->name));
+	else if (rc == 0)
+		snprintf(vec->name, sizeof(vec->name), "%.100s:%u", store->name, vec->slot);
+	pthread_mutex_unlock(&store->dev->lock);
+	return rc == 0 ? vec : ims_err_ptr(rc);
+}
+
+/*
+ * Silence a vector that is to be freed. A device that is gone sends nothing, so its answer does not
+ * matter; one that does not answer keeps the wait set's memory from being freed.
+ */
+int
+ims_vec_stop_locked(struct rte_ims_vec *vec)
+{
+	vec->stopped = true;
+	if (vec->wait != NULL)
+		ims_wait_leave_locked(vec);
+	return ims_vec_apply_locked(vec);
+}
+
+void
+ims_vec_release_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_obj *obj, *next;
+
+	if (vec->left != NULL)
+		ims_wait_left_locked(vec);
+	for (obj = vec->objs; obj != NULL; obj = next) {
+		next = obj->next;
+		obj->next = obj->prev = NULL;
+		obj->vec = NULL;
+	}
+	vec_forget(vec);
+}
+
+int
+rte_ims_vec_free(struct rte_ims_vec *vec)
+{
+	struct rte_ims_wait *left;
+	struct rte_ims_dev *dev;
+	int rc = 0;
+
+	if (vec == NULL)
+		return -EINVAL;
+	dev = vec->dev;
+	pthread_mutex_lock(&dev->lock);
+	if (vec->wait != NULL && ims_wait_running(vec->wait, vec)) {
+		pthread_mutex_unlock(&dev->lock);
+		return -EDEADLK;
+	}
+	ims_vec_stop_locked(vec);
+	left = vec->left;
+	pthread_mutex_unlock(&dev->lock);
+
+	if (left != NULL)
+		rc = ims_wait_drain(left);
+	if (rc != 0)
+		return rc;
+
+	pthread_mutex_lock(&dev->lock);
+	ims_vec_release_locked(vec);
+	pthread_mutex_unlock(&dev->lock);
+	return 0;
+}
+
+static int
+set_masked(struct rte_ims_vec *vec, bool masked)
+{
+	bool was;
+	int rc;
+
+	if (vec == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&vec->dev->lock);
+	was = atomic_exchange(&vec->masked, masked);
+	rc = ims_vec_apply_locked(vec);
+	if (rc != 0)
+		atomic_store(&vec->masked, was);
+	pthread_mutex_unlock(&vec->dev->lock);
+	return rc;
+}
+
+int
+rte_ims_vec_mask(struct rte_ims_vec *vec)
+{
+	return set_masked(vec, true);
+}
+
+int
+rte_ims_vec_unmask(struct rte_ims_vec *vec)
+{
+	return set_masked(vec, false);
+}
+
+/* The function was reset: what its slots held is lost, they are masked. */
+int
+ims_vec_restore_locked(struct rte_ims_vec *vec)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+	int rc = 0;
+
+	if (vec->store->type == RTE_IMS_STORE_DEVICE)
+		return 0; /* the transport's, not the function's */
+	vec->sending = false;
+	if (ops->prepare != NULL)
+		rc = ops->prepare(vec->store, vec->slot);
+	if (rc == 0 && vec->msg_valid)
+		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
+	return rc != 0 ? rc : ims_vec_apply_locked(vec);
+}
+
+int
+rte_ims_vec_fd_get(const struct rte_ims_vec *vec)
+{
+	if (vec == NULL)
+		return -EINVAL;
+	return vec->fd >= 0 ? vec->fd : -ENOTSUP;
+}
+
+struct rte_ims_dev *
+rte_ims_vec_dev(const struct rte_ims_vec *vec)
+{
+	return vec != NULL ? vec->dev : ims_err_ptr(-EINVAL);
+}
+
+struct rte_ims_store *
+rte_ims_vec_store(const struct rte_ims_vec *vec)
+{
+	return vec != NULL ? vec->store : ims_err_ptr(-EINVAL);
+}
+
+int64_t
+ims_vec_slot(const struct rte_ims_vec *vec, const struct rte_ims_dev *dev,
+		enum rte_ims_store_type type)
+{
+	if (vec == NULL || vec->dev != dev || vec->store->type != type)
+		return -EINVAL;
+	return vec->slot;
+}
+
+int
+rte_ims_vec_info_get(const struct rte_ims_vec *vec, struct rte_ims_vec_info *info)
+{
+	const struct ims_store_ops *ops;
+	int rc = 0;
+
+	if (vec == NULL || info == NULL)
+		return -EINVAL;
+	memset(info, 0, sizeof(*info));
+	ops = vec->store->ops;
+	pthread_mutex_lock(&vec->dev->lock);
+	rte_strlcpy(info->name, vec->name, sizeof(info->name));
+	info->id = vec->id;
+	info->index = vec->index;
+	info->slot = vec->slot;
+	info->delivery = vec->delivery;
+	info->masked = atomic_load(&vec->masked);
+	info->waited = vec->wait != NULL;
+	info->n_objs = vec->n_objs;
+	if (vec->msg_valid)
+		info->msg = vec->msg;
+	if (ops->pending != NULL)
+		rc = ops->pending(vec->store, vec->slot);
+	info->pending = rc > 0;
+	pthread_mutex_unlock(&vec->dev->lock);
+	return RTE_MIN(rc, 0);
+}
+
+int
+rte_ims_vec_stats_get(const struct rte_ims_vec *vec, struct rte_ims_vec_stats *stats)
+{
+	if (vec == NULL || stats == NULL)
+		return -EINVAL;
+	stats->events = atomic_load_explicit(&vec->events, memory_order_relaxed);
+	stats->spurious = atomic_load_explicit(&vec->spurious, memory_order_relaxed);
+	stats->unhandled = atomic_load_explicit(&vec->unhandled, memory_order_relaxed);
+	return 0;
+}
+
+int
+rte_ims_vec_stats_reset(struct rte_ims_vec *vec)
+{
+	if (vec == NULL)
+		return -EINVAL;
+	atomic_store_explicit(&vec->events, 0, memory_order_relaxed);
+	atomic_store_explicit(&vec->spurious, 0, memory_order_relaxed);
+	atomic_store_explicit(&vec->unhandled, 0, memory_order_relaxed);
+	return 0;
+}

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Wait sets, the data path: find what has an event, run its handlers.
+ *
+ * Doorbell words. A device stores a non-zero word; the set's thread takes it by an atomic exchange
+ * with 0 and then runs the handlers. The exchange is an acquire: what the device wrote before the
+ * message is visible to them. A store that comes after the exchange is found by the next scan; one
+ * that comes between seeing the word and the exchange merges with it, and the handlers run after
+ * both. So every store is followed by a run of the handlers: nothing is lost.
+ *
+ * Leaving. The control path must know that no handler of a vector runs or will run. The set's
+ * thread makes `epoch` odd before it looks at an entry's vector and even when it has run the
+ * handlers; the control path empties the entry and then looks at `epoch`. All four accesses are
+ * sequentially consistent, so of the two sides at least one sees the other's store: either the set's
+ * thread finds the entry empty, or ims_wait_drain() finds the epoch odd and waits until it has
+ * changed. An idle poll does not touch the epoch: it looks at the doorbell words only.
+ *
+ * Sleeping. Eventfds and the vfio-user socket are level-triggered in one epoll instance: an event
+ * between the last look and the wait makes epoll_wait() return at once, no wake-up is lost. Memory
+ * does not wake a thread, so with MEMORY vectors in the set sleep is a row of naps of nap_ns with a
+ * scan after each.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_pause.h>
+#include <rte_string_fns.h>
+
+#include "ims_wait_private.h"
+
+#define MAX_VECS_DEFAULT 1024u
+#define NAP_NS_DEFAULT	 50000u
+#define EPOLL_BATCH	 64
+#define SOURCE_BATCH	 32
+
+static void
+add_to(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	/* One writer, so no locked operation. */
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void
+run_begin(struct rte_ims_wait *w)
+{
+	atomic_store_explicit(&w->runner, pthread_self(), memory_order_relaxed);
+	atomic_fetch_add(&w->epoch, 1); /* odd; orders the loads of entries behind it */
+}
+
+static void
+run_end(struct rte_ims_wait *w, unsigned int n)
+{
+	add_to(&w->events, n);
+	atomic_store_explicit(&w->running, NULL, memory_order_relaxed);
+	atomic_fetch_add_explicit(&w->epoch, 1, memory_order_release);
+}
+
+static void
+run_vec(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	atomic_store_explicit(&w->running, vec, memory_order_relaxed);
+	ims_vec_run(vec);
+}
+
+static unsigned int
+serve_bell(struct rte_ims_wait *w, uint32_t i)
+{
+	struct wait_entry *entry = &w->entries[i];
+	struct rte_ims_vec *vec;
+	uint32_t data;
+
+	data = atomic_exchange_explicit(&w->bells[i], 0, memory_order_acq_rel);
+	if (data == 0)
+		return 0;
+	vec = atomic_load(&entry->vec);
+	/* A late word of the entry's former owner may have overwritten one of the present one. */
+	if (vec == NULL || data != atomic_load_explicit(&entry->gen, memory_order_relaxed))
+		add_to(&w->stray, 1);
+	if (vec == NULL) {
+		atomic_store(&entry->missed, true);
+		return 0;
+	}
+	run_vec(w, vec);
+	return 1;
+}
+
+/* Non-zero if one of 16 words is. */
+static uint64_t
+line_any(atomic_uint *bells)
+{
+	const uint64_t *line = (const uint64_t *)(uintptr_t)bells;
+	uint64_t any = 0;
+	unsigned int i;
+
+	for (i = 0; i < RTE_CACHE_LINE_SIZE / sizeof(*line); i++)
+		any |= __atomic_load_n(&line[i], __ATOMIC_RELAXED);
+	return any;
+}
+
+static unsigned int
+poll_memory(struct rte_ims_wait *w)
+{
+	uint32_t n_bells = atomic_load_explicit(&w->n_bells, memory_order_acquire);
+	unsigned int served = 0, i, k;
+	bool begun = false;
+
+	for (i = 0; i < n_bells; i += BELLS_PER_LINE) {
+		if (likely(line_any(&w->bells[i]) == 0))
+			continue;
+		if (!begun) {
+			run_begin(w);
+			begun = true;
+		}
+		for (k = i; k < i + BELLS_PER_LINE; k++)
+			if (atomic_load_explicit(&w->bells[k], memory_order_relaxed) != 0)
+				served += serve_bell(w, k);
+	}
+	if (begun)
+		run_end(w, served);
+	return served;
+}
+
+/* An eventfd is drained before the handlers run, so that an event during them is seen again. */
+static unsigned int
+serve_eventfd(struct rte_ims_wait *w, uint32_t i)
+{
+	struct rte_ims_vec *vec = atomic_load(&w->entries[i].vec);
+	uint64_t count;
+
+	if (vec == NULL || read(vec->fd, &count, sizeof(count)) < 0)
+		return 0;
+	run_vec(w, vec);
+	return 1;
+}
+
+static unsigned int
+serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
+{
+	struct wait_entry *entry = &w->entries[(uint32_t)cookie];
+	struct rte_ims_vec *vec = atomic_load(&entry->vec);
+	bool mine = atomic_load_explicit(&entry->gen, memory_order_relaxed) == cookie >> 32;
+
+	if (vec != NULL && mine) {
+		run_vec(w, vec);
+		return 1;
+	}
+	add_to(&w->stray, 1);
+	if (mine)
+		atomic_store(&entry->missed, true);
+	return 0;
+}
+
+/* Messages that this thread reads from the transport itself: handlers first, then the replies. */
+static unsigned int
+serve_source(struct rte_ims_wait *w, uint32_t i)
+{
+	struct ims_vfio_event ev[SOURCE_BATCH];
+	struct wait_source *src;
+	unsigned int served = 0;
+	int n, k;
+
+	do {
+		src = atomic_load(&w->sources[i]);
+		if (src == NULL)
+			return served;
+		n = src->vfio->ops->source_read(src->vfio, w, ev, SOURCE_BATCH);
+		for (k = 0; k < n; k++)
+			served += serve_cookie(w, ev[k].cookie);
+		/* A handler may have closed the device, and the source with it. */
+		if (n > 0 && atomic_load(&w->sources[i]) == src)
+			src->vfio->ops->source_ack(src->vfio, ev, n);
+	} while (n == SOURCE_BATCH);
+	return served;
+}
+
+static int
+epoll_ns(int epfd, struct epoll_event *ev, int n, int64_t timeout_ns)
+{
+	struct timespec ts = {
+		.tv_sec = timeout_ns / 1000000000,
+		.tv_nsec = timeout_ns % 1000000000,
+	};
+	int rc;
+
+	if (timeout_ns <= 0)
+		return epoll_wait(epfd, ev, n, timeout_ns < 0 ? -1 : 0);
+	rc = epoll_pwait2(epfd, ev, n, &ts, NULL);
+	if (rc < 0 && errno == ENOSYS) /* before Linux 5.11: whole ms, not shorter than asked */
+		rc = epoll_wait(epfd, ev, n, RTE_MIN((timeout_ns + 999999) / 1000000, INT32_MAX));
+	return rc;
+}
+
+/* Wait for descriptors. woken, if not NULL, tells of rte_ims_wait_wake(). */
+static unsigned int
+poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
+{
+	struct epoll_event ev[EPOLL_BATCH];
+	unsigned int served = 0;
+	uint64_t count;
+	int n, i;
+
+	n = epoll_ns(w->epfd, ev, EPOLL_BATCH, timeout_ns);
+	if (n <= 0) {
+		if (woken != NULL)
+			*woken = n < 0; /* a signal */
+		return 0;
+	}
+	run_begin(w);
+	for (i = 0; i < n; i++) {
+		if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_ENTRY)
+			served += serve_eventfd(w, (uint32_t)ev[i].data.u64);
+		else if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_SOURCE)
+			served += serve_source(w, (uint32_t)ev[i].data.u64);
+		else if (woken != NULL && read(w->wake_fd, &count, sizeof(count)) > 0)
+			*woken = true;
+	}
+	run_end(w, served);
+	return served;
+}
+
+int
+rte_ims_wait_poll(struct rte_ims_wait *wait)
+{
+	unsigned int n;
+
+	if (wait == NULL)
+		return -EINVAL;
+	n = poll_memory(wait);
+	if (atomic_load_explicit(&wait->n_eventfd, memory_order_relaxed) != 0)
+		n += poll_fds(wait, 0, NULL);
+	if (n != 0)
+		add_to(&wait->busy_polls, 1);
+	return n;
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+/* How long one wait for descriptors may take; n_memory is read anew, wait_add() wakes us. */
+static int64_t
+nap_length(const struct rte_ims_wait *w, int64_t left_ns)
+{
+	if (atomic_load_explicit(&w->n_memory, memory_order_relaxed) == 0)
+		return left_ns;
+	return left_ns < 0 ? w->nap_ns : RTE_MIN(left_ns, (int64_t)w->nap_ns);
+}
+
+int
+rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
+{
+	int64_t end = 0, left = timeout_ns;
+	bool woken = false;
+	unsigned int n;
+
+	if (wait == NULL)
+		return -EINVAL;
+	n = poll_memory(wait);
+	if (n != 0 || timeout_ns == 0)
+		return n + poll_fds(wait, 0, NULL);
+	if (timeout_ns > 0)
+		end = now_ns() + timeout_ns;
+	add_to(&wait->sleeps, 1);
+	for (;;) {
+		n = poll_fds(wait, nap_length(wait, left), &woken);
+		n += poll_memory(wait);
+		if (n != 0 || woken)
+			break;
+		if (timeout_ns > 0) {
+			left = end - now_ns();
+			if (left <= 0)
+				break;
+		}
+	}
+	add_to(&wait->wakes, 1);
+	return n;
+}
+
+int
+rte_ims_wait_wake(struct rte_ims_wait *wait)
+{
+	const uint64_t one = 1;
+	int err = errno; /* for signal handlers */
+
+	if (wait == NULL)
+		return -EINVAL;
+	/* A full counter is a wake-up already. */
+	if (write(wait->wake_fd, &one, sizeof(one)) < 0)
+		errno = err;
+	return 0;
+}
+
+int
+rte_ims_wait_fd(const struct rte_ims_wait *wait)
+{
+	return wait != NULL ? wait->epfd : -EINVAL;
+}
+
+bool
+ims_wait_runs_here(const struct rte_ims_wait *w)
+{
+	/* If another thread is inside, runner is not us, whichever value is read. */
+	return (atomic_load(&w->epoch) & 1) != 0 &&
+		pthread_equal(atomic_load_explicit(&w->runner, memory_order_relaxed),
+			pthread_self());
+}
+
+bool
+ims_wait_running(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
+{
+	return ims_wait_runs_here(w) && atomic_load_explicit(&w->running, memory_order_relaxed) == vec;
+}
+
+int
+ims_wait_drain(struct rte_ims_wait *w)
+{
+	uint64_t epoch = atomic_load(&w->epoch);
+	unsigned int spins = 0;
+	int64_t end = 0;
+
+	if ((epoch & 1) == 0 || ims_wait_runs_here(w))
+		return 0;
+	while (atomic_load_explicit(&w->epoch, memory_order_acquire) == epoch) {
+		rte_pause();
+		if (++spins < 1000)
+			continue;
+		if (end == 0)
+			end = now_ns() + IMS_SYNC_TIMEOUT_NS;
+		else if (now_ns() > end)
+			return -ETIMEDOUT;
+		usleep(50);
+	}
+	return 0;
+}
+
+int
+rte_ims_wait_sync(struct rte_ims_wait *wait)
+{
+	return wait != NULL ? ims_wait_drain(wait) : -EINVAL;
+}
+
+static int
+check_conf(const char *name, const struct rte_ims_wait_conf *conf)
+{
+	static const struct rte_ims_wait_conf zero;
+
+	if (name == NULL || strlen(name) >= RTE_IMS_NAME_LEN)
+		return -EINVAL;
+	if (conf == NULL)
+		return 0;
+	if (conf->max_vecs > IMS_WAIT_MAX || (conf->flags & ~RTE_IMS_WAIT_F_LCORE) != 0 ||
+			memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
+		return -EINVAL;
+	if ((conf->flags & RTE_IMS_WAIT_F_LCORE) != 0 && !rte_lcore_is_enabled(conf->lcore_id))
+		return -EINVAL;
+	return 0;
+}
+
+/* Doorbells near the thread that will poll them. They are DMA memory: DPDK's. */
+static int
+alloc_bells(struct rte_ims_wait *w, const struct rte_ims_wait_conf *conf)
+{
+	size_t size = RTE_ALIGN_CEIL(w->max_vecs * sizeof(*w->bells), RTE_CACHE_LINE_SIZE);
+
+	w->numa_node = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_LCORE) != 0 ?
+		(int)rte_lcore_to_socket_id(conf->lcore_id) : (int)rte_socket_id();
+	w->bells = rte_zmalloc_socket("ims_wait", size, RTE_CACHE_LINE_SIZE, w->numa_node);
+	if (w->bells == NULL && w->numa_node != SOCKET_ID_ANY) {
+		IMS_LOG(NOTICE, "wait %s: no memory on NUMA node %d for doorbells", w->name,
+			w->numa_node);
+		w->numa_node = SOCKET_ID_ANY;
+		w->bells = rte_zmalloc_socket("ims_wait", size, RTE_CACHE_LINE_SIZE, SOCKET_ID_ANY);
+	}
+	w->entries = calloc(w->max_vecs, sizeof(*w->entries));
+	return w->bells != NULL && w->entries != NULL ? 0 : -ENOMEM;
+}
+
+static int
+open_fds(struct rte_ims_wait *w)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_WAKE };
+
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (w->epfd < 0)
+		return -errno;
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->wake_fd < 0 || epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev) < 0)
+		return -errno;
+	return 0;
+}
+
+static void
+wait_free(struct rte_ims_wait *w)
+{
+	if (w->epfd >= 0)
+		close(w->epfd);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
+	if (w->unsafe)
+		IMS_LOG(WARNING, "wait %s: its doorbells are not freed, a device that does not answer "
+			"could still write there", w->name);
+	else
+		rte_free(w->bells);
+	pthread_mutex_destroy(&w->lock);
+	free(w->entries);
+	free(w);
+}
+
+struct rte_ims_wait *
+rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
+{
+	struct rte_ims_wait *w;
+	int rc;
+
+	rc = check_conf(name, conf);
+	if (rc != 0)
+		return ims_err_ptr(rc);
+	if (posix_memalign((void **)&w, RTE_CACHE_LINE_SIZE, sizeof(*w)) != 0)
+		return ims_err_ptr(-ENOMEM);
+	memset(w, 0, sizeof(*w));
+	rte_strlcpy(w->name, name, sizeof(w->name));
+	w->epfd = w->wake_fd = -1;
+	w->max_vecs = conf != NULL && conf->max_vecs != 0 ? conf->max_vecs : MAX_VECS_DEFAULT;
+	w->nap_ns = conf != NULL && conf->nap_ns != 0 ? conf->nap_ns : NAP_NS_DEFAULT;
+	pthread_mutex_init(&w->lock, NULL);
+	rc = alloc_bells(w, conf);
+	if (rc == 0)
+		rc = open_fds(w);
+	if (rc == 0)
+		return w;
+	wait_free(w);
+	return ims_err_ptr(rc);
+}
+
+int
+rte_ims_wait_destroy(struct rte_ims_wait *wait)
+{
+	bool used;
+
+	if (wait == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&wait->lock);
+	used = wait->n_used != 0;
+	pthread_mutex_unlock(&wait->lock);
+	if (used)
+		return -EBUSY;
+	wait_free(wait);
+	return 0;
+}
+
+int
+rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats)
+{
+	if (wait == NULL || stats == NULL)
+		return -EINVAL;
+	stats->events = atomic_load_explicit(&wait->events, memory_order_relaxed);
+	stats->busy_polls = atomic_load_explicit(&wait->busy_polls, memory_order_relaxed);
+	stats->sleeps = atomic_load_explicit(&wait->sleeps, memory_order_relaxed);
+	stats->wakes = atomic_load_explicit(&wait->wakes, memory_order_relaxed);
+	stats->stray = atomic_load_explicit(&wait->stray, memory_order_relaxed);
+	return 0;
+}

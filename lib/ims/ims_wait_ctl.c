@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Wait sets, the control path: vectors come and go while the set's thread polls or sleeps.
+ *
+ * Coming: the entry is ready before the device can send to it. Going: the device is silent (mask
+ * and flush), then the entry is emptied, then the set is drained; what arrived in between is
+ * remembered in the vector (carry) and delivered again where it goes next.
+ *
+ * Who reads a transport's message source: the set that has all of the device's message eventfds,
+ * else the transport's own thread, see ims_wait_source_check_locked().
+ */
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <rte_string_fns.h>
+
+#include "ims_wait_private.h"
+
+static uint64_t
+cookie_of(const struct rte_ims_wait *w, uint32_t i)
+{
+	return (uint64_t)atomic_load(&w->entries[i].gen) << 32 | i;
+}
+
+static int64_t
+entry_take_locked(struct rte_ims_wait *w)
+{
+	struct wait_entry *entry;
+	uint32_t i, gen;
+
+	for (i = w->first_free; i < w->max_vecs; i++)
+		if (!w->entries[i].used)
+			break;
+	w->first_free = i;
+	if (i == w->max_vecs)
+		return -ENOSPC;
+	entry = &w->entries[i];
+	entry->used = true;
+	gen = atomic_load(&entry->gen) + 1;
+	atomic_store(&entry->gen, gen != 0 ? gen : 1);
+	atomic_store(&entry->missed, false);
+	atomic_store(&w->bells[i], 0);
+	w->n_used++;
+	return i;
+}
+
+static void
+entry_give_locked(struct rte_ims_wait *w, uint32_t i)
+{
+	w->entries[i].used = false;
+	w->n_used--;
+	w->first_free = RTE_MIN(w->first_free, i);
+}
+
+static struct wait_source *
+source_find_locked(struct rte_ims_wait *w, const struct rte_ims_dev *dev, uint32_t *slot)
+{
+	struct wait_source *src;
+	uint32_t i;
+
+	*slot = WAIT_SOURCES;
+	for (i = 0; i < WAIT_SOURCES; i++) {
+		src = atomic_load(&w->sources[i]);
+		if (src != NULL && src->dev == dev) {
+			*slot = i;
+			return src;
+		}
+		if (src == NULL && *slot == WAIT_SOURCES)
+			*slot = i;
+	}
+	return NULL;
+}
+
+static void
+source_update_locked(struct rte_ims_wait *w, struct wait_source *src, uint32_t slot)
+{
+	bool want = src->n_vecs != 0 && src->n_vecs == src->dev->n_msg_fds;
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_SOURCE | slot };
+
+	if (want == src->taken)
+		return;
+	if (!want) {
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
+		src->vfio->ops->source_give(src->vfio, w);
+		src->taken = false;
+		src->dev->source_wait = NULL;
+		return;
+	}
+	src->fd = src->vfio->ops->source_take(src->vfio, w);
+	if (src->fd < 0)
+		return;
+	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, src->fd, &ev) < 0) {
+		src->vfio->ops->source_give(src->vfio, w);
+		return;
+	}
+	src->taken = true;
+	src->dev->source_wait = w;
+}
+
+/* One more (by = 1) or one less (by = -1) message eventfd of a device in the set. */
+static void
+source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, int by)
+{
+	struct wait_source *src;
+	uint32_t slot;
+
+	if (dev->vfio->ops->source_take == NULL)
+		return;
+	src = source_find_locked(w, dev, &slot);
+	if (src == NULL) {
+		if (by < 0 || slot == WAIT_SOURCES)
+			return; /* the transport's thread serves it */
+		src = calloc(1, sizeof(*src));
+		if (src == NULL)
+			return;
+		src->dev = dev;
+		src->vfio = dev->vfio;
+		atomic_store(&w->sources[slot], src);
+	}
+	src->n_vecs += by;
+	source_update_locked(w, src, slot);
+}
+
+/*
+ * After the device's last vector has left and the set has been drained, nobody looks at the source
+ * any more.
+ */
+static void
+source_forget_locked(struct rte_ims_wait *w, const struct rte_ims_dev *dev)
+{
+	struct wait_source *src;
+	uint32_t slot;
+
+	src = source_find_locked(w, dev, &slot);
+	if (src == NULL || src->n_vecs != 0)
+		return;
+	atomic_store(&w->sources[slot], NULL);
+	free(src);
+}
+
+/* The device has one more message eventfd, which is in no set: its source is for all again. */
+void
+ims_wait_source_check_locked(struct rte_ims_dev *dev)
+{
+	struct rte_ims_wait *w = dev->source_wait;
+	struct wait_source *src;
+	uint32_t slot;
+
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	src = source_find_locked(w, dev, &slot);
+	if (src != NULL)
+		source_update_locked(w, src, slot);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int
+enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
+{
+	struct rte_ims_msg msg = {
+		.addr = (uintptr_t)&w->bells[i],
+		.data = atomic_load(&w->entries[i].gen),
+	};
+	uint32_t end = RTE_ALIGN_CEIL(i + 1, BELLS_PER_LINE);
+	int rc;
+
+	rc = vec->store->ops->write_msg(vec->store, vec->slot, &msg);
+	if (rc != 0)
+		return rc;
+	vec->msg = msg;
+	vec->msg_valid = true;
+	if (atomic_load(&w->n_bells) < end)
+		atomic_store(&w->n_bells, end);
+	atomic_fetch_add(&w->n_memory, 1);
+	return 0;
+}
+
+static int
+enter_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_ENTRY | i };
+	struct ims_vfio_sink sink = { .fd = vec->fd, .reader = w, .cookie = cookie_of(w, i) };
+	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
+
+	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, vec->fd, &ev) < 0)
+		return -errno;
+	atomic_fetch_add(&w->n_eventfd, 1);
+	if (vec->msg_fd) {
+		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
+		source_count_locked(w, vec->dev, 1);
+	}
+	return 0;
+}
+
+static void
+leave_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	vec->msg_valid = false;
+	atomic_fetch_sub(&w->n_memory, 1);
+}
+
+static void
+leave_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	struct ims_vfio_sink sink = { .fd = vec->fd };
+	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
+
+	if (vec->msg_fd) {
+		/* From here on the eventfd counts. */
+		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
+		source_count_locked(w, vec->dev, -1);
+	}
+	epoll_ctl(w->epfd, EPOLL_CTL_DEL, vec->fd, NULL);
+	atomic_fetch_sub(&w->n_eventfd, 1);
+}
+
+/* An event that the vector had between two sets. */
+static void
+deliver_carried(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	const uint64_t one = 1;
+
+	if (!vec->carry)
+		return;
+	vec->carry = false;
+	if (vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		atomic_store(&w->bells[vec->entry], vec->msg.data);
+	else if (write(vec->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		IMS_LOG(ERR, "%s: cannot signal its eventfd", vec->name);
+}
+
+static int
+enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
+	int64_t i;
+	int rc;
+
+	i = entry_take_locked(w);
+	if (i < 0)
+		return i;
+	vec->wait = w;
+	vec->entry = i;
+	atomic_store(&w->entries[i].vec, vec);
+	rc = memory ? enter_memory_locked(w, vec, i) : enter_eventfd_locked(w, vec, i);
+	if (rc == 0) {
+		rc = ims_vec_apply_locked(vec);
+		if (rc != 0 && memory)
+			leave_memory_locked(w, vec);
+		else if (rc != 0)
+			leave_eventfd_locked(w, vec);
+	}
+	if (rc == 0) {
+		deliver_carried(w, vec);
+		return 0;
+	}
+	/* Nothing has run: the device has been silent all along, or its events are in the eventfd. */
+	atomic_store(&w->entries[i].vec, NULL);
+	vec->wait = NULL;
+	entry_give_locked(w, i);
+	return rc;
+}
+
+int
+rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
+{
+	int rc = -EBUSY;
+
+	if (wait == NULL || vec == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&vec->dev->lock);
+	if (vec->wait == NULL && vec->left == NULL && !vec->stopped) {
+		pthread_mutex_lock(&wait->lock);
+		rc = enter_locked(wait, vec);
+		pthread_mutex_unlock(&wait->lock);
+	}
+	pthread_mutex_unlock(&vec->dev->lock);
+	/* A sleeping thread must learn that there is memory to look at. */
+	if (rc == 0 && vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		rte_ims_wait_wake(wait);
+	return rc;
+}
+
+void
+ims_wait_leave_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_wait *w = vec->wait;
+	int rc = 0;
+
+	vec->wait = NULL;
+	vec->left = w;
+	/* MEMORY has lost its destination, so this masks; EVENTFD goes on into its eventfd. */
+	rc = ims_vec_apply_locked(vec);
+	pthread_mutex_lock(&w->lock);
+	if (rc != 0 && rc != -ENODEV && vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		w->unsafe = true;
+	if (vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		leave_memory_locked(w, vec);
+	else
+		leave_eventfd_locked(w, vec);
+	atomic_store(&w->entries[vec->entry].vec, NULL);
+	/* Called from a handler, events already read may lie ahead of it: assume one. */
+	if (ims_wait_runs_here(w))
+		vec->carry = true;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void
+ims_wait_left_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_wait *w = vec->left;
+	uint32_t i = vec->entry;
+
+	pthread_mutex_lock(&w->lock);
+	if (atomic_exchange(&w->bells[i], 0) != 0 || atomic_exchange(&w->entries[i].missed, false))
+		vec->carry = true;
+	entry_give_locked(w, i);
+	source_forget_locked(w, vec->dev);
+	pthread_mutex_unlock(&w->lock);
+	vec->left = NULL;
+}
+
+int
+rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
+{
+	int rc = 0;
+
+	if (wait == NULL || vec == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&vec->dev->lock);
+	if (vec->wait == wait)
+		ims_wait_leave_locked(vec);
+	else if (vec->left != wait)
+		rc = -ENOENT;
+	pthread_mutex_unlock(&vec->dev->lock);
+	if (rc == 0)
+		rc = ims_wait_drain(wait);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&vec->dev->lock);
+	if (vec->left == wait)
+		ims_wait_left_locked(vec);
+	pthread_mutex_unlock(&vec->dev->lock);
+	return 0;
+}
+
+int
+rte_ims_wait_info_get(const struct rte_ims_wait *wait, struct rte_ims_wait_info *info)
+{
+	const struct wait_source *src;
+	uint32_t i;
+
+	if (wait == NULL || info == NULL)
+		return -EINVAL;
+	rte_strlcpy(info->name, wait->name, sizeof(info->name));
+	info->max_vecs = wait->max_vecs;
+	info->n_memory = atomic_load(&wait->n_memory);
+	info->n_eventfd = atomic_load(&wait->n_eventfd);
+	info->numa_node = wait->numa_node;
+	info->reads_socket = false;
+	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&wait->lock);
+	for (i = 0; i < WAIT_SOURCES; i++) {
+		src = atomic_load(&wait->sources[i]);
+		if (src != NULL && src->taken)
+			info->reads_socket = true;
+	}
+	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&wait->lock);
+	return 0;
+}

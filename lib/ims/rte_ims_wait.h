@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _RTE_IMS_WAIT_H_
+#define _RTE_IMS_WAIT_H_
+
+/**
+ * @file
+ * Wait sets: what one thread polls or sleeps on.
+ *
+ *   vectors with MEMORY delivery  ->  doorbell words, 16 to a cache line  \
+ *   vectors with EVENTFD delivery ->  eventfds in one epoll instance       >  handlers
+ *   rte_ims_wait_wake()           ->  one more eventfd                    /
+ *
+ * poll never blocks: it scans the doorbell words, and only if the set has vectors with EVENTFD
+ * delivery it also asks the kernel. sleep blocks until there is work, a timeout or a wake-up. fd is
+ * the epoll instance, to nest the set into another loop.
+ *
+ * A set belongs to one thread at a time: poll and sleep on the same set must not run concurrently.
+ * All other functions may be called from any thread, also while that thread polls, sleeps or
+ * runs a handler; from handlers too, unless they say otherwise.
+ *
+ * @warning All of this is EXPERIMENTAL and is not part of DPDK.
+ */
+
+#include <rte_ims.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_ims_wait;
+
+/** Place the set for conf.lcore_id, not for the calling thread. */
+#define RTE_IMS_WAIT_F_LCORE 0x1u
+
+/** Settings of rte_ims_wait_create(). All zero is the default. */
+struct rte_ims_wait_conf {
+	/** Most vectors at one time, 0 = 1024, at most 65536. */
+	uint32_t max_vecs;
+	/** RTE_IMS_WAIT_F_*. */
+	uint32_t flags;
+	/** The lcore that will poll: doorbells are placed on its NUMA node. Needs the flag. */
+	unsigned int lcore_id;
+	/**
+	 * Memory cannot wake a sleeping thread: while the set has vectors with MEMORY delivery, sleep
+	 * looks at the doorbells at intervals of this many ns; 0 = 50000.
+	 */
+	uint32_t nap_ns;
+	uint64_t reserved[6];
+};
+
+struct rte_ims_wait_info {
+	char name[RTE_IMS_NAME_LEN];
+	uint32_t max_vecs;
+	uint32_t n_memory;
+	uint32_t n_eventfd;
+	/** NUMA node of the doorbells, -1 = any. */
+	int numa_node;
+	/** The set's thread itself reads a vfio-user device's socket: one hop less. */
+	bool reads_socket;
+};
+
+struct rte_ims_wait_stats {
+	/** Vectors whose handlers were run. */
+	uint64_t events;
+	/** Calls of rte_ims_wait_poll(), counted when they find something. */
+	uint64_t busy_polls;
+	/** Calls of rte_ims_wait_sleep() that blocked. */
+	uint64_t sleeps;
+	/** Times a sleeping thread came back: for events, timeouts and rte_ims_wait_wake(). */
+	uint64_t wakes;
+	/** Deliveries for a vector that had left the set: dropped. */
+	uint64_t stray;
+};
+
+/**
+ * Create a wait set.
+ *
+ * @param name
+ *   For listings, shorter than RTE_IMS_NAME_LEN. Copied.
+ * @param conf
+ *   Settings, NULL for the defaults.
+ * @return
+ *   The set, or NULL with rte_errno EINVAL, EMFILE, ENOMEM.
+ */
+__rte_experimental
+struct rte_ims_wait *
+rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf);
+
+/**
+ * Destroy an empty set. Not from its handlers.
+ * @return 0; -EINVAL; -EBUSY it has vectors.
+ */
+__rte_experimental
+int
+rte_ims_wait_destroy(struct rte_ims_wait *wait);
+
+/**
+ * Add a vector: point its message at the set and let the device send.
+ *
+ * @return
+ *   0; -EINVAL; -EBUSY the vector is in a set; -ENOSPC the set is full; -ENODEV; -ETIMEDOUT.
+ */
+__rte_experimental
+int
+rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
+
+/**
+ * Take a vector out. A MEMORY vector is masked first, having no destination any more; an EVENTFD
+ * vector's events go on into its eventfd. When this has returned the set runs no handler of the
+ * vector any more; a vector's own handler may take it out. No event is lost: one that the handlers
+ * have not seen is delivered by the set that the vector is added to next, perhaps once too often.
+ *
+ * @return
+ *   0; -EINVAL; -ENOENT not in this set; -ETIMEDOUT a handler did not return in time: the vector is
+ *   out of the set, call rte_ims_wait_sync() to wait longer.
+ */
+__rte_experimental
+int
+rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
+
+/**
+ * Wait until the handler that is running in the set now, if any, has returned.
+ * @return 0, also from a handler of the set; -EINVAL; -ETIMEDOUT after 5 s.
+ */
+__rte_experimental
+int
+rte_ims_wait_sync(struct rte_ims_wait *wait);
+
+/**
+ * Run the handlers of all vectors that have an event now. Never blocks.
+ * @return number of vectors served; -EINVAL.
+ */
+__rte_experimental
+int
+rte_ims_wait_poll(struct rte_ims_wait *wait);
+
+/**
+ * Wait for an event and run the handlers. Returns at once if there is one.
+ *
+ * @param timeout_ns
+ *   Longest wait in ns; 0 polls, negative waits for ever.
+ * @return
+ *   Number of vectors served, 0 on timeout, wake-up or a signal; -EINVAL.
+ */
+__rte_experimental
+int
+rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns);
+
+/**
+ * End the sleep of the set's thread, the current or else the next one. Can be called from a signal
+ * handler.
+ * @return 0; -EINVAL.
+ */
+__rte_experimental
+int
+rte_ims_wait_wake(struct rte_ims_wait *wait);
+
+/**
+ * A descriptor that is readable while the set may have work for rte_ims_wait_poll(), to be watched
+ * level-triggered by another loop. Vectors with MEMORY delivery do not make it readable.
+ * @return the descriptor, the library's; -EINVAL.
+ */
+__rte_experimental
+int
+rte_ims_wait_fd(const struct rte_ims_wait *wait);
+
+/** @return 0; -EINVAL. */
+__rte_experimental
+int
+rte_ims_wait_info_get(const struct rte_ims_wait *wait, struct rte_ims_wait_info *info);
+
+/** @return 0; -EINVAL. */
+__rte_experimental
+int
+rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats);
+
+/** Write the set's vectors and counters. @return 0; -EINVAL. */
+__rte_experimental
+int
+rte_ims_wait_dump(const struct rte_ims_wait *wait, FILE *f);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _RTE_IMS_WAIT_H_ */

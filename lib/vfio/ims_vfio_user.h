@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _IMS_VFIO_USER_H_
+#define _IMS_VFIO_USER_H_
+
+#include <pthread.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "ims_vfio.h"
+#include "vfio_user_proto.h"
+
+/*
+ * The vfio-user client, in three files: commands (ims_vfio_user.c), framing and threads
+ * (ims_vfio_user_sock.c), and the remap table that makes the client the root complex
+ * (ims_vfio_user_msi.c).
+ *
+ * Who reads the socket: the client's own thread, except that one wait set can take the source
+ * (source_take) so that its sleeping thread gets the device's messages without a hop. While a
+ * command waits for its reply the client's thread reads as well, so that a taker who is busy
+ * elsewhere holds up nobody; rx_lock lets only one of them parse.
+ *
+ * Locks: rx_lock -> lock; tx_lock -> lock; msi_lock is a leaf. None is held while a reply is
+ * awaited.
+ */
+
+#define VU_MAX_FDS	16
+#define VU_MAX_DATA	65536u /* payload of one access that we accept */
+#define VU_MAX_MSG	(VU_MAX_DATA + 64)
+#define VU_HANDLES	65536u /* what 16 bits of a remappable-format message can name */
+
+/* A command and its reply. */
+struct vu_call {
+	uint16_t command;
+	const struct iovec *iov;
+	int n_iov;
+	const int *fds;
+	int n_fds;
+	/* Reply payload goes here, at most reply_cap bytes; it must have reply_min or more. */
+	void *reply;
+	size_t reply_cap;
+	size_t reply_min;
+	/* Out: */
+	size_t reply_len;
+	int reply_fds[VU_MAX_FDS]; /* the caller's to close */
+	int n_reply_fds;
+	/* Private to ims_vfio_user_sock.c: */
+	LIST_ENTRY(vu_call) next;
+	uint16_t id;
+	bool done;
+	int rc;
+	pthread_cond_t cond;
+};
+
+struct vu_handle {
+	bool used;
+	uint32_t data; /* changes with every use of the handle, never 0 */
+	struct ims_vfio_sink sink;
+};
+
+struct ims_vfio_user {
+	struct ims_vfio v;
+	int sock;
+	pid_t child; /* device process that we started, or -1 */
+
+	uint64_t peer_max_data;
+	uint32_t peer_max_fds;
+	uint32_t peer_max_maps;
+
+	pthread_mutex_t tx_lock;
+
+	pthread_mutex_t lock; /* calls, next_id, reader, polled events of the socket */
+	LIST_HEAD(, vu_call) calls;
+	uint16_t next_id;
+	const void *reader;
+	uint32_t n_fdless; /* maps that the device reaches by messages only */
+
+	pthread_mutex_t rx_lock;
+	uint8_t *rx_buf;
+	size_t rx_len;
+	size_t rx_fds_at; /* the descriptors came with the message that starts here */
+	int rx_fds[VU_MAX_FDS];
+	int n_rx_fds;
+	uint8_t *rx_reply;
+
+	pthread_t thread;
+	int epfd;
+	int stop_fd;
+
+	pthread_mutex_t msi_lock;
+	struct vu_handle *handles;
+	uint32_t next_handle;
+	uint32_t n_handles;
+};
+
+static inline struct ims_vfio_user *
+vu_from(struct ims_vfio *v)
+{
+	return (struct ims_vfio_user *)v;
+}
+
+/* ims_vfio_user_sock.c */
+int
+vu_sock_init(struct ims_vfio_user *c);
+void
+vu_sock_fini(struct ims_vfio_user *c);
+/* Send a command and wait for its reply: 0, or the errno value of the reply, of a bad reply
+ * (-EPROTO), -ETIMEDOUT, -ENODEV. Without success there are no reply_fds.
+ */
+int
+vu_call(struct ims_vfio_user *c, struct vu_call *call);
+int
+vu_source_take(struct ims_vfio *v, const void *reader);
+void
+vu_source_give(struct ims_vfio *v, const void *reader);
+int
+vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n);
+void
+vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
+
+/* ims_vfio_user_msi.c */
+int
+vu_msi_init(struct ims_vfio_user *c);
+void
+vu_msi_fini(struct ims_vfio_user *c);
+/*
+ * The device wrote len bytes at an address of the MSI window. 1: the event is for the reader, who
+ * gets its cookie; 0: delivered to an eventfd; -EFAULT: no such message is given out, counted.
+ */
+int
+vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_t len,
+		const void *reader, uint64_t *cookie);
+int
+vu_msg_alloc(struct ims_vfio *v, const struct ims_vfio_sink *sink, struct ims_vfio_msg *msg);
+void
+vu_msg_retarget(struct ims_vfio *v, const struct ims_vfio_msg *msg,
+		const struct ims_vfio_sink *sink);
+void
+vu_msg_free(struct ims_vfio *v, const struct ims_vfio_msg *msg);
+
+/* For ims_emu.c: make a client of a connected socket, which it then owns, as it does the child. */
+struct ims_vfio *
+ims_vfio_user_attach(const char *name, int sock, pid_t child, uint32_t timeout_ms);
+
+#endif /* _IMS_VFIO_USER_H_ */
