@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Objects on a vector: attach, detach, from handlers and while another thread runs them. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fake_dev.h"
+
+#define ROUNDS 20000
+
+static struct rte_ims_wait *wait_set;
+static struct fake_dev *f;
+static struct rte_ims_vec *vec;
+
+static int
+group_setup(void **state)
+{
+	fake_eal_init();
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+
+	wait_set = rte_ims_wait_create("t", NULL);
+	f = fake_dev_create(true);
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, 1, &conf);
+	return rte_ims_wait_add(wait_set, vec);
+}
+
+static int
+teardown(void **state)
+{
+	fake_dev_destroy(f);
+	return rte_ims_wait_destroy(wait_set);
+}
+
+struct order {
+	struct rte_ims_obj obj;
+	char name;
+	struct rte_ims_obj *detach; /* in the handler */
+};
+
+static char ran[16];
+
+static void
+on_event(struct rte_ims_vec *v, void *arg)
+{
+	struct order *o = arg;
+	size_t n = strlen(ran);
+
+	assert_ptr_equal(v, vec);
+	ran[n] = o->name;
+	ran[n + 1] = '\0';
+	if (o->detach != NULL)
+		assert_int_equal(rte_ims_vec_detach(o->detach), 0);
+	o->detach = NULL;
+}
+
+static void
+fire(void)
+{
+	ran[0] = '\0';
+	assert_true(fake_fire(f, 1));
+	assert_int_equal(rte_ims_wait_poll(wait_set), 1);
+}
+
+static void
+attach(struct order *o, char name)
+{
+	memset(o, 0, sizeof(*o));
+	o->obj.fn = on_event;
+	o->obj.arg = o;
+	o->name = name;
+	assert_int_equal(rte_ims_vec_attach(vec, &o->obj), 0);
+}
+
+static void
+test_order(void **state)
+{
+	struct rte_ims_vec_stats stats;
+	struct rte_ims_obj none = { 0 };
+	static struct order a, b, c;
+
+	fire();
+	attach(&a, 'a');
+	attach(&b, 'b');
+	attach(&c, 'c');
+	fire();
+	assert_string_equal(ran, "abc");
+	assert_int_equal(rte_ims_vec_attach(vec, &a.obj), -EBUSY);
+	assert_int_equal(rte_ims_vec_attach(vec, &none), -EINVAL);
+	assert_int_equal(rte_ims_vec_detach(&none), -EINVAL);
+	assert_int_equal(rte_ims_vec_detach(&b.obj), 0);
+	assert_int_equal(rte_ims_vec_detach(&b.obj), -EINVAL);
+	fire();
+	assert_string_equal(ran, "ac");
+	assert_int_equal(rte_ims_vec_detach(&a.obj), 0);
+	fire();
+	assert_string_equal(ran, "c");
+	assert_int_equal(rte_ims_vec_attach(vec, &a.obj), 0);
+	fire();
+	assert_string_equal(ran, "ca");
+	assert_int_equal(rte_ims_vec_detach(&a.obj), 0);
+	assert_int_equal(rte_ims_vec_detach(&c.obj), 0);
+	fire();
+	assert_string_equal(ran, "");
+	assert_int_equal(rte_ims_vec_stats_get(vec, &stats), 0);
+	assert_int_equal(stats.events, 6);
+	assert_int_equal(stats.unhandled, 2);
+	assert_int_equal(stats.spurious, 0);
+}
+
+/* Oneself, the next one (its memory is the caller's at once), the one before. */
+static void
+test_detach_in_handler(void **state)
+{
+	struct order *b = malloc(sizeof(*b));
+	static struct order a, c;
+
+	assert_non_null(b);
+	attach(&a, 'a');
+	attach(b, 'b');
+	attach(&c, 'c');
+	a.detach = &b->obj;
+	fire();
+	assert_string_equal(ran, "ac");
+	free(b);
+	c.detach = &c.obj;
+	fire();
+	assert_string_equal(ran, "ac");
+	fire();
+	assert_string_equal(ran, "a");
+	attach(&c, 'c');
+	c.detach = &a.obj;
+	fire();
+	assert_string_equal(ran, "ac");
+	fire();
+	assert_string_equal(ran, "c");
+}
+
+static void
+on_free(struct rte_ims_vec *v, void *arg)
+{
+	int *rc = arg;
+
+	rc[0] = rte_ims_vec_free(v);
+	rc[1] = rte_ims_wait_del(wait_set, v);
+}
+
+/* A handler cannot free its own vector, but may take it out of the set. */
+static void
+test_free_in_handler(void **state)
+{
+	int rc[2] = { 1, 1 };
+	struct rte_ims_obj obj = { .fn = on_free, .arg = rc };
+
+	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+	fire();
+	assert_int_equal(rc[0], -EDEADLK);
+	assert_int_equal(rc[1], 0);
+	assert_false(fake_fire(f, 1)); /* masked: it has no destination */
+	assert_int_equal(rte_ims_wait_add(wait_set, vec), 0);
+	assert_int_equal(rte_ims_wait_poll(wait_set), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_null(obj.vec);
+}
+
+/*
+ * One thread polls, this one attaches and detaches: after detach the handler does not run. Each
+ * object's memory is poisoned as soon as detach has returned.
+ */
+struct guarded {
+	struct rte_ims_obj obj;
+	atomic_int alive;
+	atomic_int inside;
+};
+
+static atomic_bool stop;
+static atomic_uint after_death;
+
+static void
+on_guarded(struct rte_ims_vec *v, void *arg)
+{
+	struct guarded *g = arg;
+
+	atomic_store(&g->inside, 1);
+	if (!atomic_load(&g->alive))
+		atomic_fetch_add(&after_death, 1);
+	atomic_store(&g->inside, 0);
+}
+
+static void *
+poller(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		fake_fire(f, 1);
+		rte_ims_wait_poll(wait_set);
+	}
+	return NULL;
+}
+
+static void
+test_detach_while_running(void **state)
+{
+	static struct guarded g[4];
+	pthread_t thread;
+	unsigned int i, k;
+
+	memset(g, 0, sizeof(g));
+	for (k = 0; k < 4; k++) {
+		g[k].obj.fn = on_guarded;
+		g[k].obj.arg = &g[k];
+	}
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, poller, NULL), 0);
+	for (i = 0; i < ROUNDS; i++) {
+		k = i % 4;
+		if (g[k].obj.vec != NULL) {
+			assert_int_equal(rte_ims_vec_detach(&g[k].obj), 0);
+			assert_int_equal(atomic_load(&g[k].inside), 0);
+			atomic_store(&g[k].alive, 0);
+		}
+		if (i % 3 != 0) {
+			atomic_store(&g[k].alive, 1);
+			assert_int_equal(rte_ims_vec_attach(vec, &g[k].obj), 0);
+		}
+	}
+	for (k = 0; k < 4; k++)
+		if (g[k].obj.vec != NULL)
+			assert_int_equal(rte_ims_vec_detach(&g[k].obj), 0);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&after_death), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_detach_in_handler, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_free_in_handler, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_detach_while_running, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, NULL);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Which vector has which slot. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fake_dev.h"
+
+static struct rte_ims_vec *
+alloc(struct fake_dev *f, uint32_t slot)
+{
+	return rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, slot, NULL);
+}
+
+static uint32_t
+slot_of(const struct rte_ims_vec *vec)
+{
+	struct rte_ims_vec_info info;
+
+	assert_int_equal(rte_ims_vec_info_get(vec, &info), 0);
+	return info.slot;
+}
+
+static void
+test_fixed(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_vec *vec;
+
+	vec = alloc(f, 0);
+	assert_non_null(vec);
+	assert_int_equal(slot_of(vec), 0);
+	assert_null(alloc(f, 0));
+	assert_int_equal(rte_errno, EBUSY);
+	assert_non_null(alloc(f, FAKE_SLOTS - 1));
+	assert_null(alloc(f, FAKE_SLOTS));
+	assert_int_equal(rte_errno, ERANGE);
+	assert_null(alloc(f, UINT32_MAX - 1));
+	assert_int_equal(rte_errno, ERANGE);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_non_null(alloc(f, 0));
+	fake_dev_destroy(f);
+}
+
+static void
+test_any(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_vec *vecs[FAKE_SLOTS];
+	struct rte_ims_store_info info;
+	uint32_t i;
+
+	assert_non_null(alloc(f, 5));
+	/* Slot 0 is special, 5 is taken; all others come, each once. */
+	for (i = 0; i < FAKE_SLOTS - 2; i++) {
+		vecs[i] = alloc(f, RTE_IMS_SLOT_ANY);
+		assert_non_null(vecs[i]);
+		assert_int_equal(slot_of(vecs[i]), i + 1 < 5 ? i + 1 : i + 2);
+	}
+	assert_null(alloc(f, RTE_IMS_SLOT_ANY));
+	assert_int_equal(rte_errno, ENOSPC);
+	assert_int_equal(rte_ims_store_info_get(f->store, &info), 0);
+	assert_int_equal(info.n_slots, FAKE_SLOTS);
+	assert_int_equal(info.n_used, FAKE_SLOTS - 1);
+	assert_int_equal(info.type, RTE_IMS_STORE_BAR);
+	assert_int_equal(rte_ims_vec_free(vecs[10]), 0);
+	vecs[10] = alloc(f, RTE_IMS_SLOT_ANY);
+	assert_non_null(vecs[10]);
+	assert_int_equal(slot_of(vecs[10]), 12);
+	fake_dev_destroy(f);
+}
+
+static void
+test_reuse_is_late(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_vec *vec;
+	uint32_t first;
+
+	vec = alloc(f, RTE_IMS_SLOT_ANY);
+	first = slot_of(vec);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_int_not_equal(slot_of(alloc(f, RTE_IMS_SLOT_ANY)), first);
+	fake_dev_destroy(f);
+}
+
+static void
+test_bad_arguments(void **state)
+{
+	struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+	struct fake_dev *f = fake_dev_create(true), *g = fake_dev_create(true);
+	struct rte_ims_table *table = rte_ims_dev_table(f->dev);
+
+	assert_null(rte_ims_vec_alloc(NULL, f->store, 1, NULL));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_null(rte_ims_vec_alloc(table, NULL, 1, NULL));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_null(rte_ims_vec_alloc(table, g->store, 1, NULL)); /* another device's */
+	assert_int_equal(rte_errno, EINVAL);
+	conf.flags = 1;
+	assert_null(rte_ims_vec_alloc(table, f->store, 1, &conf));
+	assert_int_equal(rte_errno, EINVAL);
+	conf.flags = 0;
+	conf.reserved[5] = 1;
+	assert_null(rte_ims_vec_alloc(table, f->store, 1, &conf));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_int_equal(rte_ims_vec_free(NULL), -EINVAL);
+	assert_int_equal(rte_ims_vec_mask(NULL), -EINVAL);
+	assert_null(rte_ims_dev_store_get(f->dev, RTE_IMS_STORE_MSIX));
+	assert_int_equal(rte_errno, ENOTSUP);
+	assert_ptr_equal(rte_ims_dev_store_at(f->dev, 1), f->store);
+	assert_null(rte_ims_dev_store_at(f->dev, 2));
+	fake_dev_destroy(g);
+	fake_dev_destroy(f);
+}
+
+/* The device refuses while a vector is made: everything taken for it comes back. */
+static void
+test_failure_takes_nothing(void **state)
+{
+	struct fake_dev *f = fake_dev_create(false);
+	struct rte_ims_store_info info;
+
+	f->fail = -ETIMEDOUT;
+	assert_null(alloc(f, 3));
+	assert_int_equal(rte_errno, ETIMEDOUT);
+	assert_int_equal(f->n_msgs, 0);
+	f->fail = 0;
+	assert_int_equal(rte_ims_store_info_get(f->store, &info), 0);
+	assert_int_equal(info.n_used, 0);
+	assert_non_null(alloc(f, 3));
+	fake_dev_destroy(f);
+}
+
+/* Device events: a slot whose sender is the transport itself. */
+static void
+test_removed_event(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_store *events = rte_ims_dev_store_get(f->dev, RTE_IMS_STORE_DEVICE);
+	struct rte_ims_vec_info info;
+	struct rte_ims_vec *vec;
+	uint64_t count;
+	int fd;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), events, RTE_IMS_DEV_EVENT_REMOVED, NULL);
+	assert_non_null(vec);
+	fd = rte_ims_vec_fd_get(vec);
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), -1);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	ims_vfio_set_removed(&f->v);
+	ims_vfio_set_removed(&f->v);
+	assert_int_equal(read(fd, &count, sizeof(count)), -1);
+	assert_int_equal(rte_ims_vec_info_get(vec, &info), 0);
+	assert_true(info.pending);
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+	assert_int_equal(count, 1);
+	assert_null(alloc(f, 1));
+	assert_int_equal(rte_errno, ENODEV);
+	fake_dev_destroy(f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fixed),
+		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_reuse_is_late),
+		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_failure_takes_nothing),
+		cmocka_unit_test(test_removed_event),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Message tables: an index of their own, freed as a whole. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "fake_dev.h"
+
+static int
+setup(void **state)
+{
+	static bool done;
+
+	if (!done)
+		fake_eal_init();
+	done = true;
+	return 0;
+}
+
+static void
+test_index(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_table *a = rte_ims_table_create(f->dev, "a", 3);
+	struct rte_ims_table *b = rte_ims_table_create(f->dev, "b", 2);
+	struct rte_ims_vec_info info;
+	struct rte_ims_vec *vec[3];
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		vec[i] = rte_ims_vec_alloc(a, f->store, 10 + i, NULL);
+		assert_non_null(vec[i]);
+		assert_int_equal(rte_ims_vec_info_get(vec[i], &info), 0);
+		assert_int_equal(info.index, i);
+		assert_int_equal(info.slot, 10 + i);
+	}
+	assert_null(rte_ims_vec_alloc(a, f->store, RTE_IMS_SLOT_ANY, NULL));
+	assert_int_equal(rte_errno, ENOSPC);
+	/* Another table starts at 0 again, and cannot have a slot that is taken. */
+	assert_null(rte_ims_vec_alloc(b, f->store, 11, NULL));
+	assert_int_equal(rte_errno, EBUSY);
+	assert_non_null(rte_ims_vec_alloc(b, f->store, RTE_IMS_SLOT_ANY, NULL));
+	assert_non_null(rte_ims_table_vec_get(b, 0));
+	assert_null(rte_ims_table_vec_get(b, 1));
+	assert_int_equal(rte_errno, ENOENT);
+	assert_null(rte_ims_table_vec_get(b, 2));
+	assert_int_equal(rte_errno, EINVAL);
+	/* The lowest free index is given next. */
+	assert_int_equal(rte_ims_vec_free(vec[1]), 0);
+	vec[1] = rte_ims_vec_alloc(a, f->store, 20, NULL);
+	assert_ptr_equal(rte_ims_table_vec_get(a, 1), vec[1]);
+	assert_ptr_equal(rte_ims_table_next(f->dev, rte_ims_table_next(f->dev, NULL)), a);
+	fake_dev_destroy(f);
+}
+
+static void
+test_free_as_a_whole(void **state)
+{
+	struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+	struct rte_ims_wait *wait = rte_ims_wait_create("t", NULL);
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_table *t = rte_ims_table_create(f->dev, "t", 32);
+	struct rte_ims_wait_info winfo;
+	struct rte_ims_store_info info;
+	uint32_t i;
+
+	for (i = 0; i < 32; i++) {
+		conf.delivery = i % 2 == 0 ? RTE_IMS_DELIVERY_MEMORY : RTE_IMS_DELIVERY_EVENTFD;
+		assert_non_null(rte_ims_vec_alloc(t, f->store, RTE_IMS_SLOT_ANY, &conf));
+		assert_int_equal(rte_ims_wait_add(wait, rte_ims_table_vec_get(t, i)), 0);
+	}
+	for (i = 1; i < 40; i++)
+		fake_fire(f, i);
+	assert_int_equal(rte_ims_wait_destroy(wait), -EBUSY);
+	assert_int_equal(rte_ims_table_free(t), 0);
+	assert_int_equal(rte_ims_store_info_get(f->store, &info), 0);
+	assert_int_equal(info.n_used, 0);
+	assert_int_equal(rte_ims_wait_info_get(wait, &winfo), 0);
+	assert_int_equal(winfo.n_memory + winfo.n_eventfd, 0);
+	assert_int_equal(rte_ims_wait_poll(wait), 0);
+	/* All slots are masked and hold no message. */
+	for (i = 1; i < FAKE_SLOTS; i++) {
+		assert_int_equal(f->bar[i * 4], 0);
+		assert_int_equal(f->bar[i * 4 + 3] & 1, 1);
+	}
+	assert_int_equal(rte_ims_wait_destroy(wait), 0);
+	fake_dev_destroy(f);
+}
+
+static void
+test_bad_arguments(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+
+	assert_null(rte_ims_table_create(NULL, "x", 1));
+	assert_null(rte_ims_table_create(f->dev, NULL, 1));
+	assert_null(rte_ims_table_create(f->dev, "x", 0));
+	assert_null(rte_ims_table_create(f->dev, "x", IMS_TABLE_MAX + 1));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_int_equal(rte_ims_table_free(NULL), -EINVAL);
+	assert_int_equal(rte_ims_table_free(rte_ims_dev_table(f->dev)), -EINVAL);
+	fake_dev_destroy(f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_index),
+		cmocka_unit_test(test_free_as_a_whole),
+		cmocka_unit_test(test_bad_arguments),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

@@ -1,0 +1,617 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * The vfio-user client against a server that this test scripts byte by byte: what it sends, and
+ * that nothing it receives is believed.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include <linux/vfio.h>
+
+#include "fake_dev.h"
+#include "ims_vfio_user.h"
+
+#define BAR_SIZE   0x4000
+#define TIMEOUT_MS 500
+
+/* How the scripted server differs from a good one. */
+enum quirk {
+	GOOD,
+	VERSION_MAJOR,	    /* answers with version 7.0 */
+	VERSION_REFUSED,    /* error reply */
+	VERSION_SHORT,	    /* 2 bytes of payload */
+	VERSION_JSON,	    /* limits of the wrong type and out of range */
+	SILENT,		    /* never answers VERSION */
+	HANG_UP,	    /* closes instead of answering */
+	SIZE_SMALL,	    /* a message of 8 bytes */
+	SIZE_HUGE,	    /* a message of 256 MiB */
+	NO_PCI,		    /* not a PCI device */
+	WRONG_COMMAND,	    /* the reply is to another command */
+	REGION_INDEX,	    /* region info of another region */
+	REGION_FILE_SHORT,  /* mapping behind the end of the file */
+	REGION_CAP_OUTSIDE, /* cap_offset behind the reply: then the region is mapped whole */
+	REGION_CAP_LOOP,
+	REGION_AREA_OUTSIDE,
+	REGION_FDS,	   /* five descriptors where one is due */
+	BYTEWISE,	   /* every reply a byte at a time */
+	DMA_FIRST,	   /* a DMA_READ and an unknown request before each reply */
+};
+
+struct server {
+	int sock;
+	enum quirk quirk;
+	int memfd;
+	pthread_t thread;
+	unsigned int maps;
+	unsigned int commands[32];
+	struct vfio_user_dma_map last_map;
+	/* Requests to send once, before the next reply. */
+	uint8_t inject[256];
+	size_t inject_len;
+	unsigned int errors;  /* error replies to the server's own requests */
+	unsigned int replies; /* good ones */
+	uint8_t last[64];     /* payload of the newest of those */
+};
+
+static ssize_t
+send_fds(int sock, const void *buf, size_t len, const int *fds, int n)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(8 * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (n != 0) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+		CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
+		CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
+		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(n * sizeof(int));
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, n * sizeof(int));
+	}
+	return sendmsg(sock, &msg, MSG_NOSIGNAL);
+}
+
+static void
+server_reply(struct server *s, const struct vfio_user_header *req, uint32_t error,
+		const void *payload, size_t len, const int *fds, int n_fds)
+{
+	uint8_t buf[1024];
+	struct vfio_user_header hdr = *req;
+	size_t i;
+
+	hdr.flags = VFIO_USER_F_TYPE_REPLY | (error != 0 ? VFIO_USER_F_ERROR : 0);
+	hdr.error = error;
+	hdr.size = sizeof(hdr) + len;
+	if (s->quirk == WRONG_COMMAND && hdr.command == VFIO_USER_DEVICE_GET_INFO)
+		hdr.command++;
+	if (s->quirk == SIZE_SMALL && hdr.command == VFIO_USER_DEVICE_GET_INFO)
+		hdr.size = 8;
+	if (s->quirk == SIZE_HUGE && hdr.command == VFIO_USER_DEVICE_GET_INFO)
+		hdr.size = 256 << 20;
+	memcpy(buf, &hdr, sizeof(hdr));
+	if (len != 0)
+		memcpy(buf + sizeof(hdr), payload, len);
+	len += sizeof(hdr);
+	if (s->quirk == BYTEWISE) {
+		for (i = 0; i < len; i++)
+			send_fds(s->sock, buf + i, 1, fds, i == 0 ? n_fds : 0);
+		return;
+	}
+	send_fds(s->sock, buf, len, fds, n_fds);
+}
+
+static void
+server_region(struct server *s, const struct vfio_user_header *req, uint32_t index)
+{
+	struct {
+		struct vfio_region_info info;
+		struct vfio_region_info_cap_sparse_mmap cap;
+		struct vfio_region_sparse_mmap_area area;
+	} r = { .info = { .argsz = sizeof(r), .index = index } };
+	int fds[5] = { s->memfd, s->memfd, s->memfd, s->memfd, s->memfd };
+	int n_fds = 0;
+
+	r.info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		r.info.size = 256;
+	if (index == 0) {
+		r.info.size = BAR_SIZE;
+		r.info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+		r.info.cap_offset = sizeof(r.info);
+		r.cap.header.id = VFIO_REGION_INFO_CAP_SPARSE_MMAP;
+		r.cap.header.version = 1;
+		r.cap.nr_areas = 1;
+		r.area.offset = 0x1000;
+		r.area.size = 0x2000;
+		n_fds = s->quirk == REGION_FDS ? 5 : 1;
+	}
+	if (s->quirk == REGION_INDEX)
+		r.info.index++;
+	if (s->quirk == REGION_CAP_OUTSIDE)
+		r.info.cap_offset = 0x10000;
+	if (s->quirk == REGION_CAP_LOOP) {
+		r.cap.header.id = 99;
+		r.cap.header.next = r.info.cap_offset;
+	}
+	if (s->quirk == REGION_AREA_OUTSIDE)
+		r.area.offset = 0x3000;
+	server_reply(s, req, 0, &r, index == 0 ? sizeof(r) : sizeof(r.info), fds, n_fds);
+}
+
+static void
+server_version(struct server *s, const struct vfio_user_header *req)
+{
+	static const char json[] = "{\"capabilities\":{\"max_msg_fds\":4,"
+		"\"max_data_xfer_size\":4096}}";
+	static const char bad_json[] = "{\"capabilities\":{\"max_msg_fds\":\"many\","
+		"\"max_data_xfer_size\":-5,\"max_dma_maps\":1e30}}";
+	const char *text = s->quirk == VERSION_JSON ? bad_json : json;
+	uint8_t buf[256] = { 0 };
+
+	buf[0] = s->quirk == VERSION_MAJOR ? 7 : 0;
+	buf[2] = s->quirk == VERSION_MAJOR ? 0 : 1;
+	strcpy((char *)buf + 4, text);
+	if (s->quirk == VERSION_REFUSED)
+		server_reply(s, req, EINVAL, NULL, 0, NULL, 0);
+	else
+		server_reply(s, req, 0, buf, s->quirk == VERSION_SHORT ? 2 : 5 + strlen(text),
+			NULL, 0);
+}
+
+static void
+server_answer(struct server *s, const struct vfio_user_header *req, const uint8_t *data)
+{
+	struct vfio_user_device_info info = { 16, VFIO_DEVICE_FLAGS_PCI, 9, 5 };
+	struct vfio_irq_info irq;
+	uint32_t index;
+	uint8_t buf[256] = { 0 };
+	uint32_t count;
+
+	switch (req->command) {
+	case VFIO_USER_VERSION:
+		server_version(s, req);
+		return;
+	case VFIO_USER_DEVICE_GET_INFO:
+		if (s->quirk == NO_PCI)
+			info.flags = 0;
+		server_reply(s, req, 0, &info, sizeof(info), NULL, 0);
+		return;
+	case VFIO_USER_DEVICE_GET_REGION_INFO:
+		memcpy(&index, data + offsetof(struct vfio_region_info, index), sizeof(index));
+		server_region(s, req, index);
+		return;
+	case VFIO_USER_DEVICE_GET_IRQ_INFO:
+		memcpy(&irq, data, sizeof(irq));
+		irq.count = 3;
+		server_reply(s, req, 0, &irq, sizeof(irq), NULL, 0);
+		return;
+	case VFIO_USER_REGION_READ:
+		memcpy(buf, data, 16);
+		memcpy(&count, data + 12, sizeof(count));
+		server_reply(s, req, 0, buf, 16 + count, NULL, 0);
+		return;
+	case VFIO_USER_REGION_WRITE:
+		server_reply(s, req, 0, data, 16, NULL, 0);
+		return;
+	case VFIO_USER_DMA_MAP:
+		memcpy(&s->last_map, data, sizeof(s->last_map));
+		s->maps++;
+		server_reply(s, req, 0, NULL, 0, NULL, 0);
+		return;
+	case VFIO_USER_DMA_UNMAP:
+		s->maps--;
+		server_reply(s, req, 0, data, 24, NULL, 0);
+		return;
+	default:
+		server_reply(s, req, 0, NULL, 0, NULL, 0);
+	}
+}
+
+static void
+server_own_request(struct server *s, uint16_t command, uint64_t addr, uint64_t count)
+{
+	uint8_t buf[32];
+	struct vfio_user_header hdr = { .id = 9, .command = command, .size = sizeof(buf) };
+
+	memcpy(buf, &hdr, sizeof(hdr));
+	memcpy(buf + 16, &addr, 8);
+	memcpy(buf + 24, &count, 8);
+	send(s->sock, buf, sizeof(buf), MSG_NOSIGNAL);
+}
+
+static bool
+recv_all(int sock, void *buf, size_t len)
+{
+	return len == 0 || recv(sock, buf, len, MSG_WAITALL) == (ssize_t)len;
+}
+
+static void *
+server_main(void *arg)
+{
+	struct server *s = arg;
+	struct vfio_user_header hdr;
+	uint8_t data[4096];
+
+	while (recv_all(s->sock, &hdr, sizeof(hdr))) {
+		if (hdr.size < sizeof(hdr) || hdr.size > sizeof(data) ||
+				!recv_all(s->sock, data, hdr.size - sizeof(hdr)))
+			break;
+		if ((hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
+			if (hdr.flags & VFIO_USER_F_ERROR)
+				s->errors++;
+			else
+				s->replies++;
+			memcpy(s->last, data, RTE_MIN(hdr.size - sizeof(hdr), sizeof(s->last)));
+			continue;
+		}
+		if (hdr.command < 32)
+			s->commands[hdr.command]++;
+		if (s->quirk == SILENT)
+			continue;
+		if (s->quirk == HANG_UP)
+			break;
+		if (s->quirk == DMA_FIRST) {
+			server_own_request(s, VFIO_USER_DMA_READ, 0x1000, 16);
+			server_own_request(s, 77, 0, 0);
+		}
+		if (s->inject_len != 0)
+			send(s->sock, s->inject, s->inject_len, MSG_NOSIGNAL);
+		s->inject_len = 0;
+		server_answer(s, &hdr, data);
+	}
+	close(s->sock);
+	return NULL;
+}
+
+static struct ims_vfio *
+start(struct server *s, enum quirk quirk)
+{
+	int sv[2];
+
+	memset(s, 0, sizeof(*s));
+	s->quirk = quirk;
+	s->memfd = memfd_create("bar", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(s->memfd, quirk == REGION_FILE_SHORT ? 0x2000 : BAR_SIZE), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	s->sock = sv[1];
+	assert_int_equal(pthread_create(&s->thread, NULL, server_main, s), 0);
+	return ims_vfio_user_attach("test", sv[0], -1, TIMEOUT_MS);
+}
+
+static void
+finish(struct server *s, struct ims_vfio *v)
+{
+	ims_vfio_close(v);
+	pthread_join(s->thread, NULL);
+	close(s->memfd);
+}
+
+static unsigned int
+count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void
+expect_failure(enum quirk quirk, int err)
+{
+	unsigned int fds = count_fds();
+	struct ims_vfio *v;
+	struct server s;
+
+	v = start(&s, quirk);
+	assert_null(v);
+	assert_int_equal(rte_errno, err);
+	finish(&s, NULL);
+	assert_int_equal(count_fds(), fds);
+}
+
+static void
+expect_success(enum quirk quirk, unsigned int areas)
+{
+	unsigned int fds = count_fds();
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val;
+
+	v = start(&s, quirk);
+	assert_non_null(v);
+	assert_int_equal(v->regions[0].n_areas, areas);
+	assert_int_equal(v->regions[0].size, BAR_SIZE);
+	assert_int_equal(v->irqs[2].count, 3);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(s.maps, 1); /* the MSI window */
+	assert_int_equal(s.last_map.addr, 0xfee00000);
+	assert_int_equal(s.last_map.size, 0x100000);
+	assert_int_equal(s.last_map.flags, VFIO_USER_DMA_F_WRITE);
+	finish(&s, v);
+	assert_int_equal(count_fds(), fds);
+}
+
+static void
+test_good(void **state)
+{
+	expect_success(GOOD, 1);
+	expect_success(BYTEWISE, 1);
+	expect_success(REGION_FDS, 1);
+	expect_success(VERSION_JSON, 1);
+	expect_success(REGION_CAP_OUTSIDE, 1);
+	expect_success(REGION_CAP_LOOP, 1);
+	expect_success(DMA_FIRST, 1);
+}
+
+static void
+test_bad(void **state)
+{
+	expect_failure(VERSION_MAJOR, EPROTONOSUPPORT);
+	expect_failure(VERSION_REFUSED, EPROTONOSUPPORT);
+	expect_failure(VERSION_SHORT, EPROTONOSUPPORT);
+	expect_failure(SILENT, ETIMEDOUT);
+	expect_failure(HANG_UP, ENODEV);
+	expect_failure(SIZE_SMALL, ENODEV);
+	expect_failure(SIZE_HUGE, ENODEV);
+	expect_failure(NO_PCI, ENOTSUP);
+	expect_failure(WRONG_COMMAND, EPROTO);
+	expect_failure(REGION_INDEX, EPROTO);
+	expect_failure(REGION_FILE_SHORT, EPROTO);
+	expect_failure(REGION_AREA_OUTSIDE, EPROTO);
+}
+
+static void
+test_mapping(void **state)
+{
+	struct ims_vfio *v;
+	uint32_t val = 0x01020304, back = 0;
+	struct server s;
+
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	assert_null(ims_vfio_region_addr(v, 0, 0xffc, 8)); /* half of it is not mapped */
+	assert_null(ims_vfio_region_addr(v, 0, 0x3000, 4));
+	assert_null(ims_vfio_region_addr(v, 0, UINT64_MAX - 3, 8));
+	assert_null(ims_vfio_region_addr(v, 99, 0x1000, 4));
+	assert_non_null(ims_vfio_region_addr(v, 0, 0x2ffc, 4));
+	assert_int_equal(ims_vfio_write(v, 0, 0x1008, &val, 4), 0);
+	assert_int_equal(pread(s.memfd, &back, 4, 0x1008), 4);
+	assert_int_equal(back, val);
+	assert_int_equal(s.commands[VFIO_USER_REGION_WRITE], 0);
+	assert_int_equal(ims_vfio_write(v, 0, 8, &val, 4), 0);
+	assert_int_equal(s.commands[VFIO_USER_REGION_WRITE], 1);
+	assert_int_equal(ims_vfio_write(v, 0, 0x1001, &val, 4), -EINVAL);
+	assert_int_equal(ims_vfio_write(v, 0, BAR_SIZE - 3, &val, 4), -EINVAL);
+	assert_int_equal(ims_vfio_write(v, 9, 0, &val, 4), -EINVAL);
+	finish(&s, v);
+}
+
+static void
+inject_write(struct server *s, uint16_t id, uint32_t flags, uint64_t addr, uint64_t count,
+		const void *data, size_t len)
+{
+	struct vfio_user_header hdr = { .id = id, .command = VFIO_USER_DMA_WRITE, .flags = flags };
+	uint8_t *p = s->inject + s->inject_len;
+
+	hdr.size = sizeof(hdr) + 16 + len;
+	memcpy(p, &hdr, sizeof(hdr));
+	memcpy(p + 16, &addr, 8);
+	memcpy(p + 24, &count, 8);
+	memcpy(p + 32, data, len);
+	s->inject_len += hdr.size;
+}
+
+static uint64_t
+fd_count(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	uint64_t n = 0;
+
+	if (poll(&p, 1, 0) == 1)
+		assert_int_equal(read(fd, &n, sizeof(n)), sizeof(n));
+	return n;
+}
+
+/* The root complex: right messages arrive, all others are counted and dropped. */
+static void
+test_messages(void **state)
+{
+	int fd[2] = { eventfd(0, 0), eventfd(0, 0) };
+	struct ims_vfio_sink sink[2] = { { .fd = fd[0] }, { .fd = fd[1] } };
+	struct ims_vfio_msg msg[2], again;
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val;
+
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	assert_int_equal(v->ops->msg_alloc(v, &sink[0], &msg[0]), 0);
+	assert_int_equal(v->ops->msg_alloc(v, &sink[1], &msg[1]), 0);
+	assert_int_not_equal(msg[0].addr, msg[1].addr);
+	assert_int_equal(msg[0].addr & 0xfff00018, 0xfee00010); /* remappable format, SHV 0 */
+	assert_int_not_equal(msg[0].data, 0);
+
+	inject_write(&s, 1, 0, msg[1].addr, 4, &msg[1].data, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(fd_count(fd[0]), 0);
+	assert_int_equal(fd_count(fd[1]), 1);
+	assert_int_equal(v->stray_msgs, 0);
+
+	/* Wrong data, handle never given, compatibility format, wrong length, posted. */
+	val = msg[0].data + 1;
+	inject_write(&s, 2, 0, msg[0].addr, 4, &val, 4);
+	inject_write(&s, 3, 0, msg[0].addr + (5 << 5), 4, &msg[0].data, 4);
+	inject_write(&s, 4, 0, 0xfee00000, 4, &msg[0].data, 4);
+	inject_write(&s, 5, 0, msg[0].addr, 2, &msg[0].data, 2);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	inject_write(&s, 6, VFIO_USER_F_NO_REPLY, msg[0].addr + (5 << 5), 4, &msg[0].data, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(fd_count(fd[0]) + fd_count(fd[1]), 0);
+	assert_int_equal(v->stray_msgs, 5);
+
+	/* A freed message, and the handle's next owner has another one. */
+	v->ops->msg_free(v, &msg[0]);
+	inject_write(&s, 7, 0, msg[0].addr, 4, &msg[0].data, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(v->stray_msgs, 6);
+	assert_int_equal(v->ops->msg_alloc(v, &sink[0], &again), 0);
+	assert_int_not_equal(again.addr, msg[0].addr);
+	v->ops->msg_free(v, &again);
+	v->ops->msg_free(v, &msg[1]);
+
+	/* count and payload disagree; too short for a header of its own. */
+	inject_write(&s, 8, 0, msg[1].addr, 400, &val, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	/* Memory that is not mapped. */
+	inject_write(&s, 9, 0, 0x1000, 4, &val, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(v->dma_faults, 1);
+	finish(&s, v);
+	assert_int_equal(s.replies, 1);
+	assert_int_equal(s.errors, 7);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void
+test_handles_run_out(void **state)
+{
+	struct ims_vfio_msg *msg = calloc(VU_HANDLES, sizeof(*msg));
+	struct ims_vfio_sink sink = { .fd = -1 };
+	struct ims_vfio_msg more;
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t i;
+
+	v = start(&s, GOOD);
+	for (i = 0; i < VU_HANDLES; i++)
+		assert_int_equal(v->ops->msg_alloc(v, &sink, &msg[i]), 0);
+	assert_int_equal(v->ops->msg_alloc(v, &sink, &more), -ENOSPC);
+	v->ops->msg_free(v, &msg[40000]);
+	assert_int_equal(v->ops->msg_alloc(v, &sink, &more), 0);
+	assert_int_equal(more.addr, msg[40000].addr);
+	assert_int_not_equal(more.data, msg[40000].data);
+	finish(&s, v);
+	free(msg);
+}
+
+/* Memory without a file behind it is reached by messages. */
+static void
+test_dma_by_message(void **state)
+{
+	void *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t val = 0xcafe, word;
+	struct ims_vfio *v;
+	struct server s;
+
+	v = start(&s, GOOD);
+	assert_int_equal(ims_vfio_dma_map(v, mem, 4096, -1, 0), 0);
+	assert_int_equal(s.last_map.addr, (uintptr_t)mem);
+	inject_write(&s, 1, 0, (uintptr_t)mem + 4092, 4, &val, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &word, 4), 0);
+	assert_memory_equal((uint8_t *)mem + 4092, &val, 4);
+	inject_write(&s, 2, 0, (uintptr_t)mem + 4093, 4, &val, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &word, 4), 0);
+	assert_int_equal(v->dma_faults, 1);
+	assert_int_equal(ims_vfio_dma_unmap(v, mem, 4096), 0);
+	inject_write(&s, 3, 0, (uintptr_t)mem, 4, &val, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &word, 4), 0);
+	assert_int_equal(v->dma_faults, 2);
+	finish(&s, v);
+	assert_int_equal(s.replies, 1);
+	assert_int_equal(s.errors, 2);
+	munmap(mem, 4096);
+}
+
+static void
+on_removed(void *arg)
+{
+	(*(atomic_int *)arg)++;
+}
+
+/* The server dies while a command waits, and before one is sent. */
+static void
+test_removed(void **state)
+{
+	atomic_int removed = 0;
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val;
+
+	v = start(&s, GOOD);
+	ims_vfio_removed_notify(v, on_removed, &removed);
+	s.quirk = HANG_UP;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
+	assert_true(v->removed);
+	assert_int_equal(removed, 1);
+	/* What is mapped stays readable, whatever it says. */
+	assert_int_equal(ims_vfio_read(v, 0, 0x1000, &val, 4), 0);
+	finish(&s, v);
+}
+
+/* A late reply does not end a later command. */
+static void
+test_timeout(void **state)
+{
+	struct vfio_user_header late = { .id = 0, .command = VFIO_USER_REGION_READ,
+		.size = 36, .flags = VFIO_USER_F_TYPE_REPLY };
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val = 1;
+
+	v = start(&s, GOOD);
+	s.quirk = SILENT;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ETIMEDOUT);
+	assert_false(v->removed);
+	s.quirk = GOOD;
+	late.id = s.commands[1] + s.commands[2] + s.commands[4] + s.commands[5] + s.commands[7];
+	memcpy(s.inject, &late, sizeof(late));
+	memset(s.inject + 16, 0xff, 20);
+	s.inject_len = 36;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(val, 0);
+	finish(&s, v);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_mapping),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_handles_run_out),
+		cmocka_unit_test(test_dma_by_message),
+		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_timeout),
+	};
+
+	fake_eal_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Wait sets: nothing lost, nothing after the end, whoever comes and goes meanwhile. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "fake_dev.h"
+#include "ims_wait_private.h"
+
+static struct fake_dev *f;
+static struct rte_ims_wait *w;
+
+struct counter {
+	struct rte_ims_obj obj;
+	atomic_uint_fast64_t n;
+};
+
+static void
+on_event(struct rte_ims_vec *vec, void *arg)
+{
+	atomic_fetch_add((atomic_uint_fast64_t *)arg, 1);
+}
+
+static int
+group_setup(void **state)
+{
+	fake_eal_init();
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	w = rte_ims_wait_create("t", NULL);
+	f = fake_dev_create(true);
+	return w == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	fake_dev_destroy(f);
+	return rte_ims_wait_destroy(w);
+}
+
+static struct rte_ims_vec *
+alloc(uint32_t slot, enum rte_ims_delivery delivery, struct counter *c)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, slot, &conf);
+	assert_non_null(vec);
+	memset(c, 0, sizeof(*c));
+	c->obj.fn = on_event;
+	c->obj.arg = &c->n;
+	assert_int_equal(rte_ims_vec_attach(vec, &c->obj), 0);
+	return vec;
+}
+
+static uint64_t
+now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+static void
+test_memory(void **state)
+{
+	struct rte_ims_vec_info info;
+	struct rte_ims_vec *vec;
+	static struct counter c;
+
+	vec = alloc(1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_vec_fd_get(vec), -ENOTSUP);
+	assert_false(fake_fire(f, 1)); /* no destination: pending */
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), -EBUSY);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(rte_ims_vec_info_get(vec, &info), 0);
+	assert_true(info.waited);
+	assert_int_not_equal(info.msg.data, 0);
+	assert_true(fake_fire(f, 1));
+	assert_true(fake_fire(f, 1)); /* merges */
+	assert_int_equal(rte_ims_wait_sleep(w, -1), 1);
+	assert_int_equal(c.n, 2);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	assert_false(fake_fire(f, 1));
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(c.n, 3);
+}
+
+/* The only message eventfds of the device are in the set: its thread reads the source itself. */
+static void
+test_eventfd_inline(void **state)
+{
+	struct rte_ims_wait_info info;
+	struct rte_ims_vec *a, *b;
+	static struct counter ca, cb;
+
+	a = alloc(1, RTE_IMS_DELIVERY_EVENTFD, &ca);
+	assert_true(fake_fire(f, 1)); /* waits in the eventfd */
+	assert_int_equal(rte_ims_wait_add(w, a), 0);
+	assert_int_equal(rte_ims_wait_info_get(w, &info), 0);
+	assert_true(info.reads_socket);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(ca.n, 1);
+	fake_fire(f, 1);
+	assert_int_equal(f->n_queue, 1);
+	assert_int_equal(rte_ims_wait_sleep(w, -1), 1);
+	assert_int_equal(ca.n, 2);
+	assert_int_equal(f->n_acks, 1);
+	/* Another one that is in no set: nobody may hold its events up. */
+	b = alloc(2, RTE_IMS_DELIVERY_EVENTFD, &cb);
+	assert_null(f->reader);
+	fake_fire(f, 1);
+	assert_int_equal(f->n_queue, 0);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(ca.n, 3);
+	assert_int_equal(rte_ims_wait_add(w, b), 0);
+	assert_ptr_equal(f->reader, w);
+	fake_fire(f, 1);
+	fake_fire(f, 2);
+	fake_fire(f, 2);
+	assert_int_equal(rte_ims_wait_poll(w), 3);
+	assert_int_equal(ca.n, 4);
+	assert_int_equal(cb.n, 2);
+	assert_int_equal(rte_ims_wait_del(w, b), 0);
+	assert_null(f->reader);
+	fake_fire(f, 2);
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(rte_ims_wait_add(w, b), 0);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(cb.n, 3);
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+}
+
+/* An event that was read from the source, or stored, when the vector had just left. */
+static void
+test_move_loses_nothing(void **state)
+{
+	struct rte_ims_wait *other = rte_ims_wait_create("other", NULL);
+	struct rte_ims_wait_stats stats;
+	struct rte_ims_vec *m, *e;
+	static struct counter cm, ce;
+
+	m = alloc(1, RTE_IMS_DELIVERY_MEMORY, &cm);
+	e = alloc(2, RTE_IMS_DELIVERY_EVENTFD, &ce);
+	assert_int_equal(rte_ims_wait_add(w, m), 0);
+	assert_int_equal(rte_ims_wait_add(w, e), 0);
+	assert_true(fake_fire(f, 1));
+	fake_fire(f, 2);
+	assert_int_equal(f->n_queue, 1);
+	assert_int_equal(rte_ims_wait_del(w, m), 0);
+	assert_int_equal(rte_ims_wait_del(w, m), -ENOENT);
+	assert_int_equal(rte_ims_wait_add(other, m), 0);
+	assert_int_equal(rte_ims_wait_poll(w), 1); /* e */
+	assert_int_equal(rte_ims_wait_poll(other), 1);
+	assert_int_equal(rte_ims_wait_poll(other), 0);
+	assert_int_equal(cm.n, 1);
+	assert_int_equal(ce.n, 1);
+	/* A word that its vector's former place gets too late: counted, not delivered elsewhere. */
+	atomic_store(&w->bells[0], 77);
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(rte_ims_wait_stats_get(w, &stats), 0);
+	assert_int_equal(stats.stray, 1);
+	assert_int_equal(rte_ims_wait_del(other, m), 0);
+	assert_int_equal(rte_ims_wait_destroy(other), 0);
+}
+
+/* The protection of serve_bell(): the word is taken, then the entry turns out to be empty. */
+static void
+test_missed_is_carried(void **state)
+{
+	struct rte_ims_vec *m;
+	static struct counter cm;
+
+	m = alloc(1, RTE_IMS_DELIVERY_MEMORY, &cm);
+	assert_int_equal(rte_ims_wait_add(w, m), 0);
+	assert_true(fake_fire(f, 1));
+	/* rte_ims_wait_del() up to its drain, then the poll that loses the race. */
+	pthread_mutex_lock(&f->dev->lock);
+	ims_wait_leave_locked(m);
+	pthread_mutex_unlock(&f->dev->lock);
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(cm.n, 0);
+	assert_int_equal(rte_ims_wait_add(w, m), -EBUSY);
+	assert_int_equal(rte_ims_wait_del(w, m), 0);
+	assert_int_equal(rte_ims_wait_add(w, m), 0);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(cm.n, 1);
+}
+
+static void
+test_many(void **state)
+{
+	struct rte_ims_vec *vec[FAKE_SLOTS];
+	static struct counter c[FAKE_SLOTS];
+	uint32_t i, k;
+
+	for (i = 0; i < FAKE_SLOTS; i++) {
+		vec[i] = alloc(i, RTE_IMS_DELIVERY_MEMORY, &c[i]);
+		assert_int_equal(rte_ims_wait_add(w, vec[i]), 0);
+	}
+	for (k = 0; k < FAKE_SLOTS; k++) {
+		assert_true(fake_fire(f, k));
+		assert_int_equal(rte_ims_wait_poll(w), 1);
+		for (i = 0; i < FAKE_SLOTS; i++)
+			assert_int_equal(c[i].n, i <= k);
+	}
+	for (i = 0; i < FAKE_SLOTS; i++)
+		fake_fire(f, i);
+	assert_int_equal(rte_ims_wait_poll(w), FAKE_SLOTS);
+}
+
+static void
+test_full(void **state)
+{
+	struct rte_ims_wait_conf conf = { .max_vecs = 2 };
+	struct rte_ims_wait *small = rte_ims_wait_create("small", &conf);
+	static struct counter c[3];
+
+	assert_int_equal(rte_ims_wait_add(small, alloc(1, RTE_IMS_DELIVERY_MEMORY, &c[0])), 0);
+	assert_int_equal(rte_ims_wait_add(small, alloc(2, RTE_IMS_DELIVERY_EVENTFD, &c[1])), 0);
+	assert_int_equal(rte_ims_wait_add(small, alloc(3, RTE_IMS_DELIVERY_MEMORY, &c[2])), -ENOSPC);
+	assert_false(fake_fire(f, 3));
+	assert_int_equal(rte_ims_wait_destroy(small), -EBUSY);
+	assert_int_equal(rte_ims_vec_free(rte_ims_table_vec_get(rte_ims_dev_table(f->dev), 0)), 0);
+	assert_int_equal(rte_ims_vec_free(rte_ims_table_vec_get(rte_ims_dev_table(f->dev), 1)), 0);
+	assert_int_equal(rte_ims_wait_destroy(small), 0);
+}
+
+static void
+test_timeout(void **state)
+{
+	struct rte_ims_vec *vec;
+	static struct counter c;
+	uint64_t start;
+
+	start = now_ns();
+	assert_int_equal(rte_ims_wait_sleep(w, 3000000), 0);
+	assert_true(now_ns() - start >= 3000000);
+	assert_int_equal(rte_ims_wait_sleep(w, 0), 0);
+	vec = alloc(1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	assert_int_equal(rte_ims_wait_sleep(w, 1), 0); /* the wake-up of add */
+	start = now_ns();
+	assert_int_equal(rte_ims_wait_sleep(w, 3000000), 0);
+	assert_true(now_ns() - start >= 3000000);
+}
+
+static void *
+waker(void *arg)
+{
+	usleep(20000);
+	rte_ims_wait_wake(w);
+	return NULL;
+}
+
+static void
+test_wake(void **state)
+{
+	pthread_t thread;
+
+	assert_int_equal(rte_ims_wait_wake(w), 0);
+	assert_int_equal(rte_ims_wait_sleep(w, -1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, waker, NULL), 0);
+	assert_int_equal(rte_ims_wait_sleep(w, -1), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(rte_ims_wait_sleep(w, 1000), 0);
+}
+
+static void *
+late_firer(void *arg)
+{
+	usleep(20000);
+	fake_fire(f, 1);
+	return NULL;
+}
+
+/* A sleeping thread is told by memory (nap), by eventfd, and by the source. */
+static void
+test_sleep(void **state)
+{
+	enum rte_ims_delivery d;
+	struct rte_ims_vec *vec;
+	pthread_t thread;
+	static struct counter c;
+
+	for (d = RTE_IMS_DELIVERY_EVENTFD; d <= RTE_IMS_DELIVERY_MEMORY; d++) {
+		vec = alloc(1, d, &c);
+		assert_int_equal(rte_ims_wait_add(w, vec), 0);
+		while (rte_ims_wait_sleep(w, 1000) != 0)
+			;
+		assert_int_equal(pthread_create(&thread, NULL, late_firer, NULL), 0);
+		assert_int_equal(rte_ims_wait_sleep(w, 5000000000), 1);
+		assert_int_equal(c.n, 1);
+		pthread_join(thread, NULL);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+}
+
+/* Nested in another epoll: readable while there is work, not any more when it is done. */
+static void
+test_nested_fd(void **state)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(0);
+	struct rte_ims_vec *vec;
+	static struct counter c;
+
+	vec = alloc(1, RTE_IMS_DELIVERY_EVENTFD, &c);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, rte_ims_wait_fd(w), &ev), 0);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
+	fake_fire(f, 1);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 1000), 1);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
+	close(ep);
+}
+
+/* Reset wipes the slots: messages are written anew and vectors go on. */
+static void
+test_reset(void **state)
+{
+	static const struct ims_driver quiet = { .name = "quiet" };
+	struct rte_ims_vec *m, *e;
+	static struct counter cm, ce;
+
+	f->dev->driver = &quiet;
+	f->v.n_regions = 1;
+	m = alloc(1, RTE_IMS_DELIVERY_MEMORY, &cm);
+	e = alloc(2, RTE_IMS_DELIVERY_EVENTFD, &ce);
+	assert_int_equal(rte_ims_wait_add(w, m), 0);
+	assert_int_equal(rte_ims_wait_add(w, e), 0);
+	assert_int_equal(f->v.ops->reset(&f->v), 0);
+	assert_false(fake_fire(f, 1));
+	pthread_mutex_lock(&f->dev->lock);
+	assert_int_equal(ims_vec_restore_locked(m), 0);
+	assert_int_equal(ims_vec_restore_locked(e), 0);
+	pthread_mutex_unlock(&f->dev->lock);
+	assert_int_equal(rte_ims_wait_poll(w), 1); /* pending since the reset */
+	assert_true(fake_fire(f, 1));
+	assert_true(fake_fire(f, 2));
+	assert_int_equal(rte_ims_wait_poll(w), 2);
+	assert_int_equal(cm.n, 2);
+	assert_int_equal(ce.n, 1);
+}
+
+/*
+ * The device fires all the time; one thread polls, this one takes the vector out and puts it in,
+ * masks and unmasks. Fired counts and handled counts are compared by a sequence: the handler reads
+ * what the device counted before it sent, and must have read the last count in the end.
+ */
+static atomic_bool stop;
+static atomic_uint_fast64_t device_count, seen_count;
+
+static void
+on_count(struct rte_ims_vec *vec, void *arg)
+{
+	atomic_store(&seen_count, atomic_load(&device_count));
+}
+
+static void *
+device_thread(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		atomic_fetch_add(&device_count, 1);
+		fake_fire(f, 1);
+	}
+	return NULL;
+}
+
+static void *
+poll_thread(void *arg)
+{
+	while (!atomic_load(&stop))
+		rte_ims_wait_poll(w);
+	return NULL;
+}
+
+static void
+churn(enum rte_ims_delivery delivery)
+{
+	static struct rte_ims_obj obj = { .fn = on_count };
+	pthread_t dev, pol;
+	struct rte_ims_vec *vec;
+	static struct counter c;
+	unsigned int i, k;
+
+	vec = alloc(1, delivery, &c);
+	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	for (i = 0; i < 200; i++) {
+		atomic_store(&stop, false);
+		assert_int_equal(pthread_create(&dev, NULL, device_thread, NULL), 0);
+		assert_int_equal(pthread_create(&pol, NULL, poll_thread, NULL), 0);
+		for (k = 0; k < 20; k++) {
+			assert_int_equal(rte_ims_wait_del(w, vec), 0);
+			assert_int_equal(rte_ims_wait_add(w, vec), 0);
+			assert_int_equal(rte_ims_vec_mask(vec), 0);
+			assert_int_equal(rte_ims_vec_unmask(vec), 0);
+		}
+		atomic_store(&stop, true);
+		pthread_join(dev, NULL);
+		pthread_join(pol, NULL);
+		while (rte_ims_wait_poll(w) > 0)
+			;
+		assert_int_equal(atomic_load(&seen_count), atomic_load(&device_count));
+	}
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+static void
+test_churn_memory(void **state)
+{
+	churn(RTE_IMS_DELIVERY_MEMORY);
+}
+
+static void
+test_churn_eventfd(void **state)
+{
+	churn(RTE_IMS_DELIVERY_EVENTFD);
+}
+
+static void
+on_slow(struct rte_ims_vec *vec, void *arg)
+{
+	atomic_store((atomic_bool *)arg, true);
+	usleep(30000);
+	atomic_store((atomic_bool *)arg, false);
+}
+
+/* Free waits for the handler that runs in another thread. */
+static void
+test_free_drains(void **state)
+{
+	atomic_bool inside = false;
+	struct rte_ims_obj obj = { .fn = on_slow, .arg = &inside };
+	struct rte_ims_vec *vec;
+	pthread_t pol;
+	static struct counter c;
+
+	vec = alloc(1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&pol, NULL, poll_thread, NULL), 0);
+	fake_fire(f, 1);
+	while (!atomic_load(&inside))
+		usleep(100);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_false(atomic_load(&inside));
+	atomic_store(&stop, true);
+	pthread_join(pol, NULL);
+}
+
+static void
+test_bad_arguments(void **state)
+{
+	struct rte_ims_wait_conf conf = { .max_vecs = IMS_WAIT_MAX + 1 };
+
+	assert_null(rte_ims_wait_create(NULL, NULL));
+	assert_null(rte_ims_wait_create("x", &conf));
+	assert_int_equal(rte_errno, EINVAL);
+	conf.max_vecs = 0;
+	conf.flags = 0x80;
+	assert_null(rte_ims_wait_create("x", &conf));
+	conf.flags = RTE_IMS_WAIT_F_LCORE;
+	conf.lcore_id = RTE_MAX_LCORE - 1;
+	assert_null(rte_ims_wait_create("x", &conf));
+	assert_int_equal(rte_ims_wait_poll(NULL), -EINVAL);
+	assert_int_equal(rte_ims_wait_sleep(NULL, 0), -EINVAL);
+	assert_int_equal(rte_ims_wait_fd(NULL), -EINVAL);
+	assert_int_equal(rte_ims_wait_add(w, NULL), -EINVAL);
+	assert_int_equal(rte_ims_wait_destroy(NULL), -EINVAL);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_memory),
+		T(test_eventfd_inline),
+		T(test_move_loses_nothing),
+		T(test_missed_is_carried),
+		T(test_many),
+		T(test_full),
+		T(test_timeout),
+		T(test_wake),
+		T(test_sleep),
+		T(test_nested_fd),
+		T(test_reset),
+		T(test_churn_memory),
+		T(test_churn_eventfd),
+		T(test_free_drains),
+		T(test_bad_arguments),
+	};
+
+	return cmocka_run_group_tests(tests, group_setup, NULL);
+}
