@@ -98,7 +98,6 @@ vec_forget(struct rte_ims_vec *vec)
 	ims_table_index_give(vec->table, vec->index);
 	ims_store_slot_give(vec->store, vec->slot);
 	vec->dev->n_vecs--;
-	free(vec);
 }
 
 static int
@@ -187,7 +186,10 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 	else if (rc == 0)
 		snprintf(vec->name, sizeof(vec->name), "%.100s:%u", store->name, vec->slot);
 	pthread_mutex_unlock(&store->dev->lock);
-	return rc == 0 ? vec : ims_err_ptr(rc);
+	if (rc == 0)
+		return vec;
+	free(vec);
+	return ims_err_ptr(rc);
 }
 
 /*
@@ -216,6 +218,7 @@ ims_vec_release_locked(struct rte_ims_vec *vec)
 		obj->vec = NULL;
 	}
 	vec_forget(vec);
+	free(vec);
 }
 
 int

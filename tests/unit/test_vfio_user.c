@@ -560,7 +560,7 @@ test_removed(void **state)
 	atomic_int removed = 0;
 	struct ims_vfio *v;
 	struct server s;
-	uint32_t val;
+	uint32_t val, i;
 
 	v = start(&s, GOOD);
 	ims_vfio_removed_notify(v, on_removed, &removed);
@@ -568,6 +568,8 @@ test_removed(void **state)
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
 	assert_true(v->removed);
+	for (i = 0; i < 1000 && removed == 0; i++)
+		usleep(1000); /* another thread is telling */
 	assert_int_equal(removed, 1);
 	/* What is mapped stays readable, whatever it says. */
 	assert_int_equal(ims_vfio_read(v, 0, 0x1000, &val, 4), 0);
