@@ -240,8 +240,8 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 static int
 irq_setup(struct ims_vfio_user *c, uint32_t index)
 {
-	struct vfio_irq_info info = { .argsz = sizeof(info), .index = index };
-	struct iovec iov = { .iov_base = &info, .iov_len = sizeof(info) };
+	struct vfio_irq_info ask = { .argsz = sizeof(ask), .index = index }, info;
+	struct iovec iov = { .iov_base = &ask, .iov_len = sizeof(ask) };
 	struct vu_call call = {
 		.command = VFIO_USER_DEVICE_GET_IRQ_INFO,
 		.iov = &iov,
@@ -265,8 +265,8 @@ irq_setup(struct ims_vfio_user *c, uint32_t index)
 static int
 device_setup(struct ims_vfio_user *c)
 {
-	struct vfio_user_device_info info = { .argsz = sizeof(info) };
-	struct iovec iov = { .iov_base = &info, .iov_len = sizeof(info) };
+	struct vfio_user_device_info ask = { .argsz = sizeof(ask) }, info;
+	struct iovec iov = { .iov_base = &ask, .iov_len = sizeof(ask) };
 	struct vu_call call = {
 		.command = VFIO_USER_DEVICE_GET_INFO,
 		.iov = &iov,
@@ -441,13 +441,14 @@ static int
 vu_dma_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
 {
 	struct vfio_user_dma_unmap unmap = { .argsz = sizeof(unmap), .addr = iova, .size = len };
+	struct vfio_user_dma_unmap answer;
 	struct iovec iov = { .iov_base = &unmap, .iov_len = sizeof(unmap) };
 	struct vu_call call = {
 		.command = VFIO_USER_DMA_UNMAP,
 		.iov = &iov,
 		.n_iov = 1,
-		.reply = &unmap,
-		.reply_cap = sizeof(unmap),
+		.reply = &answer,
+		.reply_cap = sizeof(answer),
 	};
 
 	return call_plain(vu_from(v), &call);

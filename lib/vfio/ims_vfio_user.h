@@ -39,7 +39,10 @@ struct vu_call {
 	int n_iov;
 	const int *fds;
 	int n_fds;
-	/* Reply payload goes here, at most reply_cap bytes; it must have reply_min or more. */
+	/*
+	 * Reply payload goes here, at most reply_cap bytes; it must have reply_min or more. Not the
+	 * memory that is sent: a peer may answer before it has been asked.
+	 */
 	void *reply;
 	size_t reply_cap;
 	size_t reply_min;

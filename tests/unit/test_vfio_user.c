@@ -56,7 +56,7 @@ enum quirk {
 
 struct server {
 	int sock;
-	enum quirk quirk;
+	atomic_int quirk;
 	int memfd;
 	pthread_t thread;
 	unsigned int maps;
@@ -64,7 +64,7 @@ struct server {
 	struct vfio_user_dma_map last_map;
 	/* Requests to send once, before the next reply. */
 	uint8_t inject[256];
-	size_t inject_len;
+	atomic_size_t inject_len;
 	unsigned int errors;  /* error replies to the server's own requests */
 	unsigned int replies; /* good ones */
 	uint8_t last[64];     /* payload of the newest of those */
