@@ -209,12 +209,14 @@ struct rte_ims_obj {
  *
  * @param name
  *   "emu:MODEL[,key=value...]" starts a device model process of its own,
- *   "vfio-user:PATH" connects to a vfio-user server's socket.
+ *   "vfio-user:PATH" connects to a vfio-user server's socket,
+ *   "pci:0000:3b:00.0" takes a device that is bound to the kernel's vfio-pci.
  * @param conf
  *   Settings, NULL for the defaults.
  * @return
  *   The device, or NULL with rte_errno:
- *   EINVAL bad name or conf; EEXIST already open under this name; ENODEV no such model or no driver
+ *   EINVAL bad name or conf; EBUSY another driver or program has it; EPERM no interrupt remapping;
+ *   EEXIST already open under this name; ENODEV no such model or no driver
  *   knows the device; ENOENT, ECONNREFUSED, EACCES ... from the socket; EPROTO the server broke the
  *   protocol; EPROTONOSUPPORT it speaks another version; ETIMEDOUT it did not answer; ENOMEM.
  */

@@ -27,8 +27,10 @@ ims_vfio_open(const char *name, uint32_t timeout_ms)
 		return ims_vfio_user_open(name, name + 10, timeout_ms);
 	if (strncmp(name, "emu:", 4) == 0)
 		return ims_vfio_emu_open(name, name + 4, timeout_ms);
-	IMS_VFIO_LOG(ERR, "%s: not a device name: expected emu:MODEL[,key=value...] or "
-		"vfio-user:PATH", name);
+	if (strncmp(name, "pci:", 4) == 0)
+		return ims_vfio_kernel_open(name, name + 4, timeout_ms);
+	IMS_VFIO_LOG(ERR, "%s: not a device name: expected emu:MODEL[,key=value...], "
+		"vfio-user:PATH or pci:0000:3b:00.0", name);
 	return ims_vfio_err_ptr(-EINVAL);
 }
 

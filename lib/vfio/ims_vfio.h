@@ -141,7 +141,7 @@ struct ims_vfio {
 };
 
 /*
- * Open "vfio-user:PATH" or "emu:MODEL[,key=value...]". NULL with rte_errno. Regions are mapped, DMA
+ * Open "pci:BDF", "vfio-user:PATH" or "emu:MODEL[,key=value...]". NULL with rte_errno. Regions are mapped, DMA
  * memory is not: see ims_vfio_dma_start().
  */
 struct ims_vfio *
@@ -203,6 +203,9 @@ struct ims_vfio *
 ims_vfio_user_open(const char *name, const char *path, uint32_t timeout_ms);
 struct ims_vfio *
 ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms);
+
+struct ims_vfio *
+ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms);
 
 /* PCI configuration space: offset of a capability, 0 if it has none, or -errno. */
 int

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* ims-devsrv: a process that plays a device. */
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "model.h"
+
+/* lib/vfio/ims_vfio_user.c tells these apart. */
+#define EXIT_FAILED  1
+#define EXIT_BAD_OPT 2
+#define EXIT_UNKNOWN 3
+
+static const struct model *const models[] = { &timer_ims_model };
+
+#define N_MODELS (sizeof(models) / sizeof(models[0]))
+
+struct params {
+	char *model; /* "NAME[,key=value...]" */
+	const char *socket;
+	int fd;
+	unsigned int mode;
+	bool trace;
+	bool dump_config;
+};
+
+struct server {
+	const struct model *model;
+	void *priv;
+	struct vfu *vfu;
+	int sigfd;
+};
+
+bool
+model_number(struct model_opts *opts, const char *key, const char *val, unsigned long min,
+		unsigned long max, unsigned long *num)
+{
+	char *end;
+
+	errno = 0;
+	*num = val != NULL ? strtoul(val, &end, 0) : 0;
+	if (val != NULL && *val >= '0' && *val <= '9' && *end == '\0' && errno == 0 &&
+			*num >= min && *num <= max)
+		return true;
+	snprintf(opts->error, sizeof(opts->error), "%s=%.60s: expected a number from %lu to %lu",
+		key, val != NULL ? val : "", min, max);
+	return false;
+}
+
+static void
+usage(FILE *f)
+{
+	size_t i;
+
+	fprintf(f, "usage: ims-devsrv --model NAME[,key=value...] (--socket PATH | --fd N) "
+		"[--mode 0600] [--trace]\n"
+		"       ims-devsrv --model NAME[,key=value...] --dump-config\n"
+		"Plays a device for a vfio-user client. SIGTERM ends it, SIGUSR1 has it print its "
+		"counters.\n");
+	for (i = 0; i < N_MODELS; i++)
+		fprintf(f, "model %s:\n%s", models[i]->name, models[i]->help);
+}
+
+static int
+bad(const char *what, const char *val, const char *expected)
+{
+	fprintf(stderr, "ims-devsrv: %s '%s': expected %s\n", what, val, expected);
+	return EXIT_BAD_OPT;
+}
+
+/* -1: go on; else the exit status. */
+static int
+parse(int argc, char **argv, struct params *p)
+{
+	enum { MODEL = 1, SOCKET, FD, MODE, TRACE, DUMP_CONFIG, VERSION, HELP };
+	static const struct option opts[] = {
+		{ "model", required_argument, NULL, MODEL },
+		{ "socket", required_argument, NULL, SOCKET },
+		{ "fd", required_argument, NULL, FD },
+		{ "mode", required_argument, NULL, MODE },
+		{ "trace", no_argument, NULL, TRACE },
+		{ "dump-config", no_argument, NULL, DUMP_CONFIG },
+		{ "version", no_argument, NULL, VERSION },
+		{ "help", no_argument, NULL, HELP },
+		{ 0 },
+	};
+	char *end;
+	long n;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+		switch (c) {
+		case MODEL:
+			p->model = optarg;
+			break;
+		case SOCKET:
+			p->socket = optarg;
+			break;
+		case FD:
+			n = strtol(optarg, &end, 10);
+			if (*optarg == '\0' || *end != '\0' || n < 0 || n > 65535)
+				return bad("--fd", optarg, "the number of an open socket");
+			p->fd = n;
+			break;
+		case MODE:
+			n = strtol(optarg, &end, 8);
+			if (*optarg == '\0' || *end != '\0' || n < 0 || n > 0777)
+				return bad("--mode", optarg, "an octal file mode such as 0600");
+			p->mode = n;
+			break;
+		case TRACE:
+			p->trace = true;
+			break;
+		case DUMP_CONFIG:
+			p->dump_config = true;
+			break;
+		case VERSION:
+			printf("ims-devsrv %s\n", IMS_VERSION);
+			return 0;
+		case HELP:
+			usage(stdout);
+			return 0;
+		default:
+			fprintf(stderr, "ims-devsrv: try --help\n");
+			return EXIT_BAD_OPT;
+		}
+	}
+	if (optind < argc)
+		return bad("argument", argv[optind], "options only");
+	if (p->model == NULL)
+		return bad("--model", "", "a model's name; try --help");
+	if (!p->dump_config && (p->socket == NULL) == (p->fd < 0))
+		return bad("--socket and --fd", "", "one of them");
+	return -1;
+}
+
+/* As lspci -F reads it. */
+static void
+dump_config(struct vfu *vfu, const char *name)
+{
+	uint8_t config[256];
+	unsigned int i;
+
+	vfu_config_get(vfu, config);
+	printf("00:00.0 %s", name);
+	for (i = 0; i < sizeof(config); i++) {
+		if (i % 16 == 0)
+			printf("\n%02x:", i);
+		printf(" %02x", config[i]);
+	}
+	printf("\n");
+}
+
+static void
+on_signal(void *arg)
+{
+	struct server *s = arg;
+	struct signalfd_siginfo info;
+
+	if (read(s->sigfd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		s->model->dump(s->priv);
+	else
+		vfu_stop(s->vfu);
+}
+
+/* Before any thread is started, so that all have these blocked. */
+static int
+block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static const struct model *
+find_model(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N_MODELS; i++)
+		if (strcmp(models[i]->name, name) == 0)
+			return models[i];
+	fprintf(stderr, "ims-devsrv: unknown model '%s' (known:", name);
+	for (i = 0; i < N_MODELS; i++)
+		fprintf(stderr, " %s", models[i]->name);
+	fprintf(stderr, ")\n");
+	return NULL;
+}
+
+static int
+serve(struct server *s, const struct params *p)
+{
+	int rc;
+
+	rc = p->socket != NULL ? vfu_listen(s->vfu, p->socket, p->mode) : vfu_attach(s->vfu, p->fd);
+	if (rc == 0)
+		rc = vfu_watch(s->vfu, s->sigfd, on_signal, s);
+	if (rc != 0) {
+		fprintf(stderr, "ims-devsrv: %s: %s\n", p->socket != NULL ? p->socket : "--fd",
+			strerror(-rc));
+		return EXIT_FAILED;
+	}
+	if (p->socket != NULL) {
+		printf("ims-devsrv: %s ready on %s\n", s->model->name, p->socket);
+		fflush(stdout);
+	}
+	vfu_run(s->vfu);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct params p = { .fd = -1, .mode = 0600 };
+	struct model_opts opts = { 0 };
+	struct server s = { 0 };
+	int rc;
+
+	rc = parse(argc, argv, &p);
+	if (rc >= 0)
+		return rc;
+	opts.args = strchr(p.model, ',');
+	if (opts.args != NULL)
+		*opts.args++ = '\0';
+	opts.trace = p.trace;
+	s.model = find_model(p.model);
+	if (s.model == NULL)
+		return EXIT_UNKNOWN;
+	s.sigfd = block_signals();
+	if (s.sigfd < 0) {
+		fprintf(stderr, "ims-devsrv: signals: %s\n", strerror(errno));
+		return EXIT_FAILED;
+	}
+	s.priv = s.model->create(&opts);
+	if (s.priv == NULL) {
+		fprintf(stderr, "ims-devsrv: model %s: %s\n", p.model, opts.error);
+		return EXIT_BAD_OPT;
+	}
+	s.vfu = s.model->vfu(s.priv);
+	if (p.dump_config)
+		dump_config(s.vfu, p.model);
+	else
+		rc = serve(&s, &p);
+	s.model->destroy(s.priv);
+	close(s.sigfd);
+	return rc > 0 ? rc : 0;
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "msi_fire.h"
+#include "ticks.h"
+
+int
+msi_port_init(struct msi_port *port)
+{
+	port->slots = calloc(port->n_slots, sizeof(*port->slots));
+	port->queue = calloc(port->n_slots, sizeof(*port->queue));
+	if (port->slots != NULL && port->queue != NULL)
+		return 0;
+	msi_port_fini(port);
+	return -ENOMEM;
+}
+
+void
+msi_port_fini(struct msi_port *port)
+{
+	free(port->slots);
+	free(port->queue);
+	port->slots = NULL;
+	port->queue = NULL;
+}
+
+void
+msi_port_reset(struct msi_port *port)
+{
+	uint32_t i;
+
+	for (i = 0; i < port->n_slots; i++)
+		port->slots[i].again = port->slots[i].queued = false;
+	port->queue_len = 0;
+}
+
+static void
+enqueue(struct msi_port *port, uint32_t slot)
+{
+	struct msi_slot *s = &port->slots[slot];
+
+	if (s->queued)
+		return;
+	s->queued = true;
+	port->queue[(port->queue_head + port->queue_len++) % port->n_slots] = slot;
+}
+
+/* There is room for one more: the slot that has waited longest. */
+static void
+dequeue(struct msi_port *port)
+{
+	uint32_t slot;
+
+	if (port->queue_len == 0)
+		return;
+	slot = port->queue[port->queue_head];
+	port->queue_head = (port->queue_head + 1) % port->n_slots;
+	port->queue_len--;
+	port->slots[slot].queued = false;
+	port->refire(port->priv, slot);
+}
+
+/* `done` of a DMA_WRITE gets the slot's own struct: which slot it is follows from where it lies. */
+struct flight {
+	struct msi_port *port;
+	uint32_t slot;
+};
+
+static void
+on_reply(void *arg, int error, const void *data, uint32_t len)
+{
+	struct flight flight = *(struct flight *)arg;
+	struct msi_port *port = flight.port;
+	struct msi_slot *s = &port->slots[flight.slot];
+	bool again = s->again;
+
+	free(arg);
+	s->in_flight = s->again = false;
+	if (error == ECANCELED)
+		return;
+	if (error != 0) {
+		vfu_stats(port->vfu)->msgs_faulted++;
+		port->fault(port->priv, flight.slot);
+	}
+	if (again)
+		port->refire(port->priv, flight.slot);
+	dequeue(port);
+}
+
+static bool
+send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
+		_Atomic(uint64_t) *stamp)
+{
+	struct msi_slot *s = &port->slots[slot];
+	struct flight *flight;
+	int rc;
+
+	if (s->in_flight) {
+		s->again = true;
+		vfu_stats(port->vfu)->msgs_merged++;
+		return true;
+	}
+	flight = malloc(sizeof(*flight));
+	if (flight == NULL)
+		return false;
+	flight->port = port;
+	flight->slot = slot;
+	if (stamp != NULL)
+		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+	rc = vfu_dma_write(port->vfu, addr, &data, sizeof(data), on_reply, flight);
+	if (rc == 0) {
+		s->in_flight = true;
+		vfu_stats(port->vfu)->msgs_socket++;
+		return true;
+	}
+	free(flight);
+	if (rc != -EAGAIN)
+		return false;
+	enqueue(port, slot);
+	return true;
+}
+
+bool
+msi_fire(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
+		_Atomic(uint64_t) *stamp)
+{
+	_Atomic(uint32_t) *word;
+
+	if (!vfu_bus_master(port->vfu))
+		return false;
+	word = addr % sizeof(*word) == 0 ? vfu_dma_addr(port->vfu, addr, sizeof(*word), true) : NULL;
+	if (word == NULL)
+		return send_dma_write(port, slot, addr, data, stamp);
+	vfu_stats(port->vfu)->msgs_memory++;
+	if (stamp != NULL)
+		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+	/* Release: whoever sees the word sees what the device did before. */
+	atomic_store_explicit(word, data, memory_order_release);
+	return true;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _VFU_H_
+#define _VFU_H_
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A vfio-user server for device models: one device, one client at a time.
+ *
+ * The model describes its function (struct vfu_conf) and gets its registers' accesses (struct
+ * vfu_model_ops). The server is driven by one thread, vfu_run(); a model may have threads of its
+ * own. `vfu_lock()` is the device's lock: the server holds it while it calls the model, other
+ * threads take it before they call anything below. Nothing here blocks on the client.
+ */
+
+#define VFU_MAX_BARS  6
+#define VFU_MAX_AREAS 4
+
+struct vfu;
+
+/* A part of a BAR that clients may map. The server owns no memory: the model passes a file. */
+struct vfu_area {
+	uint64_t offset;
+	uint64_t size;
+};
+
+struct vfu_bar {
+	uint64_t size; /* 0: not there, else a power of two, 4 KiB or more */
+	bool is_64bit;
+	int fd; /* file behind the areas, offsets as in the BAR; -1 */
+	uint32_t n_areas;
+	struct vfu_area areas[VFU_MAX_AREAS];
+};
+
+struct vfu_model_ops {
+	/* Accesses are inside the BAR, 1 to 4096 bytes. 0, or a positive errno for the client. */
+	int (*bar_read)(void *priv, uint32_t bar, uint64_t off, void *buf, uint32_t len);
+	int (*bar_write)(void *priv, uint32_t bar, uint64_t off, const void *buf, uint32_t len);
+	/* The function is reset, or its client has gone: to the state after power-on. */
+	void (*reset)(void *priv);
+	/* The client has allowed or forbidden the function to master the bus. May be NULL. */
+	void (*bus_master)(void *priv, bool on);
+};
+
+struct vfu_conf {
+	const char *name;
+	uint16_t vendor_id;
+	uint16_t device_id;
+	uint8_t revision;
+	uint32_t class_code; /* 24 bits */
+	struct vfu_bar bars[VFU_MAX_BARS];
+	/* MSI-X: none if n_msix is 0. The table and the pending bits lie in a BAR, trapped. */
+	uint16_t n_msix;
+	uint8_t msix_bar;
+	uint32_t msix_table;
+	uint32_t msix_pba;
+	const struct vfu_model_ops *ops;
+	void *priv;
+	bool trace;
+};
+
+struct vfu_stats {
+	uint64_t msgs_memory;  /* messages stored into mapped memory */
+	uint64_t msgs_eventfd; /* messages that were the eventfd of an MSI-X vector */
+	uint64_t msgs_socket;  /* messages sent as DMA_WRITE */
+	uint64_t msgs_merged;  /* events that found their slot's message under way */
+	uint64_t msgs_faulted; /* messages the client refused, or that had no way out */
+	uint64_t requests;
+	uint64_t errors; /* error replies sent */
+};
+
+/* NULL with errno. conf is copied. */
+struct vfu *
+vfu_create(const struct vfu_conf *conf);
+void
+vfu_destroy(struct vfu *vfu);
+
+/* Serve clients of a socket that this creates, or the one client of a connected socket. -errno. */
+int
+vfu_listen(struct vfu *vfu, const char *path, unsigned int mode);
+int
+vfu_attach(struct vfu *vfu, int sock);
+
+/* Call fn, with the lock held, from vfu_run() when fd is readable. -errno. */
+int
+vfu_watch(struct vfu *vfu, int fd, void (*fn)(void *arg), void *arg);
+
+/* Until vfu_stop(), or the client of vfu_attach() has gone. */
+void
+vfu_run(struct vfu *vfu);
+void
+vfu_stop(struct vfu *vfu);
+
+void
+vfu_lock(struct vfu *vfu);
+void
+vfu_unlock(struct vfu *vfu);
+
+/* 256 bytes as a client reads them. */
+void
+vfu_config_get(struct vfu *vfu, uint8_t config[256]);
+/* The model counts its messages here. */
+struct vfu_stats *
+vfu_stats(struct vfu *vfu);
+
+/* The client lets the function master the bus. */
+bool
+vfu_bus_master(const struct vfu *vfu);
+
+/*
+ * Memory at an IOVA, if [iova, iova + len) lies in one map that has a file and allows the access,
+ * and the function may master the bus; else NULL. Valid until the lock is let go.
+ */
+void *
+vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write);
+
+/*
+ * Access memory by message. `done` gets 0 or a positive errno, and for reads the data; it is
+ * called from vfu_run() with the lock held, ECANCELED if the client goes first. -EAGAIN: too many
+ * are under way, -ENOTCONN, -EACCES: bus mastering is off, -EINVAL.
+ */
+typedef void (*vfu_dma_fn)(void *arg, int error, const void *data, uint32_t len);
+int
+vfu_dma_write(struct vfu *vfu, uint64_t iova, const void *data, uint32_t len, vfu_dma_fn done,
+		void *arg);
+int
+vfu_dma_read(struct vfu *vfu, uint64_t iova, uint32_t len, vfu_dma_fn done, void *arg);
+
+/* The eventfd of an interrupt, -1 if it is not enabled. */
+int
+vfu_irq_fd(const struct vfu *vfu, uint32_t index, uint32_t subindex);
+
+#endif /* _VFU_H_ */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _VFU_PRIV_H_
+#define _VFU_PRIV_H_
+
+#include <stdio.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+
+#include <linux/vfio.h>
+
+#include "vfio_user_proto.h"
+#include "vfu.h"
+
+#define VFU_MAX_FDS	8	    /* descriptors of one message */
+#define VFU_MAX_DATA	65536u	    /* payload of one access */
+#define VFU_MAX_MSG	(VFU_MAX_DATA + 64)
+#define VFU_MAX_MAPS	65535u
+#define VFU_MAX_QUEUE	(1u << 20)  /* bytes that wait for a client that does not read */
+#define VFU_MAX_CALLS	256u	    /* requests of ours that wait for their reply */
+#define VFU_MAX_WATCHES 8
+#define VFU_CONFIG_SIZE 256
+#define VFU_N_REGIONS	9
+#define VFU_N_IRQS	5
+#define VFU_MAX_MSIX	2048
+
+/* A message to the client that the socket has no room for yet. */
+struct vfu_out {
+	STAILQ_ENTRY(vfu_out) next;
+	int fd; /* goes with the first byte; -1 */
+	uint32_t len;
+	uint32_t sent;
+	uint8_t data[];
+};
+
+struct vfu_map {
+	TAILQ_ENTRY(vfu_map) next;
+	uint64_t iova;
+	uint64_t size;
+	uint32_t flags;	 /* VFIO_USER_DMA_F_* */
+	uint8_t *addr;	 /* NULL: no file, reached by messages */
+	void *base;	 /* of the mmap, page aligned */
+	size_t base_len;
+};
+
+struct vfu_call {
+	bool used;
+	uint8_t gen;
+	uint16_t command;
+	uint32_t len;
+	vfu_dma_fn done;
+	void *arg;
+};
+
+struct vfu_watch {
+	int fd;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct vfu {
+	struct vfu_conf conf;
+	pthread_mutex_t lock;
+	int epfd;
+	int stop_fd;
+	int listener;
+	char *path;
+	bool one_client; /* vfu_attach() */
+	bool running;
+	struct vfu_watch watches[VFU_MAX_WATCHES];
+	unsigned int n_watches;
+
+	/* The client. */
+	int sock; /* -1: none */
+	bool versioned;
+	uint32_t client_max_fds;
+	uint64_t client_max_data;
+	uint8_t *in;
+	uint32_t in_len;
+	int in_fds[VFU_MAX_FDS];
+	unsigned int n_in_fds;
+	STAILQ_HEAD(, vfu_out) out;
+	uint32_t out_bytes;
+	bool broken; /* close it when the lock is about to be let go */
+	struct vfu_call calls[VFU_MAX_CALLS];
+	unsigned int n_calls;
+	unsigned int next_call;
+
+	TAILQ_HEAD(vfu_map_list, vfu_map) maps;
+	uint32_t n_maps;
+	struct vfu_map *last_map; /* found by the last look-up */
+
+	uint8_t config[VFU_CONFIG_SIZE];
+	uint8_t config_mask[VFU_CONFIG_SIZE]; /* bits a client may change */
+
+	int msix_fds[VFU_MAX_MSIX];
+
+	struct vfu_stats stats;
+};
+
+/* A request, complete and its header sane. */
+struct vfu_req {
+	struct vfio_user_header hdr;
+	const uint8_t *data;
+	uint32_t len;
+	int *fds; /* those taken are set to -1, the rest gets closed */
+	unsigned int n_fds;
+};
+
+/* vfu_msg.c */
+void
+vfu_msg_input(struct vfu *vfu);
+void
+vfu_msg_output(struct vfu *vfu);
+void
+vfu_reply(struct vfu *vfu, const struct vfu_req *req, const void *head, uint32_t head_len,
+		const void *data, uint32_t data_len, int fd);
+void
+vfu_reply_error(struct vfu *vfu, const struct vfu_req *req, int error);
+/* Queue and try to send. */
+void
+vfu_send(struct vfu *vfu, const struct vfio_user_header *hdr, const void *head, uint32_t head_len,
+		const void *data, uint32_t data_len, int fd);
+void
+vfu_client_drop(struct vfu *vfu);
+
+/* vfu_cmd.c: 0 if it has replied, or the errno to reply with */
+int
+vfu_cmd(struct vfu *vfu, struct vfu_req *req);
+
+/* vfu_region.c */
+int
+vfu_cmd_region_info(struct vfu *vfu, const struct vfu_req *req);
+int
+vfu_cmd_region_read(struct vfu *vfu, const struct vfu_req *req);
+int
+vfu_cmd_region_write(struct vfu *vfu, const struct vfu_req *req);
+
+/* vfu_irq.c */
+int
+vfu_cmd_irq_info(struct vfu *vfu, const struct vfu_req *req);
+int
+vfu_cmd_set_irqs(struct vfu *vfu, struct vfu_req *req);
+void
+vfu_irq_init(struct vfu *vfu);
+void
+vfu_irq_reset(struct vfu *vfu);
+
+/* vfu_dma.c */
+int
+vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req);
+int
+vfu_cmd_dma_unmap(struct vfu *vfu, const struct vfu_req *req);
+void
+vfu_dma_reply(struct vfu *vfu, const struct vfu_req *req);
+void
+vfu_dma_reset(struct vfu *vfu);
+
+/* vfu_pci.c */
+void
+vfu_pci_init(struct vfu *vfu);
+void
+vfu_pci_read(struct vfu *vfu, uint32_t off, void *buf, uint32_t len);
+void
+vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len);
+
+#define vfu_trace(vfu, ...)                                                                        \
+	do {                                                                                       \
+		if ((vfu)->conf.trace)                                                             \
+			fprintf(stderr, "vfu: " __VA_ARGS__);                                      \
+	} while (0)
+
+#endif /* _VFU_PRIV_H_ */

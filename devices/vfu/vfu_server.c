@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* The server's life: create, listen, one client after the other, stop. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vfu_priv.h"
+
+struct vfu *
+vfu_create(const struct vfu_conf *conf)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct vfu *vfu;
+
+	vfu = calloc(1, sizeof(*vfu));
+	if (vfu == NULL)
+		return NULL;
+	vfu->conf = *conf;
+	vfu->sock = vfu->listener = -1;
+	STAILQ_INIT(&vfu->out);
+	TAILQ_INIT(&vfu->maps);
+	pthread_mutex_init(&vfu->lock, NULL);
+	vfu_irq_init(vfu);
+	vfu_pci_init(vfu);
+	vfu->in = malloc(VFU_MAX_MSG);
+	vfu->epfd = epoll_create1(EPOLL_CLOEXEC);
+	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ev.data.ptr = &vfu->stop_fd;
+	if (vfu->in == NULL || vfu->epfd < 0 || vfu->stop_fd < 0 ||
+			epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
+		vfu_destroy(vfu);
+		return NULL;
+	}
+	return vfu;
+}
+
+void
+vfu_destroy(struct vfu *vfu)
+{
+	if (vfu->sock >= 0)
+		vfu_client_drop(vfu);
+	if (vfu->listener >= 0)
+		close(vfu->listener);
+	if (vfu->path != NULL) {
+		unlink(vfu->path);
+		free(vfu->path);
+	}
+	if (vfu->epfd >= 0)
+		close(vfu->epfd);
+	if (vfu->stop_fd >= 0)
+		close(vfu->stop_fd);
+	pthread_mutex_destroy(&vfu->lock);
+	free(vfu->in);
+	free(vfu);
+}
+
+/* A socket file that nobody listens on is left over from a server that was killed. */
+static int
+remove_stale(const struct sockaddr_un *sa)
+{
+	struct stat st;
+	int sock, rc;
+
+	if (lstat(sa->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return -errno;
+	rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : -EADDRINUSE;
+	close(sock);
+	if (rc != -ECONNREFUSED)
+		return rc;
+	return unlink(sa->sun_path) < 0 ? -errno : 0;
+}
+
+int
+vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->listener };
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	mode_t old;
+	int rc;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sa.sun_path, path);
+	rc = remove_stale(&sa);
+	if (rc != 0)
+		return rc;
+	vfu->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (vfu->listener < 0)
+		return -errno;
+	/* The file has its mode from the start: no moment in which others can connect. */
+	old = umask(0777 & ~mode);
+	rc = bind(vfu->listener, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+	umask(old);
+	if (rc != 0)
+		return rc;
+	vfu->path = strdup(path);
+	if (vfu->path == NULL)
+		return -ENOMEM;
+	if (listen(vfu->listener, 8) < 0 ||
+			epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
+		return -errno;
+	return 0;
+}
+
+int
+vfu_attach(struct vfu *vfu, int sock)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->sock };
+
+	if (epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, sock, &ev) < 0)
+		return -errno;
+	vfu->sock = sock;
+	vfu->one_client = true;
+	return 0;
+}
+
+/* One client at a time: others are told at once, by the end of their connection. */
+static void
+accept_client(struct vfu *vfu)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->sock };
+	int sock;
+
+	sock = accept4(vfu->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (sock < 0)
+		return;
+	if (vfu->sock >= 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, sock, &ev) < 0) {
+		close(sock);
+		return;
+	}
+	vfu->sock = sock;
+	vfu_trace(vfu, "client has come\n");
+}
+
+int
+vfu_watch(struct vfu *vfu, int fd, void (*fn)(void *arg), void *arg)
+{
+	struct vfu_watch *watch = &vfu->watches[vfu->n_watches];
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = watch };
+
+	if (vfu->n_watches == VFU_MAX_WATCHES)
+		return -ENOSPC;
+	if (epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		return -errno;
+	watch->fd = fd;
+	watch->fn = fn;
+	watch->arg = arg;
+	vfu->n_watches++;
+	return 0;
+}
+
+static void
+handle_event(struct vfu *vfu, const struct epoll_event *ev)
+{
+	struct vfu_watch *watch;
+
+	if (ev->data.ptr == &vfu->stop_fd) {
+		vfu->running = false;
+	} else if (ev->data.ptr == &vfu->listener) {
+		accept_client(vfu);
+	} else if (ev->data.ptr != &vfu->sock) {
+		watch = ev->data.ptr;
+		watch->fn(watch->arg);
+	} else if (vfu->sock >= 0) {
+		if (ev->events & EPOLLOUT)
+			vfu_msg_output(vfu);
+		if (ev->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+			vfu_msg_input(vfu);
+	}
+}
+
+void
+vfu_run(struct vfu *vfu)
+{
+	struct epoll_event ev[8];
+	int n, i;
+
+	vfu->running = true;
+	while (vfu->running) {
+		n = epoll_wait(vfu->epfd, ev, 8, -1);
+		pthread_mutex_lock(&vfu->lock);
+		for (i = 0; i < n; i++)
+			handle_event(vfu, &ev[i]);
+		if (vfu->sock >= 0 && vfu->broken) {
+			vfu_client_drop(vfu);
+			if (vfu->one_client)
+				vfu->running = false;
+		}
+		pthread_mutex_unlock(&vfu->lock);
+	}
+}
+
+void
+vfu_stop(struct vfu *vfu)
+{
+	uint64_t one = 1;
+
+	/* Nothing to be done if it fails: the counter is full, so a stop is pending. */
+	if (write(vfu->stop_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void
+vfu_lock(struct vfu *vfu)
+{
+	pthread_mutex_lock(&vfu->lock);
+}
+
+void
+vfu_unlock(struct vfu *vfu)
+{
+	pthread_mutex_unlock(&vfu->lock);
+}
+
+struct vfu_stats *
+vfu_stats(struct vfu *vfu)
+{
+	return &vfu->stats;
+}
