@@ -95,7 +95,6 @@ struct ims_vfio *
 ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms)
 {
 	char path[PATH_MAX];
-	struct ims_vfio *v;
 	int sv[2], rc;
 	pid_t child;
 
@@ -114,8 +113,5 @@ ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms)
 		close(sv[0]);
 		return ims_vfio_err_ptr(rc);
 	}
-	v = ims_vfio_user_attach(name, sv[0], child, timeout_ms);
-	if (v == NULL)
-		IMS_VFIO_LOG(ERR, "%s: the device process gave up: %s", name, strerror(rte_errno));
-	return v;
+	return ims_vfio_user_attach(name, sv[0], child, timeout_ms);
 }

@@ -509,7 +509,7 @@ static const struct ims_vfio_ops vu_ops = {
 	.source_ack = vu_source_ack,
 };
 
-/* What the exit of a process that never answered says; its own message is on stderr. */
+/* What the exit of a process that never answered says. */
 static int
 child_error(struct ims_vfio_user *c, int rc)
 {
@@ -519,16 +519,13 @@ child_error(struct ims_vfio_user *c, int rc)
 	c->sock = -1;
 	status = child_reap(c->child);
 	c->child = -1;
-	if (!WIFEXITED(status))
-		return rc;
-	switch (WEXITSTATUS(status)) {
-	case DEVSRV_EXIT_UNKNOWN:
+	/* These two it has explained on stderr. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == DEVSRV_EXIT_UNKNOWN)
 		return -ENODEV;
-	case DEVSRV_EXIT_USAGE:
+	if (WIFEXITED(status) && WEXITSTATUS(status) == DEVSRV_EXIT_USAGE)
 		return -EINVAL;
-	default:
-		return rc;
-	}
+	IMS_VFIO_LOG(ERR, "%s: the device process gave up: %s", c->v.name, strerror(-rc));
+	return rc;
 }
 
 struct ims_vfio *
@@ -560,8 +557,10 @@ ims_vfio_user_attach(const char *name, int sock, pid_t child, uint32_t timeout_m
 	if (rc == 0)
 		rc = dma_map_raw(c, VFIO_USER_MSI_WINDOW_BASE, VFIO_USER_MSI_WINDOW_SIZE,
 			VFIO_USER_DMA_F_WRITE, -1, 0);
-	if (rc == 0)
+	if (rc == 0) {
+		c->up = true;
 		return &c->v;
+	}
 	vu_sock_fini(c);
 msi_fini:
 	vu_msi_fini(c);

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#include <dirent.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+
+#include "e2e.h"
+
+const char *e2e_dev_name;
+uint64_t e2e_ops;
+
+void
+e2e_init(int argc, char **argv, const char *dev_default)
+{
+	static const struct option opts[] = {
+		{ "dev", required_argument, NULL, 'd' },
+		{ "ops", required_argument, NULL, 'o' },
+		{ 0 },
+	};
+	static char *eal[] = { (char *)(uintptr_t)"e2e", (char *)(uintptr_t)"--no-huge",
+		(char *)(uintptr_t)"--no-pci", (char *)(uintptr_t)"--no-shconf",
+		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"64", (char *)(uintptr_t)"-l",
+		(char *)(uintptr_t)"0", NULL };
+	int c;
+
+	e2e_dev_name = dev_default;
+	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
+		if (c == 'd')
+			e2e_dev_name = optarg;
+		else if (c == 'o')
+			e2e_ops = strtoull(optarg, NULL, 0);
+		else
+			exit(1);
+	}
+	if (rte_eal_init(8, eal) < 0) {
+		fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
+		exit(1);
+	}
+}
+
+struct rte_ims_dev *
+e2e_open(void)
+{
+	struct rte_ims_dev *dev;
+
+	dev = rte_ims_dev_open(e2e_dev_name, NULL);
+	if (dev == NULL)
+		print_error("%s: %s\n", e2e_dev_name, rte_strerror(rte_errno));
+	assert_non_null(dev);
+	return dev;
+}
+
+unsigned int
+e2e_count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+unsigned int
+e2e_count_maps(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned int n = 0;
+	char line[512];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strchr(line, '/') != NULL;
+	fclose(f);
+	return n;
+}
+
+unsigned int
+e2e_count_children(void)
+{
+	unsigned int n = 0;
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fscanf(f, "%d", &pid) == 1)
+		n++;
+	fclose(f);
+	return n;
+}
+
+uint64_t
+e2e_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+struct rte_ims_vec *
+e2e_vec(struct rte_ims_dev *dev, uint32_t slot, enum rte_ims_delivery delivery)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev),
+		rte_ims_dev_store_get(dev, RTE_IMS_STORE_BAR), slot, &conf);
+	if (vec == NULL)
+		print_error("slot %u: %s\n", slot, rte_strerror(rte_errno));
+	assert_non_null(vec);
+	return vec;
+}
+
+bool
+e2e_wait_for(struct rte_ims_wait *wait, bool (*fn)(void *arg), void *arg, uint64_t timeout_ns)
+{
+	uint64_t end = e2e_now_ns() + timeout_ns;
+
+	while (!fn(arg) && e2e_now_ns() < end)
+		assert_true(rte_ims_wait_sleep(wait, 10000000) >= 0);
+	return fn(arg);
+}
+
+void
+e2e_assert_quiet(struct rte_ims_wait *wait, uint64_t ns)
+{
+	uint64_t end = e2e_now_ns() + ns;
+
+	while (e2e_now_ns() < end) {
+		assert_int_equal(rte_ims_wait_poll(wait), 0);
+		usleep(100);
+	}
+}
+
+static void
+on_timer(struct rte_ims_vec *vec, void *arg)
+{
+	struct e2e_timer *t = arg;
+	uint64_t count = rte_pmd_timer_ims_count(t->dev, t->n, NULL);
+
+	t->calls++;
+	if (count <= t->accounted)
+		t->empty++;
+	else
+		t->accounted = count;
+}
+
+void
+e2e_timer_init(struct e2e_timer *t, struct rte_ims_dev *dev, uint32_t n, struct rte_ims_vec *vec)
+{
+	memset(t, 0, sizeof(*t));
+	t->dev = dev;
+	t->n = n;
+	t->vec = vec;
+	t->obj.fn = on_timer;
+	t->obj.arg = t;
+	assert_int_equal(rte_ims_vec_attach(vec, &t->obj), 0);
+}
+
+void
+e2e_timer_start(struct e2e_timer *t, uint64_t interval_ns, uint64_t limit, uint32_t flags)
+{
+	struct rte_pmd_timer_ims_conf conf = {
+		.interval_ns = interval_ns,
+		.limit = limit,
+		.flags = flags,
+	};
+
+	t->accounted = 0;
+	assert_int_equal(rte_pmd_timer_ims_start(t->dev, t->n, t->vec, &conf), 0);
+}

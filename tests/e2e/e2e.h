@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _E2E_H_
+#define _E2E_H_
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <rte_errno.h>
+
+#include <rte_ims.h>
+#include <rte_ims_wait.h>
+#include <rte_pmd_timer_ims.h>
+
+/*
+ * What the end-to-end programs share: EAL without privileges, the device named on the command line,
+ * and sums over it all.
+ */
+
+/* Command line: [--dev NAME] [--ops N]. A failure to start EAL ends the program with 1. */
+void
+e2e_init(int argc, char **argv, const char *dev_default);
+
+extern const char *e2e_dev_name;
+extern uint64_t e2e_ops; /* 0: the test's own default */
+
+struct rte_ims_dev *
+e2e_open(void);
+
+/* Open descriptors, and lines of /proc/self/maps that name a file. */
+unsigned int
+e2e_count_fds(void);
+unsigned int
+e2e_count_maps(void);
+/* Child processes of this one. */
+unsigned int
+e2e_count_children(void);
+
+uint64_t
+e2e_now_ns(void);
+
+struct rte_ims_vec *
+e2e_vec(struct rte_ims_dev *dev, uint32_t slot, enum rte_ims_delivery delivery);
+
+/* Poll or sleep until fn(arg) or a timeout; returns fn(arg). */
+bool
+e2e_wait_for(struct rte_ims_wait *wait, bool (*fn)(void *arg), void *arg, uint64_t timeout_ns);
+
+/* No handler runs for that long. */
+void
+e2e_assert_quiet(struct rte_ims_wait *wait, uint64_t ns);
+
+/* A timer and the handler of its vector. */
+struct e2e_timer {
+	struct rte_ims_dev *dev;
+	uint32_t n;
+	struct rte_ims_vec *vec;
+	struct rte_ims_obj obj;
+	uint64_t accounted; /* expirations */
+	uint64_t calls;
+	uint64_t empty; /* calls with nothing new */
+};
+
+void
+e2e_timer_init(struct e2e_timer *t, struct rte_ims_dev *dev, uint32_t n, struct rte_ims_vec *vec);
+void
+e2e_timer_start(struct e2e_timer *t, uint64_t interval_ns, uint64_t limit, uint32_t flags);
+
+#endif /* _E2E_H_ */
