@@ -130,12 +130,20 @@ vfu_attach(struct vfu *vfu, int sock)
 	return 0;
 }
 
-/* One client at a time: others are told at once, by the end of their connection. */
+/*
+ * One client at a time: others are told at once, by the end of their connection. But first see
+ * whether the present one has gone: its end and the next one's beginning may come together.
+ */
 static void
 accept_client(struct vfu *vfu)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->sock };
 	int sock;
+
+	if (vfu->sock >= 0)
+		vfu_msg_input(vfu);
+	if (vfu->sock >= 0 && vfu->broken)
+		vfu_client_drop(vfu);
 
 	sock = accept4(vfu->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (sock < 0)
