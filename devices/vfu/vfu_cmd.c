@@ -108,14 +108,12 @@ cmd_region_io_fds(struct vfu *vfu, const struct vfu_req *req)
 	return 0;
 }
 
-/* Memory maps and eventfds are the client's and stay; messages under way are the old function's. */
 static int
 cmd_reset(struct vfu *vfu, const struct vfu_req *req)
 {
 	if (req->len != 0)
 		return EINVAL;
-	vfu_pci_init(vfu);
-	vfu->conf.ops->reset(vfu->conf.priv);
+	vfu_pci_reset(vfu);
 	vfu_reply(vfu, req, NULL, 0, NULL, 0, -1);
 	return 0;
 }

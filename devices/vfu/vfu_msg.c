@@ -321,8 +321,7 @@ vfu_client_drop(struct vfu *vfu)
 		free(out);
 	}
 	vfu->out_bytes = 0;
-	vfu_pci_init(vfu);
-	vfu->conf.ops->reset(vfu->conf.priv);
+	vfu_pci_reset(vfu);
 	for (i = 0; i < VFU_MAX_CALLS; i++) {
 		if (!vfu->calls[i].used)
 			continue;

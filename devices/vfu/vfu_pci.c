@@ -95,7 +95,7 @@ init_caps(struct vfu *vfu)
 
 	add_cap(vfu, &last, EXP_OFFSET, PCI_CAP_ID_EXP);
 	put16(vfu, EXP_OFFSET + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
-	put32(vfu, EXP_OFFSET + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER);
+	put32(vfu, EXP_OFFSET + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
 	mask16(vfu, EXP_OFFSET + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE |
 		PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE | PCI_EXP_DEVCTL_RELAX_EN |
 		PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ);
@@ -141,6 +141,23 @@ vfu_pci_read(struct vfu *vfu, uint32_t off, void *buf, uint32_t len)
 	memcpy(buf, vfu->config + off, len);
 }
 
+/* Initiate Function Level Reset is in the upper byte of Device Control; it reads as 0. */
+static bool
+is_flr(uint32_t off, const uint8_t *val, uint32_t len)
+{
+	uint32_t byte = EXP_OFFSET + PCI_EXP_DEVCTL + 1;
+
+	return off <= byte && byte < off + len &&
+		(val[byte - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) != 0;
+}
+
+void
+vfu_pci_reset(struct vfu *vfu)
+{
+	vfu_pci_init(vfu);
+	vfu->conf.ops->reset(vfu->conf.priv);
+}
+
 void
 vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len)
 {
@@ -148,6 +165,10 @@ vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len)
 	bool was = vfu_bus_master(vfu);
 	uint32_t i;
 
+	if (is_flr(off, val, len)) {
+		vfu_pci_reset(vfu);
+		return;
+	}
 	for (i = 0; i < len; i++)
 		vfu->config[off + i] = (vfu->config[off + i] & ~vfu->config_mask[off + i]) |
 			(val[i] & vfu->config_mask[off + i]);

@@ -161,6 +161,9 @@ vfu_dma_reset(struct vfu *vfu);
 /* vfu_pci.c */
 void
 vfu_pci_init(struct vfu *vfu);
+/* The function as after power-on; the client's maps and eventfds stay. */
+void
+vfu_pci_reset(struct vfu *vfu);
 void
 vfu_pci_read(struct vfu *vfu, uint32_t off, void *buf, uint32_t len);
 void

@@ -3,6 +3,7 @@
  */
 
 #include <dirent.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,13 @@ e2e_init(int argc, char **argv, const char *dev_default)
 	static const struct option opts[] = {
 		{ "dev", required_argument, NULL, 'd' },
 		{ "ops", required_argument, NULL, 'o' },
+		{ "mem", required_argument, NULL, 'm' },
 		{ 0 },
 	};
+	static char mem[16] = "64";
 	static char *eal[] = { (char *)(uintptr_t)"e2e", (char *)(uintptr_t)"--no-huge",
 		(char *)(uintptr_t)"--no-pci", (char *)(uintptr_t)"--no-shconf",
-		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"64", (char *)(uintptr_t)"-l",
-		(char *)(uintptr_t)"0", NULL };
+		(char *)(uintptr_t)"-m", mem, (char *)(uintptr_t)"-l", (char *)(uintptr_t)"0", NULL };
 	int c;
 
 	e2e_dev_name = dev_default;
@@ -37,6 +39,8 @@ e2e_init(int argc, char **argv, const char *dev_default)
 			e2e_dev_name = optarg;
 		else if (c == 'o')
 			e2e_ops = strtoull(optarg, NULL, 0);
+		else if (c == 'm')
+			snprintf(mem, sizeof(mem), "%s", optarg);
 		else
 			exit(1);
 	}
@@ -109,6 +113,23 @@ e2e_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+bool
+e2e_can(struct rte_ims_dev *dev, enum rte_ims_delivery delivery)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev),
+		rte_ims_dev_store_get(dev, RTE_IMS_STORE_BAR), RTE_IMS_SLOT_ANY, &conf);
+	if (vec != NULL) {
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+		return true;
+	}
+	assert_int_equal(rte_errno, ENOTSUP);
+	assert_memory_equal(e2e_dev_name, "pci:", 4);
+	return false;
 }
 
 struct rte_ims_vec *

@@ -22,7 +22,7 @@
  * and sums over it all.
  */
 
-/* Command line: [--dev NAME] [--ops N]. A failure to start EAL ends the program with 1. */
+/* Command line: [--dev NAME] [--ops N] [--mem MB]. A failure to start EAL ends the program with 1. */
 void
 e2e_init(int argc, char **argv, const char *dev_default);
 
@@ -43,6 +43,10 @@ e2e_count_children(void);
 
 uint64_t
 e2e_now_ns(void);
+
+/* A kernel device without MSI-X has no eventfds for its IMS: nothing composes a message. */
+bool
+e2e_can(struct rte_ims_dev *dev, enum rte_ims_delivery delivery);
 
 struct rte_ims_vec *
 e2e_vec(struct rte_ims_dev *dev, uint32_t slot, enum rte_ims_delivery delivery);

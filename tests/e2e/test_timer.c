@@ -18,6 +18,7 @@
 static struct rte_ims_dev *dev;
 static struct rte_ims_wait *set;
 static uint32_t n_timers;
+static enum rte_ims_delivery sleepable; /* EVENTFD where the device can */
 
 static int
 setup(void **state)
@@ -28,6 +29,8 @@ setup(void **state)
 	dev = e2e_open();
 	assert_int_equal(rte_pmd_timer_ims_info_get(dev, &info), 0);
 	n_timers = info.n_timers;
+	sleepable = e2e_can(dev, RTE_IMS_DELIVERY_EVENTFD) ? RTE_IMS_DELIVERY_EVENTFD :
+		RTE_IMS_DELIVERY_MEMORY;
 	set = rte_ims_wait_create("e2e", &conf);
 	return set == NULL;
 }
@@ -52,6 +55,8 @@ one_shot(uint32_t slot, enum rte_ims_delivery delivery)
 	struct rte_ims_vec *vec;
 	uint64_t start;
 
+	if (!e2e_can(dev, delivery))
+		return;
 	vec = e2e_vec(dev, slot, delivery);
 	e2e_timer_init(&t, dev, 0, vec);
 	assert_int_equal(rte_ims_wait_add(set, vec), 0);
@@ -84,6 +89,8 @@ test_bare_fd(void **state)
 	uint64_t count = 0, end;
 	struct rte_ims_vec *vec;
 
+	if (!e2e_can(dev, RTE_IMS_DELIVERY_EVENTFD))
+		skip();
 	vec = e2e_vec(dev, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
 	e2e_timer_init(&t, dev, 0, vec);
 	assert_int_equal(read(rte_ims_vec_fd_get(vec), &count, 8), -1);
@@ -102,6 +109,8 @@ mask_pending(enum rte_ims_delivery delivery)
 	struct rte_ims_vec_info info;
 	struct rte_ims_vec *vec;
 
+	if (!e2e_can(dev, delivery))
+		return;
 	vec = e2e_vec(dev, RTE_IMS_SLOT_ANY, delivery);
 	e2e_timer_init(&t, dev, 7 % n_timers, vec);
 	assert_int_equal(rte_ims_wait_add(set, vec), 0);
@@ -188,7 +197,8 @@ test_many(void **state)
 
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]) && counts[i] <= n_timers; i++) {
 		many(counts[i], RTE_IMS_DELIVERY_MEMORY);
-		many(counts[i], RTE_IMS_DELIVERY_EVENTFD);
+		if (e2e_can(dev, RTE_IMS_DELIVERY_EVENTFD))
+			many(counts[i], RTE_IMS_DELIVERY_EVENTFD);
 	}
 }
 
@@ -238,7 +248,7 @@ test_error_slot(void **state)
 	int bits = 0;
 
 	assert_int_equal(rte_pmd_timer_ims_info_get(dev, &info), 0);
-	error = e2e_vec(dev, info.error_slot, RTE_IMS_DELIVERY_EVENTFD);
+	error = e2e_vec(dev, info.error_slot, sleepable);
 	obj.fn = on_error;
 	obj.arg = &bits;
 	assert_int_equal(rte_ims_vec_attach(error, &obj), 0);
@@ -270,7 +280,7 @@ test_stop(void **state)
 	struct rte_ims_vec *vec;
 	uint64_t count;
 
-	vec = e2e_vec(dev, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
+	vec = e2e_vec(dev, RTE_IMS_SLOT_ANY, sleepable);
 	e2e_timer_init(&t, dev, 3 % n_timers, vec);
 	assert_int_equal(rte_ims_wait_add(set, vec), 0);
 	e2e_timer_start(&t, 300000, 0, RTE_PMD_TIMER_IMS_F_PERIODIC);
@@ -291,7 +301,7 @@ test_reset(void **state)
 	struct rte_ims_vec *mv, *ev;
 
 	mv = e2e_vec(dev, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
-	ev = e2e_vec(dev, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
+	ev = e2e_vec(dev, RTE_IMS_SLOT_ANY, sleepable);
 	e2e_timer_init(&m, dev, 0, mv);
 	e2e_timer_init(&e, dev, 1 % n_timers, ev);
 	assert_int_equal(rte_ims_wait_add(set, mv), 0);
@@ -313,11 +323,12 @@ test_bad_slots(void **state)
 {
 	struct rte_ims_store *store = rte_ims_dev_store_get(dev, RTE_IMS_STORE_BAR);
 	struct rte_ims_table *table = rte_ims_dev_table(dev);
+	struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
 
-	assert_null(rte_ims_vec_alloc(table, store, n_timers + 1, NULL));
+	assert_null(rte_ims_vec_alloc(table, store, n_timers + 1, &conf));
 	assert_int_equal(rte_errno, ERANGE);
-	assert_non_null(rte_ims_vec_alloc(table, store, 1, NULL));
-	assert_null(rte_ims_vec_alloc(table, store, 1, NULL));
+	assert_non_null(rte_ims_vec_alloc(table, store, 1, &conf));
+	assert_null(rte_ims_vec_alloc(table, store, 1, &conf));
 	assert_int_equal(rte_errno, EBUSY);
 }
 

@@ -76,6 +76,10 @@ soak(enum rte_ims_delivery delivery, uint64_t ops, bool disturbed)
 	uint32_t i;
 
 	dev = e2e_open();
+	if (!e2e_can(dev, delivery)) {
+		assert_int_equal(rte_ims_dev_close(dev), 0);
+		skip();
+	}
 	set = rte_ims_wait_create("soak", NULL);
 	assert_non_null(set);
 	for (i = 0; i < N_TIMERS; i++) {
