@@ -43,14 +43,14 @@ struct server {
 
 bool
 model_number(struct model_opts *opts, const char *key, const char *val, unsigned long min,
-		unsigned long max, unsigned long *num)
+	unsigned long max, unsigned long *num)
 {
 	char *end;
 
 	errno = 0;
 	*num = val != NULL ? strtoul(val, &end, 0) : 0;
 	if (val != NULL && *val >= '0' && *val <= '9' && *end == '\0' && errno == 0 &&
-			*num >= min && *num <= max)
+		*num >= min && *num <= max)
 		return true;
 	snprintf(opts->error, sizeof(opts->error), "%s=%.60s: expected a number from %lu to %lu",
 		key, val != NULL ? val : "", min, max);
@@ -62,7 +62,8 @@ usage(FILE *f)
 {
 	size_t i;
 
-	fprintf(f, "usage: ims-devsrv --model NAME[,key=value...] (--socket PATH | --fd N) "
+	fprintf(f,
+		"usage: ims-devsrv --model NAME[,key=value...] (--socket PATH | --fd N) "
 		"[--mode 0600] [--trace]\n"
 		"       ims-devsrv --model NAME[,key=value...] --dump-config\n"
 		"Plays a device for a vfio-user client. SIGTERM ends it, SIGUSR1 has it print its "
@@ -82,7 +83,16 @@ bad(const char *what, const char *val, const char *expected)
 static int
 parse(int argc, char **argv, struct params *p)
 {
-	enum { MODEL = 1, SOCKET, FD, MODE, TRACE, DUMP_CONFIG, VERSION, HELP };
+	enum {
+		MODEL = 1,
+		SOCKET,
+		FD,
+		MODE,
+		TRACE,
+		DUMP_CONFIG,
+		VERSION,
+		HELP
+	};
 	static const struct option opts[] = {
 		{ "model", required_argument, NULL, MODEL },
 		{ "socket", required_argument, NULL, SOCKET },

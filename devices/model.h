@@ -34,6 +34,6 @@ extern const struct model timer_ims_model;
 /* Parse a number of a key: false with opts->error if it is none, or not in min .. max. */
 bool
 model_number(struct model_opts *opts, const char *key, const char *val, unsigned long min,
-		unsigned long max, unsigned long *num);
+	unsigned long max, unsigned long *num);
 
 #endif /* _MODEL_H_ */

@@ -94,7 +94,7 @@ on_reply(void *arg, int error, const void *data, uint32_t len)
 
 static bool
 send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
-		_Atomic(uint64_t) *stamp)
+	_Atomic(uint64_t) *stamp)
 {
 	struct msi_slot *s = &port->slots[slot];
 	struct flight *flight;
@@ -127,13 +127,14 @@ send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t dat
 
 bool
 msi_fire(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
-		_Atomic(uint64_t) *stamp)
+	_Atomic(uint64_t) *stamp)
 {
 	_Atomic(uint32_t) *word;
 
 	if (!vfu_bus_master(port->vfu))
 		return false;
-	word = addr % sizeof(*word) == 0 ? vfu_dma_addr(port->vfu, addr, sizeof(*word), true) : NULL;
+	word = addr % sizeof(*word) == 0 ? vfu_dma_addr(port->vfu, addr, sizeof(*word), true)
+	                                 : NULL;
 	if (word == NULL)
 		return send_dma_write(port, slot, addr, data, stamp);
 	vfu_stats(port->vfu)->msgs_memory++;

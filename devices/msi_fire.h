@@ -56,6 +56,6 @@ msi_port_reset(struct msi_port *port);
  */
 bool
 msi_fire(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
-		_Atomic(uint64_t) *stamp);
+	_Atomic(uint64_t) *stamp);
 
 #endif /* _MSI_FIRE_H_ */

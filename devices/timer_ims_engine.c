@@ -39,7 +39,7 @@ rearm(struct timer_ims *t)
 		return;
 	}
 	if (atomic_exchange(&t->next, timer_heap_next(&t->heap)) == UINT64_MAX &&
-			timer_heap_next(&t->heap) != UINT64_MAX) {
+		timer_heap_next(&t->heap) != UINT64_MAX) {
 		pthread_mutex_lock(&t->idle_lock);
 		pthread_cond_signal(&t->cond);
 		pthread_mutex_unlock(&t->idle_lock);

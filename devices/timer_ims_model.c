@@ -97,8 +97,8 @@ timer_ims_fire(struct timer_ims *t, uint32_t slot, uint32_t timer)
 
 	slot_read(t, slot, &val);
 	if ((val.ctrl & TIMER_IMS_SLOT_CTRL_MASK) != 0 ||
-			!msi_fire(&t->port, slot, (uint64_t)val.addr_hi << 32 | val.addr_lo, val.data,
-				stamp))
+		!msi_fire(
+			&t->port, slot, (uint64_t)val.addr_hi << 32 | val.addr_lo, val.data, stamp))
 		set_pending(t, slot, true);
 }
 
@@ -156,7 +156,7 @@ timer_kick(struct timer_ims *t, uint32_t timer)
 	tm->limit = atomic_load(&block->limit);
 	tm->count = 0;
 	if (tm->slot == TIMER_IMS_SLOT_ERROR || tm->slot >= t->n_slots || tm->interval == 0 ||
-			tm->interval > TIMER_IMS_MAX_INTERVAL) {
+		tm->interval > TIMER_IMS_MAX_INTERVAL) {
 		raise_error(t, TIMER_IMS_ERROR_CONF, timer);
 		return;
 	}
@@ -318,8 +318,9 @@ slot_write(struct timer_ims *t, uint64_t off, const void *buf, uint32_t len)
 		atomic_store(&t->slots[slot].data, val);
 		break;
 	case TIMER_IMS_SLOT_CTRL:
-		atomic_store(&t->slots[slot].ctrl, (val & TIMER_IMS_SLOT_CTRL_MASK) |
-			(t->pending[slot] ? TIMER_IMS_SLOT_CTRL_PENDING : 0));
+		atomic_store(&t->slots[slot].ctrl,
+			(val & TIMER_IMS_SLOT_CTRL_MASK) |
+				(t->pending[slot] ? TIMER_IMS_SLOT_CTRL_PENDING : 0));
 		slot_sync(t, slot);
 		break;
 	}
@@ -357,7 +358,8 @@ timer_ims_dump(void *priv)
 	struct timer_ims *t = priv;
 	const struct vfu_stats *s = vfu_stats(t->vfu);
 
-	fprintf(stderr, "timer_ims: timers %u, active %u, expirations %" PRIu64
+	fprintf(stderr,
+		"timer_ims: timers %u, active %u, expirations %" PRIu64
 		", messages: memory %" PRIu64 ", socket %" PRIu64 ", merged %" PRIu64
 		", faulted %" PRIu64 "; requests %" PRIu64 ", refused %" PRIu64 "\n",
 		t->n_timers, t->heap.n, t->expirations, s->msgs_memory, s->msgs_socket,
@@ -447,9 +449,14 @@ timer_ims_destroy(void *priv)
 static bool
 parse(struct timer_ims *t, struct model_opts *opts, bool *mappable)
 {
-	enum { TIMERS, ENGINE, CPU, MMAP };
-	static char *const keys[] = { (char *)(uintptr_t)"timers", (char *)(uintptr_t)"engine",
-		(char *)(uintptr_t)"cpu", (char *)(uintptr_t)"mmap", NULL };
+	enum {
+		TIMERS,
+		ENGINE,
+		CPU,
+		MMAP
+	};
+	static char *const keys[] = { (char *)(uintptr_t) "timers", (char *)(uintptr_t) "engine",
+		(char *)(uintptr_t) "cpu", (char *)(uintptr_t) "mmap", NULL };
 	unsigned long n = 0;
 	char *args = opts->args, *val;
 	int key;
@@ -462,21 +469,28 @@ parse(struct timer_ims *t, struct model_opts *opts, bool *mappable)
 
 		key = getsubopt(&args, keys, &val);
 		if (key < 0) {
-			snprintf(opts->error, sizeof(opts->error), "unknown key '%.60s', expected "
-				"timers, engine, cpu or mmap", word);
+			snprintf(opts->error, sizeof(opts->error),
+				"unknown key '%.60s', expected "
+				"timers, engine, cpu or mmap",
+				word);
 			return false;
 		}
 		if (key == ENGINE) {
 			t->spin = val != NULL && strcmp(val, "spin") == 0;
 			if (!t->spin && (val == NULL || strcmp(val, "timerfd") != 0)) {
-				snprintf(opts->error, sizeof(opts->error), "engine=%.60s: expected "
-					"timerfd or spin", val != NULL ? val : "");
+				snprintf(opts->error, sizeof(opts->error),
+					"engine=%.60s: expected "
+					"timerfd or spin",
+					val != NULL ? val : "");
 				return false;
 			}
 			continue;
 		}
 		if (!model_number(opts, keys[key], val, key == TIMERS,
-				key == TIMERS ? TIMER_IMS_MAX_TIMERS : key == CPU ? 1023 : 1, &n))
+			    key == TIMERS ? TIMER_IMS_MAX_TIMERS
+			    : key == CPU  ? 1023
+					  : 1,
+			    &n))
 			return false;
 		if (key == TIMERS)
 			t->n_timers = n;

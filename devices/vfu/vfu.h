@@ -127,8 +127,8 @@ vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write);
  */
 typedef void (*vfu_dma_fn)(void *arg, int error, const void *data, uint32_t len);
 int
-vfu_dma_write(struct vfu *vfu, uint64_t iova, const void *data, uint32_t len, vfu_dma_fn done,
-		void *arg);
+vfu_dma_write(
+	struct vfu *vfu, uint64_t iova, const void *data, uint32_t len, vfu_dma_fn done, void *arg);
 int
 vfu_dma_read(struct vfu *vfu, uint64_t iova, uint32_t len, vfu_dma_fn done, void *arg);
 

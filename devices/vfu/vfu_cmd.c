@@ -65,7 +65,8 @@ cmd_version(struct vfu *vfu, const struct vfu_req *req)
 		return error;
 	if (ver.minor > VFIO_USER_MINOR)
 		ver.minor = VFIO_USER_MINOR;
-	len = snprintf(json, sizeof(json), "{\"capabilities\":{\"max_msg_fds\":%d,"
+	len = snprintf(json, sizeof(json),
+		"{\"capabilities\":{\"max_msg_fds\":%d,"
 		"\"max_data_xfer_size\":%u,\"max_dma_maps\":%u,\"pgsizes\":4096}}",
 		VFU_MAX_FDS, VFU_MAX_DATA, VFU_MAX_MAPS);
 	vfu->versioned = true;

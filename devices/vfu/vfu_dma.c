@@ -45,8 +45,8 @@ map_insert(struct vfu *vfu, struct vfu_map *map)
 	struct vfu_map *after;
 
 	TAILQ_FOREACH_REVERSE(after, &vfu->maps, vfu_map_list, next)
-		if (after->iova < map->iova + map->size)
-			break;
+	if (after->iova < map->iova + map->size)
+		break;
 	if (after != NULL && after->iova == map->iova && after->size == map->size)
 		return EEXIST;
 	if (after != NULL && after->iova + after->size > map->iova)
@@ -98,8 +98,8 @@ vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req)
 		return EINVAL;
 	memcpy(&cmd, req->data, sizeof(cmd));
 	if (cmd.argsz < sizeof(cmd) || cmd.size == 0 || cmd.addr + cmd.size - 1 < cmd.addr ||
-			(cmd.flags & ~(VFIO_USER_DMA_F_READ | VFIO_USER_DMA_F_WRITE)) != 0 ||
-			req->n_fds > 1)
+		(cmd.flags & ~(VFIO_USER_DMA_F_READ | VFIO_USER_DMA_F_WRITE)) != 0 ||
+		req->n_fds > 1)
 		return EINVAL;
 	if (vfu->n_maps == VFU_MAX_MAPS)
 		return ENOSPC;
@@ -153,7 +153,7 @@ vfu_cmd_dma_unmap(struct vfu *vfu, const struct vfu_req *req)
 		uint64_t map_last = map->iova + map->size - 1;
 
 		if (map->iova <= last && map_last >= cmd.addr &&
-				(map->iova < cmd.addr || map_last > last))
+			(map->iova < cmd.addr || map_last > last))
 			return EINVAL;
 	}
 	for (map = TAILQ_FIRST(&vfu->maps); map != NULL; map = next) {
@@ -194,7 +194,7 @@ vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write)
 
 static int
 call_start(struct vfu *vfu, uint16_t command, uint64_t iova, const void *data, uint32_t len,
-		vfu_dma_fn done, void *arg)
+	vfu_dma_fn done, void *arg)
 {
 	struct vfio_user_dma_access acc = { .addr = iova, .count = len };
 	struct vfio_user_header hdr = { .command = command, .size = sizeof(hdr) + sizeof(acc) };
@@ -225,8 +225,8 @@ call_start(struct vfu *vfu, uint16_t command, uint64_t iova, const void *data, u
 }
 
 int
-vfu_dma_write(struct vfu *vfu, uint64_t iova, const void *data, uint32_t len, vfu_dma_fn done,
-		void *arg)
+vfu_dma_write(
+	struct vfu *vfu, uint64_t iova, const void *data, uint32_t len, vfu_dma_fn done, void *arg)
 {
 	return call_start(vfu, VFIO_USER_DMA_WRITE, iova, data, len, done, arg);
 }

@@ -73,8 +73,7 @@ check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set 
 		return EINVAL;
 	memcpy(set, req->data, sizeof(*set));
 	if (set->argsz < sizeof(*set) || set->index >= VFU_N_IRQS ||
-			(set->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK |
-				VFIO_IRQ_SET_ACTION_TYPE_MASK)) != 0)
+		(set->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK)) != 0)
 		return EINVAL;
 	type = set->flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
 	action = set->flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
@@ -88,14 +87,17 @@ check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set 
 	switch (type) {
 	case VFIO_IRQ_SET_DATA_NONE:
 		/* count 0 disables all, and start has no meaning then. */
-		return data_len != 0 || req->n_fds != 0 || (set->count == 0 && set->start != 0) ?
-			EINVAL : 0;
+		return data_len != 0 || req->n_fds != 0 || (set->count == 0 && set->start != 0)
+		               ? EINVAL
+		               : 0;
 	case VFIO_IRQ_SET_DATA_BOOL:
 		return data_len != set->count || set->count == 0 || req->n_fds != 0 ? EINVAL : 0;
 	case VFIO_IRQ_SET_DATA_EVENTFD:
 		/* No descriptors: take those of the range away. */
 		return data_len != 0 || set->count == 0 ||
-			(req->n_fds != 0 && req->n_fds != set->count) ? EINVAL : 0;
+		                       (req->n_fds != 0 && req->n_fds != set->count)
+		               ? EINVAL
+		               : 0;
 	default:
 		return EINVAL; /* none, or more than one */
 	}
@@ -129,7 +131,7 @@ vfu_cmd_set_irqs(struct vfu *vfu, struct vfu_req *req)
 		irq_disable(vfu, set.start, set.count);
 	for (i = 0; i < set.count; i++) {
 		if (type == VFIO_IRQ_SET_DATA_NONE ||
-				(type == VFIO_IRQ_SET_DATA_BOOL && bools[i] != 0)) {
+			(type == VFIO_IRQ_SET_DATA_BOOL && bools[i] != 0)) {
 			trigger(vfu, set.start + i);
 		} else if (type == VFIO_IRQ_SET_DATA_EVENTFD && i < req->n_fds) {
 			vfu->msix_fds[set.start + i] = req->fds[i];

@@ -139,7 +139,7 @@ out_queue(struct vfu *vfu, const struct iovec *iov, int n_iov, uint32_t len, uin
 
 void
 vfu_send(struct vfu *vfu, const struct vfio_user_header *hdr, const void *head, uint32_t head_len,
-		const void *data, uint32_t data_len, int fd)
+	const void *data, uint32_t data_len, int fd)
 {
 	struct iovec iov[3] = {
 		{ .iov_base = (void *)(uintptr_t)hdr, .iov_len = sizeof(*hdr) },
@@ -162,7 +162,7 @@ vfu_send(struct vfu *vfu, const struct vfio_user_header *hdr, const void *head, 
 
 void
 vfu_reply(struct vfu *vfu, const struct vfu_req *req, const void *head, uint32_t head_len,
-		const void *data, uint32_t data_len, int fd)
+	const void *data, uint32_t data_len, int fd)
 {
 	struct vfio_user_header hdr = {
 		.id = req->hdr.id,
@@ -225,7 +225,7 @@ in_missing(const struct vfu *vfu)
 		return sizeof(hdr) - vfu->in_len;
 	memcpy(&hdr, vfu->in, sizeof(hdr));
 	if (hdr.size < sizeof(hdr) || hdr.size > VFU_MAX_MSG ||
-			(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY)
+		(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY)
 		return -1;
 	return hdr.size - vfu->in_len;
 }

@@ -15,7 +15,7 @@
 #include "vfu_priv.h"
 
 #define PM_OFFSET   0x40
-#define PM_SIZE	    8
+#define PM_SIZE     8
 #define EXP_OFFSET  0x50
 #define EXP_SIZE    0x3c
 #define MSIX_OFFSET 0x90
@@ -96,9 +96,10 @@ init_caps(struct vfu *vfu)
 	add_cap(vfu, &last, EXP_OFFSET, PCI_CAP_ID_EXP);
 	put16(vfu, EXP_OFFSET + PCI_EXP_FLAGS, 2 | PCI_EXP_TYPE_ENDPOINT << 4);
 	put32(vfu, EXP_OFFSET + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
-	mask16(vfu, EXP_OFFSET + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE |
-		PCI_EXP_DEVCTL_FERE | PCI_EXP_DEVCTL_URRE | PCI_EXP_DEVCTL_RELAX_EN |
-		PCI_EXP_DEVCTL_NOSNOOP_EN | PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ);
+	mask16(vfu, EXP_OFFSET + PCI_EXP_DEVCTL,
+		PCI_EXP_DEVCTL_CERE | PCI_EXP_DEVCTL_NFERE | PCI_EXP_DEVCTL_FERE |
+			PCI_EXP_DEVCTL_URRE | PCI_EXP_DEVCTL_RELAX_EN | PCI_EXP_DEVCTL_NOSNOOP_EN |
+			PCI_EXP_DEVCTL_PAYLOAD | PCI_EXP_DEVCTL_READRQ);
 	put32(vfu, EXP_OFFSET + PCI_EXP_LNKCAP, PCI_EXP_LNKCAP_SLS_2_5GB | 1 << 4);
 	put16(vfu, EXP_OFFSET + PCI_EXP_LNKSTA, PCI_EXP_LNKSTA_CLS_2_5GB | 1 << 4);
 
@@ -121,8 +122,9 @@ vfu_pci_init(struct vfu *vfu)
 	put32(vfu, PCI_CLASS_REVISION, vfu->conf.class_code << 8 | vfu->conf.revision);
 	put16(vfu, PCI_SUBSYSTEM_VENDOR_ID, vfu->conf.vendor_id);
 	put16(vfu, PCI_SUBSYSTEM_ID, vfu->conf.device_id);
-	mask16(vfu, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY |
-		PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE);
+	mask16(vfu, PCI_COMMAND,
+		PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
+			PCI_COMMAND_INTX_DISABLE);
 	vfu->config_mask[PCI_CACHE_LINE_SIZE] = 0xff;
 	vfu->config_mask[PCI_INTERRUPT_LINE] = 0xff;
 	init_bars(vfu);
@@ -148,7 +150,7 @@ is_flr(uint32_t off, const uint8_t *val, uint32_t len)
 	uint32_t byte = EXP_OFFSET + PCI_EXP_DEVCTL + 1;
 
 	return off <= byte && byte < off + len &&
-		(val[byte - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) != 0;
+	       (val[byte - off] & (PCI_EXP_DEVCTL_BCR_FLR >> 8)) != 0;
 }
 
 void
@@ -171,7 +173,7 @@ vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len)
 	}
 	for (i = 0; i < len; i++)
 		vfu->config[off + i] = (vfu->config[off + i] & ~vfu->config_mask[off + i]) |
-			(val[i] & vfu->config_mask[off + i]);
+		                       (val[i] & vfu->config_mask[off + i]);
 	if (was != vfu_bus_master(vfu) && vfu->conf.ops->bus_master != NULL)
 		vfu->conf.ops->bus_master(vfu->conf.priv, !was);
 }

@@ -14,17 +14,17 @@
 #include "vfio_user_proto.h"
 #include "vfu.h"
 
-#define VFU_MAX_FDS	8	    /* descriptors of one message */
-#define VFU_MAX_DATA	65536u	    /* payload of one access */
-#define VFU_MAX_MSG	(VFU_MAX_DATA + 64)
-#define VFU_MAX_MAPS	65535u
-#define VFU_MAX_QUEUE	(1u << 20)  /* bytes that wait for a client that does not read */
-#define VFU_MAX_CALLS	256u	    /* requests of ours that wait for their reply */
+#define VFU_MAX_FDS     8      /* descriptors of one message */
+#define VFU_MAX_DATA    65536u /* payload of one access */
+#define VFU_MAX_MSG     (VFU_MAX_DATA + 64)
+#define VFU_MAX_MAPS    65535u
+#define VFU_MAX_QUEUE   (1u << 20) /* bytes that wait for a client that does not read */
+#define VFU_MAX_CALLS   256u       /* requests of ours that wait for their reply */
 #define VFU_MAX_WATCHES 8
 #define VFU_CONFIG_SIZE 256
-#define VFU_N_REGIONS	9
-#define VFU_N_IRQS	5
-#define VFU_MAX_MSIX	2048
+#define VFU_N_REGIONS   9
+#define VFU_N_IRQS      5
+#define VFU_MAX_MSIX    2048
 
 /* A message to the client that the socket has no room for yet. */
 struct vfu_out {
@@ -39,9 +39,9 @@ struct vfu_map {
 	TAILQ_ENTRY(vfu_map) next;
 	uint64_t iova;
 	uint64_t size;
-	uint32_t flags;	 /* VFIO_USER_DMA_F_* */
-	uint8_t *addr;	 /* NULL: no file, reached by messages */
-	void *base;	 /* of the mmap, page aligned */
+	uint32_t flags; /* VFIO_USER_DMA_F_* */
+	uint8_t *addr;  /* NULL: no file, reached by messages */
+	void *base;     /* of the mmap, page aligned */
 	size_t base_len;
 };
 
@@ -116,13 +116,13 @@ void
 vfu_msg_output(struct vfu *vfu);
 void
 vfu_reply(struct vfu *vfu, const struct vfu_req *req, const void *head, uint32_t head_len,
-		const void *data, uint32_t data_len, int fd);
+	const void *data, uint32_t data_len, int fd);
 void
 vfu_reply_error(struct vfu *vfu, const struct vfu_req *req, int error);
 /* Queue and try to send. */
 void
 vfu_send(struct vfu *vfu, const struct vfio_user_header *hdr, const void *head, uint32_t head_len,
-		const void *data, uint32_t data_len, int fd);
+	const void *data, uint32_t data_len, int fd);
 void
 vfu_client_drop(struct vfu *vfu);
 
@@ -169,10 +169,10 @@ vfu_pci_read(struct vfu *vfu, uint32_t off, void *buf, uint32_t len);
 void
 vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len);
 
-#define vfu_trace(vfu, ...)                                                                        \
-	do {                                                                                       \
-		if ((vfu)->conf.trace)                                                             \
-			fprintf(stderr, "vfu: " __VA_ARGS__);                                      \
+#define vfu_trace(vfu, ...)                                   \
+	do {                                                  \
+		if ((vfu)->conf.trace)                        \
+			fprintf(stderr, "vfu: " __VA_ARGS__); \
 	} while (0)
 
 #endif /* _VFU_PRIV_H_ */

@@ -69,7 +69,7 @@ vfu_cmd_region_info(struct vfu *vfu, const struct vfu_req *req)
 /* Sizes and offsets of an access; data_len is what the message carries besides. */
 static int
 check_access(const struct vfu *vfu, const struct vfu_req *req, bool write,
-		struct vfio_user_region_access *acc)
+	struct vfio_user_region_access *acc)
 {
 	uint64_t size;
 
@@ -82,7 +82,7 @@ check_access(const struct vfu *vfu, const struct vfu_req *req, bool write,
 		return EINVAL;
 	size = region_size(vfu, acc->region);
 	if (acc->count == 0 || acc->count > MAX_ACCESS || acc->count > size ||
-			acc->offset > size - acc->count)
+		acc->offset > size - acc->count)
 		return EINVAL;
 	return 0;
 }
@@ -100,8 +100,8 @@ vfu_cmd_region_read(struct vfu *vfu, const struct vfu_req *req)
 	if (acc.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		vfu_pci_read(vfu, acc.offset, buf, acc.count);
 	else
-		error = vfu->conf.ops->bar_read(vfu->conf.priv, acc.region, acc.offset, buf,
-			acc.count);
+		error = vfu->conf.ops->bar_read(
+			vfu->conf.priv, acc.region, acc.offset, buf, acc.count);
 	if (error == 0)
 		vfu_reply(vfu, req, &acc, sizeof(acc), buf, acc.count, -1);
 	return error;
@@ -120,8 +120,8 @@ vfu_cmd_region_write(struct vfu *vfu, const struct vfu_req *req)
 	if (acc.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		vfu_pci_write(vfu, acc.offset, data, acc.count);
 	else
-		error = vfu->conf.ops->bar_write(vfu->conf.priv, acc.region, acc.offset, data,
-			acc.count);
+		error = vfu->conf.ops->bar_write(
+			vfu->conf.priv, acc.region, acc.offset, data, acc.count);
 	if (error == 0)
 		vfu_reply(vfu, req, &acc, sizeof(acc), NULL, 0, -1);
 	return error;

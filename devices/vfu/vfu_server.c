@@ -38,7 +38,7 @@ vfu_create(const struct vfu_conf *conf)
 	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ev.data.ptr = &vfu->stop_fd;
 	if (vfu->in == NULL || vfu->epfd < 0 || vfu->stop_fd < 0 ||
-			epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
+		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
 		vfu_destroy(vfu);
 		return NULL;
 	}
@@ -113,7 +113,7 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 	if (vfu->path == NULL)
 		return -ENOMEM;
 	if (listen(vfu->listener, 8) < 0 ||
-			epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
+		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
 		return -errno;
 	return 0;
 }

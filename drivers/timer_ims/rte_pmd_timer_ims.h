@@ -67,7 +67,7 @@ rte_pmd_timer_ims_info_get(struct rte_ims_dev *dev, struct rte_pmd_timer_ims_inf
 __rte_experimental
 int
 rte_pmd_timer_ims_start(struct rte_ims_dev *dev, uint32_t timer, struct rte_ims_vec *vec,
-		const struct rte_pmd_timer_ims_conf *conf);
+	const struct rte_pmd_timer_ims_conf *conf);
 
 /**
  * Stop a timer. When it has returned the timer does not expire any more.

@@ -29,7 +29,6 @@ struct timer_ims {
 	uint8_t *timers; /* timer blocks, mapped; NULL: by bus transactions */
 };
 
-
 /* Section 4.3: the device looks at a slot again when the slot's number is written to IMS_SYNC. */
 static int
 timer_ims_sync(struct rte_ims_dev *dev, uint32_t slot)
@@ -61,7 +60,7 @@ timer_ims_identify(struct rte_ims_dev *dev, struct timer_ims *t)
 	if (rc != 0)
 		return rc;
 	if (id != TIMER_IMS_ID_MAGIC || version != TIMER_IMS_VERSION || t->n_timers == 0 ||
-			t->n_timers > TIMER_IMS_MAX_TIMERS || t->n_slots != t->n_timers + 1)
+		t->n_timers > TIMER_IMS_MAX_TIMERS || t->n_slots != t->n_timers + 1)
 		return -ENODEV;
 	return 0;
 }
@@ -186,8 +185,8 @@ static int
 check_start(const struct timer_ims *t, uint32_t timer, const struct rte_pmd_timer_ims_conf *conf)
 {
 	if (timer >= t->n_timers || conf->interval_ns == 0 ||
-			conf->interval_ns > TIMER_IMS_MAX_INTERVAL ||
-			(conf->flags & ~RTE_PMD_TIMER_IMS_F_PERIODIC) != 0 || conf->reserved != 0)
+		conf->interval_ns > TIMER_IMS_MAX_INTERVAL ||
+		(conf->flags & ~RTE_PMD_TIMER_IMS_F_PERIODIC) != 0 || conf->reserved != 0)
 		return -EINVAL;
 	return 0;
 }
@@ -195,7 +194,7 @@ check_start(const struct timer_ims *t, uint32_t timer, const struct rte_pmd_time
 /* Section 5.2: stop it, write its block, kick it. */
 int
 rte_pmd_timer_ims_start(struct rte_ims_dev *dev, uint32_t timer, struct rte_ims_vec *vec,
-		const struct rte_pmd_timer_ims_conf *conf)
+	const struct rte_pmd_timer_ims_conf *conf)
 {
 	struct timer_ims *t = timer_ims_from(dev);
 	uint32_t slot, ctrl = TIMER_IMS_TIMER_CTRL_ENABLE;
@@ -219,8 +218,8 @@ rte_pmd_timer_ims_start(struct rte_ims_dev *dev, uint32_t timer, struct rte_ims_
 		rc = block_write(dev, timer, TIMER_IMS_TIMER_INTERVAL, &conf->interval_ns,
 			sizeof(conf->interval_ns));
 	if (rc == 0)
-		rc = block_write(dev, timer, TIMER_IMS_TIMER_LIMIT, &conf->limit,
-			sizeof(conf->limit));
+		rc = block_write(
+			dev, timer, TIMER_IMS_TIMER_LIMIT, &conf->limit, sizeof(conf->limit));
 	if (rc == 0)
 		rc = block_write(dev, timer, TIMER_IMS_TIMER_CTRL, &ctrl, sizeof(ctrl));
 	if (rc == 0)

@@ -18,7 +18,7 @@
 #include <rte_ims_wait.h>
 #include <rte_pmd_timer_ims.h>
 
-#define TICKS	    10
+#define TICKS       10
 #define INTERVAL_NS 100000000 /* 0.1 s */
 
 struct ticker {

@@ -62,8 +62,8 @@ check_open(const char *name, const struct rte_ims_dev_conf *conf)
 
 	if (name == NULL || strlen(name) >= RTE_IMS_NAME_LEN)
 		return -EINVAL;
-	if (conf != NULL && (conf->flags != 0 ||
-			memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0))
+	if (conf != NULL && (conf->flags != 0 || memcmp(conf->reserved, zero.reserved,
+							 sizeof(zero.reserved)) != 0))
 		return -EINVAL;
 	return 0;
 }
@@ -91,7 +91,7 @@ dev_setup(struct rte_ims_dev *dev)
 	if (rc != 0)
 		return rc;
 	if (ims_table_new_locked(dev, "device", IMS_TABLE_MAX) == NULL ||
-			ims_store_dev_create(dev) == NULL)
+		ims_store_dev_create(dev) == NULL)
 		return -rte_errno;
 	return dev->driver->probe(dev);
 }

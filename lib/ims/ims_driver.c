@@ -97,8 +97,8 @@ ims_dev_bar_read(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, voi
 }
 
 int
-ims_dev_bar_write(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, const void *buf,
-		size_t len)
+ims_dev_bar_write(
+	struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, const void *buf, size_t len)
 {
 	if (bar > VFIO_PCI_BAR5_REGION_INDEX)
 		return -EINVAL;
@@ -122,6 +122,5 @@ ims_dev_cfg_write(struct rte_ims_dev *dev, uint64_t offset, const void *buf, siz
 int
 ims_dev_bus_master(struct rte_ims_dev *dev, bool on)
 {
-	return ims_pci_command(dev->vfio, on ? PCI_COMMAND_MASTER : 0,
-		on ? 0 : PCI_COMMAND_MASTER);
+	return ims_pci_command(dev->vfio, on ? PCI_COMMAND_MASTER : 0, on ? 0 : PCI_COMMAND_MASTER);
 }

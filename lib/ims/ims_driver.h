@@ -57,14 +57,14 @@ void
 ims_driver_unregister(struct ims_driver *driver);
 
 /** Make a driver known when its object is loaded, linked in or with EAL's -d. */
-#define IMS_DRIVER_REGISTER(driver)                                                                \
-	RTE_INIT(ims_driver_init_##driver)                                                         \
-	{                                                                                          \
-		ims_driver_register(&driver);                                                      \
-	}                                                                                          \
-	RTE_FINI(ims_driver_fini_##driver)                                                         \
-	{                                                                                          \
-		ims_driver_unregister(&driver);                                                    \
+#define IMS_DRIVER_REGISTER(driver)             \
+	RTE_INIT(ims_driver_init_##driver)      \
+	{                                       \
+		ims_driver_register(&driver);   \
+	}                                       \
+	RTE_FINI(ims_driver_fini_##driver)      \
+	{                                       \
+		ims_driver_unregister(&driver); \
 	}
 
 /** The driver that probed the device, for drivers to recognise their own. */
@@ -99,8 +99,8 @@ ims_dev_bar_map(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, uint
 int
 ims_dev_bar_read(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, void *buf, size_t len);
 int
-ims_dev_bar_write(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, const void *buf,
-		size_t len);
+ims_dev_bar_write(
+	struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, const void *buf, size_t len);
 
 static inline int
 ims_dev_bar_read32(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, uint32_t *val)
@@ -206,8 +206,8 @@ ims_store_bar_create(struct rte_ims_dev *dev, const struct ims_store_bar_conf *c
 
 /** The slot a vector of this device and store type has; for drivers. -EINVAL if it is another's. */
 int64_t
-ims_vec_slot(const struct rte_ims_vec *vec, const struct rte_ims_dev *dev,
-		enum rte_ims_store_type type);
+ims_vec_slot(
+	const struct rte_ims_vec *vec, const struct rte_ims_dev *dev, enum rte_ims_store_type type);
 
 #ifdef __cplusplus
 }

@@ -11,16 +11,16 @@
 static void
 dump_vec(const struct rte_ims_vec *vec, FILE *f)
 {
-	fprintf(f, "    vec %" PRIu64 " %s: table %s:%u, slot %u, %s, %s%s, message %#" PRIx64
+	fprintf(f,
+		"    vec %" PRIu64 " %s: table %s:%u, slot %u, %s, %s%s, message %#" PRIx64
 		" %#" PRIx32 ", wait %s, objects %u, events %" PRIu64 ", spurious %" PRIu64
 		", unhandled %" PRIu64 "\n",
 		vec->id, vec->name, vec->table->name, vec->index, vec->slot,
 		vec->delivery == RTE_IMS_DELIVERY_MEMORY ? "memory" : "eventfd",
-		vec->sending ? "unmasked" : "masked",
-		atomic_load(&vec->masked) ? " by user" : "", vec->msg.addr, vec->msg.data,
-		vec->wait != NULL ? vec->wait->name : "-", vec->n_objs,
-		(uint64_t)atomic_load(&vec->events), (uint64_t)atomic_load(&vec->spurious),
-		(uint64_t)atomic_load(&vec->unhandled));
+		vec->sending ? "unmasked" : "masked", atomic_load(&vec->masked) ? " by user" : "",
+		vec->msg.addr, vec->msg.data, vec->wait != NULL ? vec->wait->name : "-",
+		vec->n_objs, (uint64_t)atomic_load(&vec->events),
+		(uint64_t)atomic_load(&vec->spurious), (uint64_t)atomic_load(&vec->unhandled));
 }
 
 int
@@ -35,8 +35,9 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f)
 		return -EINVAL;
 	lock = (pthread_mutex_t *)(uintptr_t)&dev->lock;
 	pthread_mutex_lock(lock);
-	fprintf(f, "device %s: driver %s, %04x:%04x, NUMA node %d, vectors %u%s, stray messages %"
-		PRIu64 ", DMA faults %" PRIu64 "\n",
+	fprintf(f,
+		"device %s: driver %s, %04x:%04x, NUMA node %d, vectors %u%s, stray messages %" PRIu64
+		", DMA faults %" PRIu64 "\n",
 		dev->name, dev->driver->name, dev->vendor_id, dev->device_id, dev->vfio->numa_node,
 		dev->n_vecs, atomic_load(&dev->vfio->removed) ? ", REMOVED" : "",
 		(uint64_t)atomic_load(&dev->vfio->stray_msgs),
@@ -66,7 +67,8 @@ rte_ims_wait_dump(const struct rte_ims_wait *wait, FILE *f)
 	if (wait == NULL || f == NULL)
 		return -EINVAL;
 	lock = (pthread_mutex_t *)(uintptr_t)&wait->lock;
-	fprintf(f, "wait %s: NUMA node %d, memory %u, eventfd %u, of %u; events %" PRIu64
+	fprintf(f,
+		"wait %s: NUMA node %d, memory %u, eventfd %u, of %u; events %" PRIu64
 		", sleeps %" PRIu64 ", wakes %" PRIu64 ", stray %" PRIu64 "\n",
 		wait->name, wait->numa_node, atomic_load(&wait->n_memory),
 		atomic_load(&wait->n_eventfd), wait->max_vecs, (uint64_t)atomic_load(&wait->events),

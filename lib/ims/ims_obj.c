@@ -36,8 +36,8 @@ static void
 count(atomic_uint_fast64_t *counter)
 {
 	/* One writer, so no locked operation. */
-	atomic_store_explicit(counter,
-		atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+		memory_order_relaxed);
 }
 
 void

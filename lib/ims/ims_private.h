@@ -34,7 +34,7 @@
 
 extern int ims_logtype;
 
-#define IMS_LOG(level, fmt, ...)                                                                   \
+#define IMS_LOG(level, fmt, ...) \
 	rte_log(RTE_LOG_##level, ims_logtype, "IMS: " fmt "\n", ##__VA_ARGS__)
 
 /* Set rte_errno from a negative errno value and return NULL. */
@@ -103,8 +103,8 @@ struct rte_ims_vec {
 	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
 	struct rte_ims_obj *objs;
 	struct rte_ims_obj *cursor; /* the object to run next */
-	atomic_bool masked;	    /* by the user */
-	int fd;			    /* EVENTFD: ours, or the source's; -1 */
+	atomic_bool masked;         /* by the user */
+	int fd;                     /* EVENTFD: ours, or the source's; -1 */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t unhandled;
@@ -120,15 +120,15 @@ struct rte_ims_vec {
 	uint32_t slot;
 	char name[RTE_IMS_NAME_LEN];
 	enum rte_ims_delivery delivery;
-	bool sending;	 /* the slot is unmasked */
-	bool msg_valid;	 /* msg is in the slot */
-	bool msg_fd;	 /* msg was handed out by the transport for fd */
-	bool carry;	 /* an event came while it left a wait set: deliver at the next one */
-	bool stopped;	 /* being freed */
+	bool sending;   /* the slot is unmasked */
+	bool msg_valid; /* msg is in the slot */
+	bool msg_fd;    /* msg was handed out by the transport for fd */
+	bool carry;     /* an event came while it left a wait set: deliver at the next one */
+	bool stopped;   /* being freed */
 	struct rte_ims_msg msg;
 	struct rte_ims_wait *wait;
 	struct rte_ims_wait *left; /* not drained yet */
-	uint32_t entry;		   /* in wait */
+	uint32_t entry;            /* in wait */
 };
 
 /* ims_dev.c */

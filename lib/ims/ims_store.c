@@ -16,7 +16,7 @@ check_conf(const struct ims_store_conf *conf)
 	const struct ims_store_ops *ops = conf->ops;
 
 	if (conf->name == NULL || conf->n_slots == 0 || conf->n_slots == RTE_IMS_SLOT_ANY ||
-			conf->n_special > conf->n_slots || ops == NULL)
+		conf->n_special > conf->n_slots || ops == NULL)
 		return -EINVAL;
 	if (ops->write_msg == NULL || ops->mask == NULL || ops->unmask == NULL)
 		return -EINVAL;

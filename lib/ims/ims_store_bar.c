@@ -22,12 +22,12 @@
 
 #include "ims_private.h"
 
-#define SLOT_SIZE	  16
-#define SLOT_ADDR_LO	  0
-#define SLOT_ADDR_HI	  4
-#define SLOT_DATA	  8
-#define SLOT_CTRL	  12
-#define SLOT_CTRL_MASK	  0x1u
+#define SLOT_SIZE         16
+#define SLOT_ADDR_LO      0
+#define SLOT_ADDR_HI      4
+#define SLOT_DATA         8
+#define SLOT_CTRL         12
+#define SLOT_CTRL_MASK    0x1u
 #define SLOT_CTRL_PENDING 0x2u
 
 struct bar_store {
@@ -41,8 +41,8 @@ slot_write(struct rte_ims_store *store, uint32_t slot, uint32_t field, uint32_t 
 {
 	const struct bar_store *b = store->priv;
 
-	return ims_dev_bar_write32(store->dev, b->bar,
-		b->offset + (uint64_t)slot * SLOT_SIZE + field, val);
+	return ims_dev_bar_write32(
+		store->dev, b->bar, b->offset + (uint64_t)slot * SLOT_SIZE + field, val);
 }
 
 static int
@@ -50,8 +50,8 @@ slot_read(struct rte_ims_store *store, uint32_t slot, uint32_t field, uint32_t *
 {
 	const struct bar_store *b = store->priv;
 
-	return ims_dev_bar_read32(store->dev, b->bar,
-		b->offset + (uint64_t)slot * SLOT_SIZE + field, val);
+	return ims_dev_bar_read32(
+		store->dev, b->bar, b->offset + (uint64_t)slot * SLOT_SIZE + field, val);
 }
 
 /* Write control and see to it that the device knows. */
@@ -146,7 +146,7 @@ check_bar(const struct rte_ims_dev *dev, const struct ims_store_bar_conf *conf)
 		return -EINVAL;
 	region = &dev->vfio->regions[conf->bar];
 	if (conf->offset % SLOT_SIZE != 0 || len > region->size ||
-			conf->offset > region->size - len)
+		conf->offset > region->size - len)
 		return -EINVAL;
 	return 0;
 }

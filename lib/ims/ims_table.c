@@ -38,7 +38,7 @@ rte_ims_table_create(struct rte_ims_dev *dev, const char *name, uint32_t size)
 	struct rte_ims_table *table;
 
 	if (dev == NULL || name == NULL || strlen(name) >= RTE_IMS_NAME_LEN || size == 0 ||
-			size > IMS_TABLE_MAX)
+		size > IMS_TABLE_MAX)
 		return ims_err_ptr(-EINVAL);
 	if (atomic_load(&dev->vfio->removed))
 		return ims_err_ptr(-ENODEV);

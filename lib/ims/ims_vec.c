@@ -146,7 +146,7 @@ vec_alloc_locked(struct rte_ims_vec *vec, uint32_t slot)
 
 static int
 check_alloc(const struct rte_ims_table *table, const struct rte_ims_store *store,
-		const struct rte_ims_vec_conf *conf)
+	const struct rte_ims_vec_conf *conf)
 {
 	static const struct rte_ims_vec_conf zero;
 
@@ -155,15 +155,15 @@ check_alloc(const struct rte_ims_table *table, const struct rte_ims_store *store
 	if (conf == NULL)
 		return 0;
 	if (conf->flags != 0 || conf->delivery > RTE_IMS_DELIVERY_MEMORY ||
-			(conf->name != NULL && strlen(conf->name) >= RTE_IMS_NAME_LEN) ||
-			memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
+		(conf->name != NULL && strlen(conf->name) >= RTE_IMS_NAME_LEN) ||
+		memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
 		return -EINVAL;
 	return 0;
 }
 
 struct rte_ims_vec *
 rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint32_t slot,
-		const struct rte_ims_vec_conf *conf)
+	const struct rte_ims_vec_conf *conf)
 {
 	struct rte_ims_vec *vec;
 	int rc;
@@ -318,8 +318,8 @@ rte_ims_vec_store(const struct rte_ims_vec *vec)
 }
 
 int64_t
-ims_vec_slot(const struct rte_ims_vec *vec, const struct rte_ims_dev *dev,
-		enum rte_ims_store_type type)
+ims_vec_slot(
+	const struct rte_ims_vec *vec, const struct rte_ims_dev *dev, enum rte_ims_store_type type)
 {
 	if (vec == NULL || vec->dev != dev || vec->store->type != type)
 		return -EINVAL;

@@ -39,16 +39,16 @@
 #include "ims_wait_private.h"
 
 #define MAX_VECS_DEFAULT 1024u
-#define NAP_NS_DEFAULT	 50000u
-#define EPOLL_BATCH	 64
-#define SOURCE_BATCH	 32
+#define NAP_NS_DEFAULT   50000u
+#define EPOLL_BATCH      64
+#define SOURCE_BATCH     32
 
 static void
 add_to(atomic_uint_fast64_t *counter, uint64_t n)
 {
 	/* One writer, so no locked operation. */
-	atomic_store_explicit(counter,
-		atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
 }
 
 static void
@@ -317,14 +317,15 @@ ims_wait_runs_here(const struct rte_ims_wait *w)
 {
 	/* If another thread is inside, runner is not us, whichever value is read. */
 	return (atomic_load(&w->epoch) & 1) != 0 &&
-		pthread_equal(atomic_load_explicit(&w->runner, memory_order_relaxed),
-			pthread_self());
+	       pthread_equal(
+		       atomic_load_explicit(&w->runner, memory_order_relaxed), pthread_self());
 }
 
 bool
 ims_wait_running(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
 {
-	return ims_wait_runs_here(w) && atomic_load_explicit(&w->running, memory_order_relaxed) == vec;
+	return ims_wait_runs_here(w) &&
+	       atomic_load_explicit(&w->running, memory_order_relaxed) == vec;
 }
 
 int
@@ -365,7 +366,7 @@ check_conf(const char *name, const struct rte_ims_wait_conf *conf)
 	if (conf == NULL)
 		return 0;
 	if (conf->max_vecs > IMS_WAIT_MAX || (conf->flags & ~RTE_IMS_WAIT_F_LCORE) != 0 ||
-			memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
+		memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
 		return -EINVAL;
 	if ((conf->flags & RTE_IMS_WAIT_F_LCORE) != 0 && !rte_lcore_is_enabled(conf->lcore_id))
 		return -EINVAL;
@@ -378,8 +379,9 @@ alloc_bells(struct rte_ims_wait *w, const struct rte_ims_wait_conf *conf)
 {
 	size_t size = RTE_ALIGN_CEIL(w->max_vecs * sizeof(*w->bells), RTE_CACHE_LINE_SIZE);
 
-	w->numa_node = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_LCORE) != 0 ?
-		(int)rte_lcore_to_socket_id(conf->lcore_id) : (int)rte_socket_id();
+	w->numa_node = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_LCORE) != 0
+	                       ? (int)rte_lcore_to_socket_id(conf->lcore_id)
+	                       : (int)rte_socket_id();
 	w->bells = rte_zmalloc_socket("ims_wait", size, RTE_CACHE_LINE_SIZE, w->numa_node);
 	if (w->bells == NULL && w->numa_node != SOCKET_ID_ANY) {
 		IMS_LOG(NOTICE, "wait %s: no memory on NUMA node %d for doorbells", w->name,
@@ -413,8 +415,10 @@ wait_free(struct rte_ims_wait *w)
 	if (w->wake_fd >= 0)
 		close(w->wake_fd);
 	if (w->unsafe)
-		IMS_LOG(WARNING, "wait %s: its doorbells are not freed, a device that does not answer "
-			"could still write there", w->name);
+		IMS_LOG(WARNING,
+			"wait %s: its doorbells are not freed, a device that does not answer "
+			"could still write there",
+			w->name);
 	else
 		rte_free(w->bells);
 	pthread_mutex_destroy(&w->lock);

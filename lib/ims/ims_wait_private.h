@@ -13,16 +13,16 @@
 #define WAIT_SOURCES   64 /* devices whose message source one set reads itself */
 
 /* What an epoll event is about: kind in the high half, index in the low one. */
-#define EV_WAKE	  0ull
+#define EV_WAKE   0ull
 #define EV_ENTRY  (1ull << 32)
 #define EV_SOURCE (2ull << 32)
 
 /* A vector's place in the set; its doorbell word has the same index. */
 struct wait_entry {
 	_Atomic(struct rte_ims_vec *) vec; /* NULL: none, or none any more */
-	atomic_uint gen;		   /* of the present owner, never 0 */
-	atomic_bool missed;		   /* an event came, but the vector had just left */
-	bool used;			   /* under wait->lock */
+	atomic_uint gen;                   /* of the present owner, never 0 */
+	atomic_bool missed;                /* an event came, but the vector had just left */
+	bool used;                         /* under wait->lock */
 };
 
 /* A device with message eventfds in the set. */

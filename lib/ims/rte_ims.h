@@ -390,7 +390,7 @@ rte_ims_table_next(struct rte_ims_dev *dev, const struct rte_ims_table *prev);
 __rte_experimental
 struct rte_ims_vec *
 rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint32_t slot,
-		const struct rte_ims_vec_conf *conf);
+	const struct rte_ims_vec_conf *conf);
 
 /**
  * Free a vector, whatever wait set it is in and objects hang on it: mask, flush, drain, free. When

@@ -51,7 +51,7 @@ find_devsrv(char *path, size_t size)
 		dir = dirname(exe);
 		for (i = 0; i < sizeof(near) / sizeof(near[0]); i++)
 			if (snprintf(path, size, "%s/%s", dir, near[i]) < (int)size &&
-					access(path, X_OK) == 0)
+				access(path, X_OK) == 0)
 				return 0;
 	}
 	snprintf(path, size, "%s", IMS_DEVSRV_PATH);
@@ -82,8 +82,8 @@ spawn_devsrv(const char *path, const char *args, int fd, pid_t *child)
 	if (rc == 0)
 		rc = posix_spawnattr_setpgroup(&attr, 0);
 	if (rc == 0)
-		rc = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK |
-			POSIX_SPAWN_SETPGROUP);
+		rc = posix_spawnattr_setflags(
+			&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	if (rc == 0)
 		rc = posix_spawn(child, path, &fa, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
@@ -100,8 +100,10 @@ ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms)
 
 	rc = find_devsrv(path, sizeof(path));
 	if (rc != 0) {
-		IMS_VFIO_LOG(ERR, "%s: cannot find the program ims-devsrv (tried %s): %s; set "
-			"IMS_DEVSRV to its path", name, path, strerror(-rc));
+		IMS_VFIO_LOG(ERR,
+			"%s: cannot find the program ims-devsrv (tried %s): %s; set "
+			"IMS_DEVSRV to its path",
+			name, path, strerror(-rc));
 		return ims_vfio_err_ptr(rc);
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)

@@ -27,7 +27,7 @@ ims_thread_create(pthread_t *thread, const char *name, rte_thread_func fn, void 
 	return rc > 0 ? -rc : rc;
 }
 
-#define IMS_THREAD_RET	    uint32_t
+#define IMS_THREAD_RET      uint32_t
 #define IMS_THREAD_RET_NONE 0
 #else
 static inline int
@@ -39,7 +39,7 @@ ims_thread_create(pthread_t *thread, const char *name, void *(*fn)(void *), void
 	return rc > 0 ? -rc : rc;
 }
 
-#define IMS_THREAD_RET	    void *
+#define IMS_THREAD_RET      void *
 #define IMS_THREAD_RET_NONE NULL
 #endif
 

@@ -29,14 +29,16 @@ ims_vfio_open(const char *name, uint32_t timeout_ms)
 		return ims_vfio_emu_open(name, name + 4, timeout_ms);
 	if (strncmp(name, "pci:", 4) == 0)
 		return ims_vfio_kernel_open(name, name + 4, timeout_ms);
-	IMS_VFIO_LOG(ERR, "%s: not a device name: expected emu:MODEL[,key=value...], "
-		"vfio-user:PATH or pci:0000:3b:00.0", name);
+	IMS_VFIO_LOG(ERR,
+		"%s: not a device name: expected emu:MODEL[,key=value...], "
+		"vfio-user:PATH or pci:0000:3b:00.0",
+		name);
 	return ims_vfio_err_ptr(-EINVAL);
 }
 
 void
-ims_vfio_init(struct ims_vfio *v, const struct ims_vfio_ops *ops, const char *name,
-		uint32_t timeout_ms)
+ims_vfio_init(
+	struct ims_vfio *v, const struct ims_vfio_ops *ops, const char *name, uint32_t timeout_ms)
 {
 	v->ops = ops;
 	rte_strlcpy(v->name, name, sizeof(v->name));
@@ -105,7 +107,7 @@ ims_vfio_region_addr(const struct ims_vfio *v, uint32_t region, uint64_t off, ui
 	for (a = 0; a < v->regions[region].n_areas; a++) {
 		area = &v->regions[region].areas[a];
 		if (area->addr != NULL && off >= area->offset && len <= area->size &&
-				off - area->offset <= area->size - len)
+			off - area->offset <= area->size - len)
 			return (uint8_t *)area->addr + (off - area->offset);
 	}
 	return NULL;
@@ -115,7 +117,7 @@ static int
 check_access(const struct ims_vfio *v, uint32_t region, uint64_t off, size_t len)
 {
 	if (region >= v->n_regions || len == 0 || len > v->regions[region].size ||
-			off > v->regions[region].size - len)
+		off > v->regions[region].size - len)
 		return -EINVAL;
 	return 0;
 }

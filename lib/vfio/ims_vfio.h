@@ -77,22 +77,23 @@ struct ims_vfio;
 
 struct ims_vfio_ops {
 	void (*close)(struct ims_vfio *v);
-	int (*region_read)(struct ims_vfio *v, uint32_t region, uint64_t off, void *buf, size_t len);
-	int (*region_write)(struct ims_vfio *v, uint32_t region, uint64_t off, const void *buf,
-			size_t len);
+	int (*region_read)(
+		struct ims_vfio *v, uint32_t region, uint64_t off, void *buf, size_t len);
+	int (*region_write)(
+		struct ims_vfio *v, uint32_t region, uint64_t off, const void *buf, size_t len);
 	/* fds NULL: disable start .. start + count - 1; count 0: disable the index. */
-	int (*irq_set)(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count,
-			const int *fds);
-	int (*dma_map)(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd,
-			uint64_t offset);
+	int (*irq_set)(
+		struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, const int *fds);
+	int (*dma_map)(
+		struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, uint64_t offset);
 	int (*dma_unmap)(struct ims_vfio *v, uint64_t iova, size_t len);
 	int (*reset)(struct ims_vfio *v);
 
 	/* The message source: NULL where the backend has none of its own (the kernel). */
-	int (*msg_alloc)(struct ims_vfio *v, const struct ims_vfio_sink *sink,
-			struct ims_vfio_msg *msg);
+	int (*msg_alloc)(
+		struct ims_vfio *v, const struct ims_vfio_sink *sink, struct ims_vfio_msg *msg);
 	void (*msg_retarget)(struct ims_vfio *v, const struct ims_vfio_msg *msg,
-			const struct ims_vfio_sink *sink);
+		const struct ims_vfio_sink *sink);
 	void (*msg_free)(struct ims_vfio *v, const struct ims_vfio_msg *msg);
 	/*
 	 * Let one reader, a wait set, read the source itself: its descriptor, or -EBUSY. It must
@@ -101,8 +102,8 @@ struct ims_vfio_ops {
 	 */
 	int (*source_take)(struct ims_vfio *v, const void *reader);
 	void (*source_give)(struct ims_vfio *v, const void *reader);
-	int (*source_read)(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev,
-			unsigned int n);
+	int (*source_read)(
+		struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n);
 	void (*source_ack)(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
 };
 
@@ -132,7 +133,7 @@ struct ims_vfio {
 
 	pthread_mutex_t dma_ctl;  /* one map or unmap at a time, held while the peer answers */
 	pthread_mutex_t dma_lock; /* the list, and the memory behind it while it is copied */
-	bool dma_hotplug;	  /* the hot-plug callback is registered */
+	bool dma_hotplug;         /* the hot-plug callback is registered */
 	TAILQ_HEAD(, ims_vfio_dma_map) dma_maps;
 	uint32_t n_dma_maps;
 
@@ -153,8 +154,8 @@ ims_vfio_close(struct ims_vfio *v);
 
 /* For backends: the fields that all have. */
 void
-ims_vfio_init(struct ims_vfio *v, const struct ims_vfio_ops *ops, const char *name,
-		uint32_t timeout_ms);
+ims_vfio_init(
+	struct ims_vfio *v, const struct ims_vfio_ops *ops, const char *name, uint32_t timeout_ms);
 void
 ims_vfio_fini(struct ims_vfio *v);
 /* For backends: the device is gone. Safe to call twice, from any thread. */

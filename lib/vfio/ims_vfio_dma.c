@@ -47,7 +47,8 @@ map_check(struct ims_vfio *v, uint64_t iova, uint64_t len)
 		return -EINVAL;
 	/* A store there is an interrupt, IOMMU drivers reserve it (IOMMU_RESV_MSI). */
 	if (overlaps(iova, len, VFIO_USER_MSI_WINDOW_BASE, VFIO_USER_MSI_WINDOW_SIZE)) {
-		IMS_VFIO_LOG(ERR, "%s: memory at %#" PRIx64 " lies in the MSI window", v->name, iova);
+		IMS_VFIO_LOG(
+			ERR, "%s: memory at %#" PRIx64 " lies in the MSI window", v->name, iova);
 		return -EINVAL;
 	}
 	return 0;
@@ -149,7 +150,7 @@ run_add_seg(struct run *run, const struct rte_memseg *ms)
 		offset = 0;
 	}
 	if (run->len != 0 && run->addr + run->len == ms->addr && run->fd == fd &&
-			(fd < 0 || run->offset + run->len == offset)) {
+		(fd < 0 || run->offset + run->len == offset)) {
 		run->len += ms->len;
 		return 0;
 	}

@@ -53,9 +53,9 @@ bdf_valid(const char *bdf)
 	size_t i;
 
 	for (i = 0; i < sizeof(form) - 1; i++) {
-		if (form[i] == 'x' ? !isxdigit((unsigned char)bdf[i]) :
-				form[i] == 'o' ? bdf[i] < '0' || bdf[i] > '7' :
-				bdf[i] != form[i])
+		if (form[i] == 'x'       ? !isxdigit((unsigned char)bdf[i])
+			: form[i] == 'o' ? bdf[i] < '0' || bdf[i] > '7'
+					 : bdf[i] != form[i])
 			return false;
 	}
 	return bdf[i] == '\0';
@@ -106,18 +106,20 @@ check_bound(const char *bdf, char *group, size_t size)
 		return -ENODEV;
 	}
 	if (!sysfs_link(bdf, "driver", driver, sizeof(driver))) {
-		IMS_VFIO_LOG(ERR, "pci:%s: no driver is bound; run: dpdk-devbind.py -b vfio-pci %s", bdf,
-			bdf);
+		IMS_VFIO_LOG(ERR, "pci:%s: no driver is bound; run: dpdk-devbind.py -b vfio-pci %s",
+			bdf, bdf);
 		return -ENODEV;
 	}
 	if (strcmp(driver, "vfio-pci") != 0) {
-		IMS_VFIO_LOG(ERR, "pci:%s: driver %s is bound; run: dpdk-devbind.py -b vfio-pci %s", bdf,
-			driver, bdf);
+		IMS_VFIO_LOG(ERR, "pci:%s: driver %s is bound; run: dpdk-devbind.py -b vfio-pci %s",
+			bdf, driver, bdf);
 		return -EBUSY;
 	}
 	if (!sysfs_link(bdf, "iommu_group", group, size)) {
-		IMS_VFIO_LOG(ERR, "pci:%s: it has no IOMMU group; enable the IOMMU in the firmware and "
-			"with intel_iommu=on or amd_iommu=on", bdf);
+		IMS_VFIO_LOG(ERR,
+			"pci:%s: it has no IOMMU group; enable the IOMMU in the firmware and "
+			"with intel_iommu=on or amd_iommu=on",
+			bdf);
 		return -ENODEV;
 	}
 	return 0;
@@ -135,8 +137,10 @@ open_group(struct ims_vfio_kernel *k, const char *bdf, const char *group)
 	if (k->group < 0) {
 		rc = -errno;
 		if (rc == -EBUSY)
-			IMS_VFIO_LOG(ERR, "pci:%s: IOMMU group %s is in use by another program, or by "
-				"DPDK in this one (then start with EAL option -b %s)", bdf, group, bdf);
+			IMS_VFIO_LOG(ERR,
+				"pci:%s: IOMMU group %s is in use by another program, or by "
+				"DPDK in this one (then start with EAL option -b %s)",
+				bdf, group, bdf);
 		else if (rc == -EACCES || rc == -EPERM)
 			IMS_VFIO_LOG(ERR, "pci:%s: no permission for %s; run: chown $USER %s", bdf,
 				path, path);
@@ -147,8 +151,10 @@ open_group(struct ims_vfio_kernel *k, const char *bdf, const char *group)
 	if (ioctl(k->group, VFIO_GROUP_GET_STATUS, &status) < 0)
 		return -errno;
 	if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) {
-		IMS_VFIO_LOG(ERR, "pci:%s: IOMMU group %s is not viable; bind all devices in "
-			"/sys/kernel/iommu_groups/%s/devices to vfio-pci", bdf, group, group);
+		IMS_VFIO_LOG(ERR,
+			"pci:%s: IOMMU group %s is not viable; bind all devices in "
+			"/sys/kernel/iommu_groups/%s/devices to vfio-pci",
+			bdf, group, group);
 		return -EBUSY;
 	}
 	return 0;
@@ -167,7 +173,7 @@ open_container(struct ims_vfio_kernel *k, const char *bdf)
 		return rc;
 	}
 	if (ioctl(k->container, VFIO_GET_API_VERSION) != VFIO_API_VERSION ||
-			ioctl(k->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) {
+		ioctl(k->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) {
 		IMS_VFIO_LOG(ERR, "pci:%s: the kernel has no VFIO type 1 IOMMU", bdf);
 		return -ENOTSUP;
 	}
@@ -176,9 +182,11 @@ open_container(struct ims_vfio_kernel *k, const char *bdf)
 	if (ioctl(k->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0) {
 		rc = -errno;
 		if (rc == -EPERM)
-			IMS_VFIO_LOG(ERR, "pci:%s: the machine has no interrupt remapping; to go "
+			IMS_VFIO_LOG(ERR,
+				"pci:%s: the machine has no interrupt remapping; to go "
 				"without its protection load vfio_iommu_type1 with "
-				"allow_unsafe_interrupts=1", bdf);
+				"allow_unsafe_interrupts=1",
+				bdf);
 		return rc;
 	}
 	return 0;
@@ -313,7 +321,7 @@ vk_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, c
 	int rc = 0;
 
 	if (index >= v->n_irqs || start > v->irqs[index].count ||
-			count > v->irqs[index].count - start)
+		count > v->irqs[index].count - start)
 		return -EINVAL;
 	set = calloc(1, size);
 	if (set == NULL)
@@ -323,7 +331,7 @@ vk_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, c
 	set->start = start;
 	set->count = count;
 	set->flags = VFIO_IRQ_SET_ACTION_TRIGGER |
-		(count == 0 ? VFIO_IRQ_SET_DATA_NONE : VFIO_IRQ_SET_DATA_EVENTFD);
+	             (count == 0 ? VFIO_IRQ_SET_DATA_NONE : VFIO_IRQ_SET_DATA_EVENTFD);
 	for (i = 0; i < count; i++)
 		((int *)(void *)set->data)[i] = fds != NULL ? fds[i] : -1;
 	if (ioctl(vk_from(v)->device, VFIO_DEVICE_SET_IRQS, set) < 0)
@@ -350,14 +358,19 @@ vk_dma_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, ui
 		return 0;
 	rc = -errno;
 	if (rc == -ENOMEM)
-		IMS_VFIO_LOG(ERR, "%s: not allowed to lock %zu more bytes; raise the limit: ulimit -l",
+		IMS_VFIO_LOG(ERR,
+			"%s: not allowed to lock %zu more bytes; raise the limit: ulimit -l",
 			v->name, len);
 	else if (rc == -ENOSPC)
-		IMS_VFIO_LOG(ERR, "%s: the container has no map left; use larger pages, or raise "
-			"vfio_iommu_type1's dma_entry_limit", v->name);
+		IMS_VFIO_LOG(ERR,
+			"%s: the container has no map left; use larger pages, or raise "
+			"vfio_iommu_type1's dma_entry_limit",
+			v->name);
 	else if (rc == -EINVAL)
-		IMS_VFIO_LOG(ERR, "%s: IOVA %#" PRIx64 " is out of what the IOMMU can map; start with "
-			"EAL option --base-virtaddr to have memory lower", v->name, iova);
+		IMS_VFIO_LOG(ERR,
+			"%s: IOVA %#" PRIx64 " is out of what the IOMMU can map; start with "
+			"EAL option --base-virtaddr to have memory lower",
+			v->name, iova);
 	return rc;
 }
 
@@ -417,8 +430,10 @@ ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms)
 	int rc;
 
 	if (!bdf_valid(bdf)) {
-		IMS_VFIO_LOG(ERR, "%s: expected pci:DOMAIN:BUS:DEVICE.FUNCTION, as in "
-			"pci:0000:3b:00.0", name);
+		IMS_VFIO_LOG(ERR,
+			"%s: expected pci:DOMAIN:BUS:DEVICE.FUNCTION, as in "
+			"pci:0000:3b:00.0",
+			name);
 		return ims_vfio_err_ptr(-EINVAL);
 	}
 	rc = check_bound(bdf, group, sizeof(group));

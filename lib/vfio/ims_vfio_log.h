@@ -10,7 +10,7 @@
 
 extern int ims_vfio_logtype;
 
-#define IMS_VFIO_LOG(level, fmt, ...)                                                              \
+#define IMS_VFIO_LOG(level, fmt, ...) \
 	rte_log(RTE_LOG_##level, ims_vfio_logtype, "IMS_VFIO: " fmt "\n", ##__VA_ARGS__)
 
 /* Set rte_errno from a negative errno value and return NULL. */

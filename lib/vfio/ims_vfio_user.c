@@ -26,11 +26,11 @@
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
-#define PAGE_SIZE	    ((uint64_t)sysconf(_SC_PAGESIZE))
-#define REGION_INFO_MAX	    4096 /* with all capabilities we can make use of */
-#define PEER_MAX_DATA	    (1u << 20) /* specification: the default of max_data_xfer_size */
-#define PEER_MAX_MAPS	    65535      /* specification: the default of max_dma_maps */
-#define CHILD_EXIT_MS	    1000
+#define PAGE_SIZE       ((uint64_t)sysconf(_SC_PAGESIZE))
+#define REGION_INFO_MAX 4096       /* with all capabilities we can make use of */
+#define PEER_MAX_DATA   (1u << 20) /* specification: the default of max_data_xfer_size */
+#define PEER_MAX_MAPS   65535      /* specification: the default of max_dma_maps */
+#define CHILD_EXIT_MS   1000
 
 /* ims-devsrv's exit statuses. */
 #define DEVSRV_EXIT_USAGE   2
@@ -100,10 +100,11 @@ negotiate(struct ims_vfio_user *c)
 	};
 	int rc;
 
-	iov[1].iov_len = 1 + snprintf(json, sizeof(json),
-		"{\"capabilities\":{\"max_msg_fds\":%d,\"max_data_xfer_size\":%u,"
-		"\"max_dma_maps\":%u,\"pgsizes\":%" PRIu64 "}}",
-		VU_MAX_FDS, VU_MAX_DATA, PEER_MAX_MAPS, PAGE_SIZE);
+	iov[1].iov_len =
+		1 + snprintf(json, sizeof(json),
+			    "{\"capabilities\":{\"max_msg_fds\":%d,\"max_data_xfer_size\":%u,"
+			    "\"max_dma_maps\":%u,\"pgsizes\":%" PRIu64 "}}",
+			    VU_MAX_FDS, VU_MAX_DATA, PEER_MAX_MAPS, PAGE_SIZE);
 	rc = call_plain(c, &call);
 	if (rc == -EPROTO || rc == -ENOTSUP || rc == -EINVAL) {
 		IMS_VFIO_LOG(ERR, "%s: the server refused vfio-user version %u.%u", c->v.name,
@@ -125,7 +126,7 @@ negotiate(struct ims_vfio_user *c)
 
 static int
 area_map(struct ims_vfio_user *c, uint32_t r, uint64_t offset, uint64_t size, uint64_t file_offset,
-		int fd)
+	int fd)
 {
 	struct ims_vfio_region *region = &c->v.regions[r];
 	struct ims_vfio_area *area = &region->areas[region->n_areas];
@@ -135,13 +136,13 @@ area_map(struct ims_vfio_user *c, uint32_t r, uint64_t offset, uint64_t size, ui
 	if (region->n_areas == IMS_VFIO_MAX_AREAS)
 		return 0; /* the rest is reached by messages */
 	if (size == 0 || size > region->size || offset > region->size - size ||
-			offset % PAGE_SIZE != 0 || file_offset + offset < file_offset)
+		offset % PAGE_SIZE != 0 || file_offset + offset < file_offset)
 		return -EPROTO;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	/* Touching a page behind the file's end would be a SIGBUS. */
-	if (S_ISREG(st.st_mode) && ((uint64_t)st.st_size < size ||
-			file_offset + offset > (uint64_t)st.st_size - size))
+	if (S_ISREG(st.st_mode) &&
+		((uint64_t)st.st_size < size || file_offset + offset > (uint64_t)st.st_size - size))
 		return -EPROTO;
 	if (region->flags & VFIO_REGION_INFO_FLAG_READ)
 		prot |= PROT_READ;
@@ -170,12 +171,14 @@ sparse_cap(const uint8_t *reply, size_t len, const struct vfio_region_info *info
 	if ((info->flags & VFIO_REGION_INFO_FLAG_CAPS) == 0)
 		return NULL;
 	for (hops = 0; hops < 16 && pos >= sizeof(*info) && pos % 8 == 0 &&
-			pos <= len - sizeof(*cap) && len >= sizeof(*cap); hops++) {
+		       pos <= len - sizeof(*cap) && len >= sizeof(*cap);
+		hops++) {
 		memcpy(&hdr, reply + pos, sizeof(hdr));
 		cap = (const struct vfio_region_info_cap_sparse_mmap *)(const void *)(reply + pos);
 		if (hdr.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP)
-			return cap->nr_areas <= (len - pos - sizeof(*cap)) / sizeof(cap->areas[0]) ?
-				cap : NULL;
+			return cap->nr_areas <= (len - pos - sizeof(*cap)) / sizeof(cap->areas[0])
+			               ? cap
+			               : NULL;
 		pos = hdr.next;
 	}
 	return NULL;
@@ -183,7 +186,7 @@ sparse_cap(const uint8_t *reply, size_t len, const struct vfio_region_info *info
 
 static int
 region_map(struct ims_vfio_user *c, uint32_t r, const uint8_t *reply, size_t len,
-		const struct vfio_region_info *info, int fd)
+	const struct vfio_region_info *info, int fd)
 {
 	const struct vfio_region_info_cap_sparse_mmap *cap;
 	uint32_t i;
@@ -196,8 +199,8 @@ region_map(struct ims_vfio_user *c, uint32_t r, const uint8_t *reply, size_t len
 		return area_map(c, r, 0, info->size, info->offset, fd);
 	for (i = 0; i < cap->nr_areas && rc == 0; i++)
 		if (cap->areas[i].size != 0)
-			rc = area_map(c, r, cap->areas[i].offset, cap->areas[i].size,
-				info->offset, fd);
+			rc = area_map(
+				c, r, cap->areas[i].offset, cap->areas[i].size, info->offset, fd);
 	return rc;
 }
 
@@ -230,8 +233,8 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 			call.n_reply_fds > 0 ? call.reply_fds[0] : -1);
 	}
 	if (rc != 0)
-		IMS_VFIO_LOG(ERR, "%s: region %u is described wrongly: %s", c->v.name, r,
-			strerror(-rc));
+		IMS_VFIO_LOG(
+			ERR, "%s: region %u is described wrongly: %s", c->v.name, r, strerror(-rc));
 	for (i = 0; i < call.n_reply_fds; i++)
 		close(call.reply_fds[i]);
 	return rc;
@@ -282,7 +285,7 @@ device_setup(struct ims_vfio_user *c)
 	if (rc != 0)
 		return rc;
 	if ((info.flags & VFIO_DEVICE_FLAGS_PCI) == 0 ||
-			info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
+		info.num_regions <= VFIO_PCI_CONFIG_REGION_INDEX) {
 		IMS_VFIO_LOG(ERR, "%s: not a PCI device", c->v.name);
 		return -ENOTSUP;
 	}
@@ -297,7 +300,7 @@ device_setup(struct ims_vfio_user *c)
 
 static int
 region_access(struct ims_vfio_user *c, uint16_t command, uint32_t region, uint64_t off, void *in,
-		const void *out, size_t len)
+	const void *out, size_t len)
 {
 	struct vfio_user_region_access acc = { .offset = off, .region = region, .count = len };
 	uint8_t answer[sizeof(acc) + 256];
@@ -343,7 +346,7 @@ vu_region_write(struct ims_vfio *v, uint32_t region, uint64_t off, const void *b
 
 static int
 irq_set_block(struct ims_vfio_user *c, uint32_t index, uint32_t start, uint32_t count,
-		uint32_t data_flag, const int *fds)
+	uint32_t data_flag, const int *fds)
 {
 	struct vfio_irq_set set = {
 		.argsz = sizeof(set),
@@ -373,7 +376,7 @@ vu_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, c
 	int rc = 0;
 
 	if (index >= v->n_irqs || start > v->irqs[index].count ||
-			count > v->irqs[index].count - start)
+		count > v->irqs[index].count - start)
 		return -EINVAL;
 	if (count == 0)
 		return irq_set_block(c, index, 0, 0, VFIO_IRQ_SET_DATA_NONE, NULL);
@@ -383,14 +386,15 @@ vu_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, c
 		return -ENOTSUP;
 	for (done = 0; done < count && rc == 0; done += n) {
 		n = RTE_MIN(count - done, c->peer_max_fds);
-		rc = irq_set_block(c, index, start + done, n, VFIO_IRQ_SET_DATA_EVENTFD, fds + done);
+		rc = irq_set_block(
+			c, index, start + done, n, VFIO_IRQ_SET_DATA_EVENTFD, fds + done);
 	}
 	return rc;
 }
 
 static int
 dma_map_raw(struct ims_vfio_user *c, uint64_t iova, uint64_t len, uint32_t flags, int fd,
-		uint64_t offset)
+	uint64_t offset)
 {
 	struct vfio_user_dma_map map = {
 		.argsz = sizeof(map),

@@ -27,10 +27,10 @@
  * awaited.
  */
 
-#define VU_MAX_FDS	16
-#define VU_MAX_DATA	65536u /* payload of one access that we accept */
-#define VU_MAX_MSG	(VU_MAX_DATA + 64)
-#define VU_HANDLES	65536u /* what 16 bits of a remappable-format message can name */
+#define VU_MAX_FDS  16
+#define VU_MAX_DATA 65536u /* payload of one access that we accept */
+#define VU_MAX_MSG  (VU_MAX_DATA + 64)
+#define VU_HANDLES  65536u /* what 16 bits of a remappable-format message can name */
 
 /* A command and its reply. */
 struct vu_call {
@@ -136,12 +136,12 @@ vu_msi_fini(struct ims_vfio_user *c);
  */
 int
 vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_t len,
-		const void *reader, uint64_t *cookie);
+	const void *reader, uint64_t *cookie);
 int
 vu_msg_alloc(struct ims_vfio *v, const struct ims_vfio_sink *sink, struct ims_vfio_msg *msg);
 void
-vu_msg_retarget(struct ims_vfio *v, const struct ims_vfio_msg *msg,
-		const struct ims_vfio_sink *sink);
+vu_msg_retarget(
+	struct ims_vfio *v, const struct ims_vfio_msg *msg, const struct ims_vfio_sink *sink);
 void
 vu_msg_free(struct ims_vfio *v, const struct ims_vfio_msg *msg);
 

@@ -82,8 +82,8 @@ vu_msg_alloc(struct ims_vfio *v, const struct ims_vfio_sink *sink, struct ims_vf
 }
 
 void
-vu_msg_retarget(struct ims_vfio *v, const struct ims_vfio_msg *msg,
-		const struct ims_vfio_sink *sink)
+vu_msg_retarget(
+	struct ims_vfio *v, const struct ims_vfio_msg *msg, const struct ims_vfio_sink *sink)
 {
 	struct ims_vfio_user *c = vu_from(v);
 
@@ -106,7 +106,7 @@ vu_msg_free(struct ims_vfio *v, const struct ims_vfio_msg *msg)
 
 int
 vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_t len,
-		const void *reader, uint64_t *cookie)
+	const void *reader, uint64_t *cookie)
 {
 	int handle = msg_handle(addr), rc = -EFAULT;
 	const uint64_t one = 1;

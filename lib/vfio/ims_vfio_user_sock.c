@@ -115,7 +115,7 @@ send_all(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, 
 
 static void
 reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, const void *data,
-		size_t len)
+	size_t len)
 {
 	struct vfio_user_header hdr = {
 		.id = id,
@@ -137,7 +137,7 @@ reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, const v
 
 static void
 handle_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
-		size_t len, int *fds, int *n_fds)
+	size_t len, int *fds, int *n_fds)
 {
 	struct vu_call *call;
 	int rc;
@@ -175,7 +175,7 @@ handle_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const 
 /* The device writes memory or, in the MSI window, raises an interrupt. True: ev is for the reader. */
 static bool
 handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t *data,
-		size_t len, const void *reader, struct ims_vfio_event *ev)
+	size_t len, const void *reader, struct ims_vfio_event *ev)
 {
 	bool no_reply = hdr->flags & VFIO_USER_F_NO_REPLY;
 	struct vfio_user_dma_access acc;
@@ -188,7 +188,7 @@ handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, ui
 		if (acc.count != len - sizeof(acc))
 			rc = -EINVAL;
 		else if (acc.addr >= VFIO_USER_MSI_WINDOW_BASE &&
-				acc.addr < VFIO_USER_MSI_WINDOW_BASE + VFIO_USER_MSI_WINDOW_SIZE)
+			 acc.addr < VFIO_USER_MSI_WINDOW_BASE + VFIO_USER_MSI_WINDOW_SIZE)
 			rc = vu_msi_deliver(c, acc.addr, data, acc.count, reader, &cookie);
 		else
 			rc = ims_vfio_dma_copy(&c->v, acc.addr, data, acc.count, true);
@@ -206,7 +206,7 @@ handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, ui
 
 static void
 handle_dma_read(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
-		size_t len)
+	size_t len)
 {
 	struct vfio_user_dma_access acc;
 	int rc = -EINVAL;
@@ -215,8 +215,8 @@ handle_dma_read(struct ims_vfio_user *c, const struct vfio_user_header *hdr, con
 		memcpy(&acc, data, sizeof(acc));
 		if (acc.count <= VU_MAX_DATA) {
 			memcpy(c->rx_reply, &acc, sizeof(acc));
-			rc = ims_vfio_dma_copy(&c->v, acc.addr, c->rx_reply + sizeof(acc), acc.count,
-					false);
+			rc = ims_vfio_dma_copy(
+				&c->v, acc.addr, c->rx_reply + sizeof(acc), acc.count, false);
 		}
 	}
 	if ((hdr->flags & VFIO_USER_F_NO_REPLY) == 0)
@@ -226,7 +226,7 @@ handle_dma_read(struct ims_vfio_user *c, const struct vfio_user_header *hdr, con
 
 static bool
 handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t *data, size_t len,
-		const void *reader, struct ims_vfio_event *ev)
+	const void *reader, struct ims_vfio_event *ev)
 {
 	switch (hdr->command) {
 	case VFIO_USER_DMA_WRITE:
@@ -253,7 +253,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 	while (c->rx_len - pos >= sizeof(hdr) && (reader == NULL || got < n)) {
 		memcpy(&hdr, c->rx_buf + pos, sizeof(hdr));
 		if (hdr.size < sizeof(hdr) || hdr.size > VU_MAX_MSG ||
-				(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
+			(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
 			broken(c, "it sent a malformed message");
 			c->rx_len = 0;
 			break;
@@ -264,8 +264,8 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 		if ((hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY)
 			handle_reply(c, &hdr, c->rx_buf + pos + sizeof(hdr), hdr.size - sizeof(hdr),
 				c->rx_fds, n_fds);
-		else if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr),
-					 hdr.size - sizeof(hdr), reader, &ev[got]))
+		else if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr), hdr.size - sizeof(hdr),
+				 reader, &ev[got]))
 			got++;
 		close_fds(c->rx_fds, *n_fds); /* nobody wanted them */
 		*n_fds = 0;
@@ -545,7 +545,7 @@ vu_sock_init(struct ims_vfio_user *c)
 	rc = -EIO;
 	ev.data.fd = c->sock;
 	if (setsockopt(c->sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ||
-			epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->sock, &ev) < 0)
+		epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->sock, &ev) < 0)
 		goto fail;
 	ev.data.fd = c->stop_fd;
 	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->stop_fd, &ev) < 0)

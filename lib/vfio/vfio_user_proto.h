@@ -38,11 +38,11 @@ enum vfio_user_command {
 	VFIO_USER_MIG_DATA_WRITE = 18,
 };
 
-#define VFIO_USER_F_TYPE_MASK	 0x0fu
+#define VFIO_USER_F_TYPE_MASK    0x0fu
 #define VFIO_USER_F_TYPE_COMMAND 0u
-#define VFIO_USER_F_TYPE_REPLY	 1u
-#define VFIO_USER_F_NO_REPLY	 0x10u
-#define VFIO_USER_F_ERROR	 0x20u
+#define VFIO_USER_F_TYPE_REPLY   1u
+#define VFIO_USER_F_NO_REPLY     0x10u
+#define VFIO_USER_F_ERROR        0x20u
 
 struct vfio_user_header {
 	uint16_t id;
@@ -72,7 +72,7 @@ struct vfio_user_dma_map {
 static_assert(sizeof(struct vfio_user_dma_map) == 32, "wire format");
 
 #define VFIO_USER_UNMAP_F_DIRTY 0x1u
-#define VFIO_USER_UNMAP_F_ALL	0x2u
+#define VFIO_USER_UNMAP_F_ALL   0x2u
 struct vfio_user_dma_unmap {
 	uint32_t argsz;
 	uint32_t flags;

@@ -28,9 +28,10 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ 0 },
 	};
 	static char mem[16] = "64";
-	static char *eal[] = { (char *)(uintptr_t)"e2e", (char *)(uintptr_t)"--no-huge",
-		(char *)(uintptr_t)"--no-pci", (char *)(uintptr_t)"--no-shconf",
-		(char *)(uintptr_t)"-m", mem, (char *)(uintptr_t)"-l", (char *)(uintptr_t)"0", NULL };
+	static char *eal[] = { (char *)(uintptr_t) "e2e", (char *)(uintptr_t) "--no-huge",
+		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
+		(char *)(uintptr_t) "-m", mem, (char *)(uintptr_t) "-l", (char *)(uintptr_t) "0",
+		NULL };
 	int c;
 
 	e2e_dev_name = dev_default;
@@ -138,8 +139,8 @@ e2e_vec(struct rte_ims_dev *dev, uint32_t slot, enum rte_ims_delivery delivery)
 	struct rte_ims_vec_conf conf = { .delivery = delivery };
 	struct rte_ims_vec *vec;
 
-	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev),
-		rte_ims_dev_store_get(dev, RTE_IMS_STORE_BAR), slot, &conf);
+	vec = rte_ims_vec_alloc(
+		rte_ims_dev_table(dev), rte_ims_dev_store_get(dev, RTE_IMS_STORE_BAR), slot, &conf);
 	if (vec == NULL)
 		print_error("slot %u: %s\n", slot, rte_strerror(rte_errno));
 	assert_non_null(vec);

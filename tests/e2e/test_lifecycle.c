@@ -17,8 +17,8 @@
 #include "e2e.h"
 
 #define SECOND_NS 1000000000ull
-#define CYCLES	  1000
-#define EMU	  "emu:timer_ims,timers=64"
+#define CYCLES    1000
+#define EMU       "emu:timer_ims,timers=64"
 
 static struct rte_ims_wait *set;
 

@@ -29,8 +29,8 @@ setup(void **state)
 	dev = e2e_open();
 	assert_int_equal(rte_pmd_timer_ims_info_get(dev, &info), 0);
 	n_timers = info.n_timers;
-	sleepable = e2e_can(dev, RTE_IMS_DELIVERY_EVENTFD) ? RTE_IMS_DELIVERY_EVENTFD :
-		RTE_IMS_DELIVERY_MEMORY;
+	sleepable = e2e_can(dev, RTE_IMS_DELIVERY_EVENTFD) ? RTE_IMS_DELIVERY_EVENTFD
+	                                                   : RTE_IMS_DELIVERY_MEMORY;
 	set = rte_ims_wait_create("e2e", &conf);
 	return set == NULL;
 }

@@ -17,7 +17,7 @@
 
 #define SECOND_NS  1000000000ull
 #define N_TIMERS   16u
-#define OPS	   1000000ull
+#define OPS        1000000ull
 #define OPS_SOCKET 250000ull /* with eventfd delivery, each message is a socket's round trip */
 
 static struct rte_ims_dev *dev;

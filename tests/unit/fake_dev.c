@@ -20,10 +20,11 @@
 void
 fake_eal_init(void)
 {
-	static char *argv[] = { (char *)(uintptr_t)"unit", (char *)(uintptr_t)"--no-huge",
-		(char *)(uintptr_t)"--no-pci", (char *)(uintptr_t)"--no-shconf",
-		(char *)(uintptr_t)"-m", (char *)(uintptr_t)"64", (char *)(uintptr_t)"-l",
-		(char *)(uintptr_t)"0", (char *)(uintptr_t)"--log-level=lib.ims*:critical", NULL };
+	static char *argv[] = { (char *)(uintptr_t) "unit", (char *)(uintptr_t) "--no-huge",
+		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
+		(char *)(uintptr_t) "-m", (char *)(uintptr_t) "64", (char *)(uintptr_t) "-l",
+		(char *)(uintptr_t) "0", (char *)(uintptr_t) "--log-level=lib.ims*:critical",
+		NULL };
 
 	if (rte_eal_init(9, argv) < 0)
 		exit(1); /* a failure, not a skip */
@@ -49,8 +50,8 @@ fake_send_locked(struct fake_dev *f, uint64_t addr, uint32_t data)
 	uint64_t one = 1;
 
 	if (addr < MSG_BASE || addr >= MSG_BASE + 0x100000) {
-		atomic_store_explicit((_Atomic(uint32_t) *)(uintptr_t)addr, data,
-			memory_order_release);
+		atomic_store_explicit(
+			(_Atomic(uint32_t) *)(uintptr_t)addr, data, memory_order_release);
 		return;
 	}
 	sink = &f->sinks[addr - MSG_BASE];
@@ -141,8 +142,8 @@ fake_msg_alloc(struct ims_vfio *v, const struct ims_vfio_sink *sink, struct ims_
 }
 
 static void
-fake_msg_retarget(struct ims_vfio *v, const struct ims_vfio_msg *msg,
-		const struct ims_vfio_sink *sink)
+fake_msg_retarget(
+	struct ims_vfio *v, const struct ims_vfio_msg *msg, const struct ims_vfio_sink *sink)
 {
 	struct fake_dev *f = from(v);
 

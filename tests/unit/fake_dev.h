@@ -29,7 +29,7 @@ struct fake_dev {
 	uint32_t bar[FAKE_SLOTS * 4];
 	bool pending[FAKE_SLOTS];
 	pthread_mutex_t lock; /* the device acts one step at a time */
-	bool trap;	      /* BAR accesses are logged */
+	bool trap;            /* BAR accesses are logged */
 	struct fake_access log[FAKE_LOG];
 	unsigned int n_log;
 	int fail; /* every access fails with this */

@@ -34,7 +34,7 @@ mapped(struct fake_dev *f, const void *addr, size_t len)
 	bool ok;
 
 	ok = ims_vfio_dma_copy(&f->v, (uintptr_t)addr, copy, len, false) == 0 &&
-		memcmp(copy, addr, len) == 0;
+	     memcmp(copy, addr, len) == 0;
 	free(copy);
 	return ok;
 }
@@ -64,24 +64,27 @@ static void
 test_user_memory(void **state)
 {
 	struct fake_dev *f = fake_dev_create(true);
-	uint8_t *mem = mmap(NULL, 0x3000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t *mem =
+		mmap(NULL, 0x3000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint32_t word = 0x12345678;
 
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem + 1, 0x1000, -1, 0), -EINVAL);
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, 0x1001, -1, 0), -EINVAL);
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, 0, -1, 0), -EINVAL);
-	assert_int_equal(rte_ims_dev_dma_map(f->dev, (void *)(uintptr_t)0xfee00000, 0x1000, -1, 0),
-		-EINVAL);
-	assert_int_equal(rte_ims_dev_dma_map(f->dev, (void *)(uintptr_t)0xfedff000, 0x2000, -1, 0),
-		-EINVAL);
+	assert_int_equal(
+		rte_ims_dev_dma_map(f->dev, (void *)(uintptr_t)0xfee00000, 0x1000, -1, 0), -EINVAL);
+	assert_int_equal(
+		rte_ims_dev_dma_map(f->dev, (void *)(uintptr_t)0xfedff000, 0x2000, -1, 0), -EINVAL);
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, 0x2000, -1, 0), 0);
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem + 0x1000, 0x2000, -1, 0), -EEXIST);
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, 0x2000, -1, 0), -EEXIST);
 	/* The last byte, one past it, and across the end. */
 	assert_int_equal(ims_vfio_dma_copy(&f->v, (uintptr_t)mem + 0x1ffc, &word, 4, true), 0);
 	assert_memory_equal(mem + 0x1ffc, &word, 4);
-	assert_int_equal(ims_vfio_dma_copy(&f->v, (uintptr_t)mem + 0x1ffd, &word, 4, true), -EFAULT);
-	assert_int_equal(ims_vfio_dma_copy(&f->v, (uintptr_t)mem + 0x2000, &word, 1, true), -EFAULT);
+	assert_int_equal(
+		ims_vfio_dma_copy(&f->v, (uintptr_t)mem + 0x1ffd, &word, 4, true), -EFAULT);
+	assert_int_equal(
+		ims_vfio_dma_copy(&f->v, (uintptr_t)mem + 0x2000, &word, 1, true), -EFAULT);
 	assert_int_equal(ims_vfio_dma_copy(&f->v, UINT64_MAX - 1, &word, 4, true), -EFAULT);
 	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x1000), -ENOENT);
 	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x2000), 0);

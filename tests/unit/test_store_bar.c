@@ -19,10 +19,10 @@ static void
 test_bytes(void **state)
 {
 	/* address low, address high, data, control; little endian */
-	static const uint8_t masked[16] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
-		0xef, 0xbe, 0xad, 0xde, 0x01, 0x00, 0x00, 0x00 };
-	static const uint8_t unmasked[16] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11,
-		0xef, 0xbe, 0xad, 0xde, 0x00, 0x00, 0x00, 0x00 };
+	static const uint8_t masked[16] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0xef,
+		0xbe, 0xad, 0xde, 0x01, 0x00, 0x00, 0x00 };
+	static const uint8_t unmasked[16] = { 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0xef,
+		0xbe, 0xad, 0xde, 0x00, 0x00, 0x00, 0x00 };
 	static const uint8_t empty[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0 };
 	struct fake_dev *f = fake_dev_create(true);
 	const struct ims_store_ops *ops = f->store->ops;
@@ -47,10 +47,16 @@ static void
 test_order(void **state)
 {
 	static const struct fake_access want[] = {
-		{ 'w', 2 * 16 + 12, 1 }, { 'r', 2 * 16 + 12, 0 }, { 's', 2, 0 },
-		{ 'w', 2 * 16 + 0, 0x55667788 }, { 'w', 2 * 16 + 4, 0x11223344 },
-		{ 'w', 2 * 16 + 8, 0xdeadbeef }, { 'r', 2 * 16 + 8, 0 },
-		{ 'w', 2 * 16 + 12, 0 }, { 'r', 2 * 16 + 12, 0 }, { 's', 2, 0 },
+		{ 'w', 2 * 16 + 12, 1 },
+		{ 'r', 2 * 16 + 12, 0 },
+		{ 's', 2, 0 },
+		{ 'w', 2 * 16 + 0, 0x55667788 },
+		{ 'w', 2 * 16 + 4, 0x11223344 },
+		{ 'w', 2 * 16 + 8, 0xdeadbeef },
+		{ 'r', 2 * 16 + 8, 0 },
+		{ 'w', 2 * 16 + 12, 0 },
+		{ 'r', 2 * 16 + 12, 0 },
+		{ 's', 2, 0 },
 	};
 	struct fake_dev *f = fake_dev_create(false);
 	const struct ims_store_ops *ops = f->store->ops;

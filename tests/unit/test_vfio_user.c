@@ -34,24 +34,24 @@
 /* How the scripted server differs from a good one. */
 enum quirk {
 	GOOD,
-	VERSION_MAJOR,	    /* answers with version 7.0 */
+	VERSION_MAJOR,      /* answers with version 7.0 */
 	VERSION_REFUSED,    /* error reply */
-	VERSION_SHORT,	    /* 2 bytes of payload */
-	VERSION_JSON,	    /* limits of the wrong type and out of range */
-	SILENT,		    /* never answers VERSION */
-	HANG_UP,	    /* closes instead of answering */
-	SIZE_SMALL,	    /* a message of 8 bytes */
-	SIZE_HUGE,	    /* a message of 256 MiB */
-	NO_PCI,		    /* not a PCI device */
-	WRONG_COMMAND,	    /* the reply is to another command */
-	REGION_INDEX,	    /* region info of another region */
+	VERSION_SHORT,      /* 2 bytes of payload */
+	VERSION_JSON,       /* limits of the wrong type and out of range */
+	SILENT,             /* never answers VERSION */
+	HANG_UP,            /* closes instead of answering */
+	SIZE_SMALL,         /* a message of 8 bytes */
+	SIZE_HUGE,          /* a message of 256 MiB */
+	NO_PCI,             /* not a PCI device */
+	WRONG_COMMAND,      /* the reply is to another command */
+	REGION_INDEX,       /* region info of another region */
 	REGION_FILE_SHORT,  /* mapping behind the end of the file */
 	REGION_CAP_OUTSIDE, /* cap_offset behind the reply: then the region is mapped whole */
 	REGION_CAP_LOOP,
 	REGION_AREA_OUTSIDE,
-	REGION_FDS,	   /* five descriptors where one is due */
-	BYTEWISE,	   /* every reply a byte at a time */
-	DMA_FIRST,	   /* a DMA_READ and an unknown request before each reply */
+	REGION_FDS, /* five descriptors where one is due */
+	BYTEWISE,   /* every reply a byte at a time */
+	DMA_FIRST,  /* a DMA_READ and an unknown request before each reply */
 };
 
 struct server {
@@ -94,7 +94,7 @@ send_fds(int sock, const void *buf, size_t len, const int *fds, int n)
 
 static void
 server_reply(struct server *s, const struct vfio_user_header *req, uint32_t error,
-		const void *payload, size_t len, const int *fds, int n_fds)
+	const void *payload, size_t len, const int *fds, int n_fds)
 {
 	uint8_t buf[1024];
 	struct vfio_user_header hdr = *req;
@@ -163,9 +163,9 @@ static void
 server_version(struct server *s, const struct vfio_user_header *req)
 {
 	static const char json[] = "{\"capabilities\":{\"max_msg_fds\":4,"
-		"\"max_data_xfer_size\":4096}}";
+				   "\"max_data_xfer_size\":4096}}";
 	static const char bad_json[] = "{\"capabilities\":{\"max_msg_fds\":\"many\","
-		"\"max_data_xfer_size\":-5,\"max_dma_maps\":1e30}}";
+				       "\"max_data_xfer_size\":-5,\"max_dma_maps\":1e30}}";
 	const char *text = s->quirk == VERSION_JSON ? bad_json : json;
 	uint8_t buf[256] = { 0 };
 
@@ -175,8 +175,8 @@ server_version(struct server *s, const struct vfio_user_header *req)
 	if (s->quirk == VERSION_REFUSED)
 		server_reply(s, req, EINVAL, NULL, 0, NULL, 0);
 	else
-		server_reply(s, req, 0, buf, s->quirk == VERSION_SHORT ? 2 : 5 + strlen(text),
-			NULL, 0);
+		server_reply(
+			s, req, 0, buf, s->quirk == VERSION_SHORT ? 2 : 5 + strlen(text), NULL, 0);
 }
 
 static void
@@ -255,7 +255,7 @@ server_main(void *arg)
 
 	while (recv_all(s->sock, &hdr, sizeof(hdr))) {
 		if (hdr.size < sizeof(hdr) || hdr.size > sizeof(data) ||
-				!recv_all(s->sock, data, hdr.size - sizeof(hdr)))
+			!recv_all(s->sock, data, hdr.size - sizeof(hdr)))
 			break;
 		if ((hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
 			if (hdr.flags & VFIO_USER_F_ERROR)
@@ -412,7 +412,7 @@ test_mapping(void **state)
 
 static void
 inject_write(struct server *s, uint16_t id, uint32_t flags, uint64_t addr, uint64_t count,
-		const void *data, size_t len)
+	const void *data, size_t len)
 {
 	struct vfio_user_header hdr = { .id = id, .command = VFIO_USER_DMA_WRITE, .flags = flags };
 	uint8_t *p = s->inject + s->inject_len;
@@ -580,8 +580,10 @@ test_removed(void **state)
 static void
 test_timeout(void **state)
 {
-	struct vfio_user_header late = { .id = 0, .command = VFIO_USER_REGION_READ,
-		.size = 36, .flags = VFIO_USER_F_TYPE_REPLY };
+	struct vfio_user_header late = { .id = 0,
+		.command = VFIO_USER_REGION_READ,
+		.size = 36,
+		.flags = VFIO_USER_F_TYPE_REPLY };
 	struct ims_vfio *v;
 	struct server s;
 	uint32_t val = 1;

@@ -241,7 +241,8 @@ test_full(void **state)
 
 	assert_int_equal(rte_ims_wait_add(small, alloc(1, RTE_IMS_DELIVERY_MEMORY, &c[0])), 0);
 	assert_int_equal(rte_ims_wait_add(small, alloc(2, RTE_IMS_DELIVERY_EVENTFD, &c[1])), 0);
-	assert_int_equal(rte_ims_wait_add(small, alloc(3, RTE_IMS_DELIVERY_MEMORY, &c[2])), -ENOSPC);
+	assert_int_equal(
+		rte_ims_wait_add(small, alloc(3, RTE_IMS_DELIVERY_MEMORY, &c[2])), -ENOSPC);
 	assert_false(fake_fire(f, 3));
 	assert_int_equal(rte_ims_wait_destroy(small), -EBUSY);
 	assert_int_equal(rte_ims_vec_free(rte_ims_table_vec_get(rte_ims_dev_table(f->dev), 0)), 0);

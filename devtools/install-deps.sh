@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+#
+# Install what building and testing need: packages of Debian 12, nothing else. Where all of them are
+# installed this asks for no privilege and touches no network.
+#
+#   install-deps.sh [build] [test] [guest]        default: build test
+
+set -eu
+
+build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev"
+test="libcmocka-dev pciutils clang-format-14 python3"
+guest="qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
+
+wanted=""
+for group in "${@:-build}"; do
+	case $group in
+	build) wanted+=" $build" ;;
+	test) wanted+=" $build $test" ;;
+	guest) wanted+=" $guest" ;;
+	*)
+		echo "install-deps: unknown group '$group', expected build, test or guest" >&2
+		exit 2
+		;;
+	esac
+done
+
+missing=()
+for pkg in $wanted; do
+	dpkg-query -W -f '${Status}' "$pkg" 2> /dev/null | grep -q 'install ok installed' ||
+		missing+=("$pkg")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+echo "install-deps: installing ${missing[*]}"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+	if ! command -v sudo > /dev/null; then
+		echo "install-deps: not root and no sudo; run as root:" >&2
+		echo "  apt-get install --no-install-recommends ${missing[*]}" >&2
+		exit 1
+	fi
+	as_root=(sudo)
+fi
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+	apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null

@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+#
+# Install what is missing, build, and run the tests.
+#
+#   test.sh [--quick | --no-guest | --full]
+#
+#   --quick     unit and end-to-end tests only
+#   --no-guest  all but the guest suites
+#   --full      also what takes long: all suites again under ASan+UBSan, the threaded ones under TSan
+#
+# IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
+
+set -eu
+cd "$(dirname "$0")/.."
+
+guest=yes sanitize=short
+for arg in "$@"; do
+	case $arg in
+	--quick) guest=no sanitize=no ;;
+	--no-guest) guest=no ;;
+	--full) sanitize=full ;;
+	-h | --help)
+		sed -n '/^#   test.sh/,/^$/s/^# \{0,3\}//p' "$0"
+		exit 0
+		;;
+	*)
+		echo "test.sh: unknown argument '$arg', expected --quick, --no-guest or --full" >&2
+		exit 2
+		;;
+	esac
+done
+
+say() {
+	printf '\n=== %s\n' "$*"
+}
+
+logs=()
+
+# setup DIR OPTION...: configure a build directory, once
+setup() {
+	local dir=$1
+	shift
+	if [ -f "$dir/build.ninja" ]; then
+		meson configure "$dir" "$@" > /dev/null
+	else
+		meson setup "$dir" "$@" > "$dir.log" 2>&1 || {
+			cat "$dir.log" >&2
+			exit 1
+		}
+		rm -f "$dir.log"
+	fi
+	ninja -C "$dir" --quiet
+}
+
+# run NAME DIR ARG...: meson test, keep its log
+run() {
+	local name=$1 dir=$2
+	shift 2
+	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" "$@" || true
+	logs+=("$dir/meson-logs/$name.json")
+}
+
+say "packages"
+groups=(test)
+[ "$guest" = yes ] && groups+=(guest)
+devtools/install-deps.sh "${groups[@]}"
+
+say "build (release)"
+werror=false
+[ "${IMS_WERROR:-0}" = 1 ] && werror=true
+setup build -Dwerror=$werror
+
+say "unit and end-to-end tests"
+run quick build --suite unit --suite e2e
+
+if [ "$sanitize" != no ]; then
+	say "the same with AddressSanitizer and UndefinedBehaviorSanitizer"
+	setup build-asan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+		-Db_lundef=false
+	asan_suites=(--suite unit --suite e2e)
+	run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
+
+	say "vectors and wait sets with ThreadSanitizer"
+	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
+	tsan_suites=(--suite tsan)
+	[ "$sanitize" = full ] && tsan_suites=(--suite unit --suite e2e)
+	TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp \
+		run tsan build-tsan "${tsan_suites[@]}" --timeout-multiplier 5
+fi
+
+if [ "$guest" = yes ]; then
+	say "guests (QEMU, a stock kernel's vfio-pci)"
+	devtools/guest-setup.sh
+	run guest build --suite guest-vfio-user
+fi
+
+say "result"
+python3 - "${logs[@]}" << 'EOF'
+import json
+import sys
+
+passed = failed = skipped = 0
+for path in sys.argv[1:]:
+    for line in open(path):
+        test = json.loads(line)
+        result = test["result"]
+        if result == "OK" or result == "EXPECTEDFAIL":
+            passed += 1
+        elif result == "SKIP":
+            skipped += 1
+            print("skipped:", test["name"])
+        else:
+            failed += 1
+            print("failed:", test["name"], result)
+print(f"{passed} passed, {failed} failed, {skipped} skipped")
+sys.exit(1 if failed or not passed else 0)
+EOF
