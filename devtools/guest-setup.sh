@@ -20,34 +20,61 @@ mkdir -p "$cache"
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 
-# The kernel that Debian 12 runs. Its bzImage takes seconds to unpack itself under emulation: QEMU
-# boots the ELF image inside as it is (PVH).
-kernel_setup() {
-	local dir=$cache/kernel-6.1 pkg
-	[ -f "$dir/vmlinux" ] && return
-	echo "guest-setup: kernel 6.1"
-	rm -rf "$dir" && mkdir -p "$dir/deb"
-	pkg=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-6.1[^ ]*\).*/\1/p' |
-		head -n 1)
-	if [ -z "$pkg" ]; then
-		"${as_root[@]}" apt-get update -qq
-		pkg=$(apt-cache depends linux-image-amd64 |
-			sed -n 's/.*Depends: \(linux-image-6.1[^ ]*\).*/\1/p' | head -n 1)
-	fi
-	(cd "$dir/deb" && apt-get download -qq "$pkg" 2> /dev/null)
+# An apt of its own, which also knows backports: the system's sources stay as they are.
+apt_state() {
+	local state=$cache/apt mirror
+	[ -f "$state/.ready" ] && return
+	rm -rf "$state" && mkdir -p "$state"/{lists/partial,cache/archives/partial}
+	mirror=$(grep -rhsoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list \
+		/etc/apt/sources.list.d | head -n 1 | tr -d ' ')
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+		"${mirror:-http://deb.debian.org/debian} bookworm-backports main" > "$state/sources.list"
+	cp /var/lib/dpkg/status "$state/status"
+	apt_private update -qq
+	touch "$state/.ready"
+}
+
+apt_private() {
+	local state=$cache/apt
+	apt-get -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=- \
+		-o Dir::State::Lists="$state/lists" -o Dir::State::status="$state/status" \
+		-o Dir::Cache="$state/cache" -o APT::Sandbox::User=root "$@"
+}
+
+# unpack_kernel DIR: its bzImage takes seconds to unpack itself under emulation, so QEMU boots the
+# ELF image inside as it is (PVH).
+unpack_kernel() {
+	local dir=$1
 	dpkg -x "$dir"/deb/*.deb "$dir/root"
-	python3 - "$dir"/root/boot/vmlinuz-* "$dir/vmlinux.tmp" << 'EOF'
+	python3 - "$(echo "$dir"/root/boot/vmlinuz-*)" "$dir/vmlinux.tmp" << 'EOF'
 import lzma
 import sys
 
 data = open(sys.argv[1], "rb").read()
 start = data.find(b"\xfd7zXZ\0")
-if start < 0:
-    sys.exit("guest-setup: the kernel is not packed with xz")
-open(sys.argv[2], "wb").write(lzma.LZMADecompressor().decompress(data[start:]))
+if start >= 0:
+    data = lzma.LZMADecompressor().decompress(data[start:])
+# else: packed some other way (zstd); QEMU boots the bzImage, which unpacks itself
+open(sys.argv[2], "wb").write(data)
 EOF
 	mv "$dir/vmlinux.tmp" "$dir/vmlinux"
 	rm -rf "$dir/deb"
+}
+
+# kernel_setup VERSION APT...: the newest image of a version, downloaded with that apt
+kernel_setup() {
+	local version=$1 dir=$cache/kernel-$1 pkg
+	shift
+	[ -f "$dir/vmlinux" ] && return
+	echo "guest-setup: kernel $version"
+	rm -rf "$dir" && mkdir -p "$dir/deb"
+	# The meta package names the image.
+	pkg=$(cd "$dir/deb" && "$@" install --print-uris -qq --reinstall linux-image-amd64 2> /dev/null |
+		sed -n "s/.* \(linux-image-$version[^_ ]*-amd64\)_[^ ]*\.deb .*/\1/p" | head -n 1)
+	[ -n "$pkg" ] || pkg=$(apt-cache depends linux-image-amd64 |
+		sed -n "s/.*Depends: \(linux-image-$version[^ ]*\).*/\1/p" | head -n 1)
+	(cd "$dir/deb" && "$@" download -qq "$pkg" 2> /dev/null)
+	unpack_kernel "$dir"
 }
 
 qemu_setup() {
@@ -71,5 +98,7 @@ qemu_setup() {
 	"${as_root[@]}" touch "$root/.ready"
 }
 
-kernel_setup
+apt_state
+kernel_setup 6.1 apt-get
+kernel_setup 6.12 apt_private -t bookworm-backports
 qemu_setup

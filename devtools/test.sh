@@ -93,7 +93,7 @@ fi
 if [ "$guest" = yes ]; then
 	say "guests (QEMU, a stock kernel's vfio-pci)"
 	devtools/guest-setup.sh
-	run guest build --suite guest-vfio-user
+	run guest build --suite guest --suite guest-vfio-user
 fi
 
 say "result"

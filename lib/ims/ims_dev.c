@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include <rte_string_fns.h>
 
@@ -68,18 +69,36 @@ check_open(const char *name, const struct rte_ims_dev_conf *conf)
 	return 0;
 }
 
+/* Where the kernel has the MSI-X vectors; with a vfio-user device there is no kernel. */
+static int
+msix_setup(struct rte_ims_dev *dev)
+{
+	if (dev->vfio->irqs[VFIO_PCI_MSIX_IRQ_INDEX].count == 0 ||
+		dev->vfio->ops->msg_alloc != NULL)
+		return 0;
+	if (ims_store_msix_create(dev) != NULL)
+		return 0;
+	if (rte_errno != ENOTSUP)
+		return -rte_errno;
+	IMS_LOG(WARNING, "%s: its MSI-X table cannot be mapped, MSI-X is not offered", dev->name);
+	return 0;
+}
+
 /* Ids, driver, memory, bus mastering, stores: in that order, the device is idle until the last. */
 static int
 dev_setup(struct rte_ims_dev *dev)
 {
+	uint32_t class_rev = 0;
 	int rc;
 
 	rc = ims_dev_cfg_read(dev, PCI_VENDOR_ID, &dev->vendor_id, sizeof(dev->vendor_id));
 	if (rc == 0)
 		rc = ims_dev_cfg_read(dev, PCI_DEVICE_ID, &dev->device_id, sizeof(dev->device_id));
+	if (rc == 0)
+		rc = ims_dev_cfg_read(dev, PCI_CLASS_REVISION, &class_rev, sizeof(class_rev));
 	if (rc != 0)
 		return rc;
-	dev->driver = ims_driver_match(dev->vendor_id, dev->device_id);
+	dev->driver = ims_driver_match(dev->vendor_id, dev->device_id, class_rev >> 8);
 	if (dev->driver == NULL) {
 		IMS_LOG(ERR, "%s: no driver for %04x:%04x is loaded", dev->name, dev->vendor_id,
 			dev->device_id);
@@ -93,19 +112,20 @@ dev_setup(struct rte_ims_dev *dev)
 	if (ims_table_new_locked(dev, "device", IMS_TABLE_MAX) == NULL ||
 		ims_store_dev_create(dev) == NULL)
 		return -rte_errno;
-	return dev->driver->probe(dev);
+	rc = msix_setup(dev);
+	return rc != 0 ? rc : dev->driver->probe(dev);
 }
 
-/* What dev_setup() got to; vectors are gone. */
+/* What dev_setup() got to; vectors are gone, or a probe that failed left them. */
 static void
 dev_destroy(struct rte_ims_dev *dev)
 {
 	struct rte_ims_table *table;
 
-	while (!TAILQ_EMPTY(&dev->stores))
-		ims_store_destroy(TAILQ_LAST(&dev->stores, ims_store_list));
 	while ((table = TAILQ_FIRST(&dev->tables)) != NULL)
 		ims_table_remove(table);
+	while (!TAILQ_EMPTY(&dev->stores))
+		ims_store_destroy(TAILQ_LAST(&dev->stores, ims_store_list));
 	if (dev->vfio != NULL && !atomic_load(&dev->vfio->removed))
 		ims_pci_command(dev->vfio, 0, PCI_COMMAND_MASTER);
 	ims_vfio_close(dev->vfio);
@@ -191,7 +211,8 @@ restore_locked(struct rte_ims_dev *dev)
 
 	TAILQ_FOREACH(store, &dev->stores, next)
 		for (slot = 0; slot < store->n_slots && rc == 0; slot++)
-			if (store->vecs[slot] != NULL)
+			/* A slot whose message was lent is in use, but not its vector's own. */
+			if (store->vecs[slot] != NULL && store->vecs[slot]->store == store)
 				rc = ims_vec_restore_locked(store->vecs[slot]);
 	return rc;
 }

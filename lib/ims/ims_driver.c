@@ -35,20 +35,31 @@ ims_driver_unregister(struct ims_driver *driver)
 	pthread_mutex_unlock(&drivers_lock);
 }
 
-const struct ims_driver *
-ims_driver_match(uint16_t vendor_id, uint16_t device_id)
+static bool
+has_id(const struct ims_driver *driver, uint16_t vendor_id, uint16_t device_id)
 {
 	const struct ims_driver_id *id;
+
+	for (id = driver->ids; id->vendor_id != 0; id++)
+		if (id->vendor_id == vendor_id && id->device_id == device_id)
+			return true;
+	return false;
+}
+
+/* A driver that names the device goes before one that serves its class. */
+const struct ims_driver *
+ims_driver_match(uint16_t vendor_id, uint16_t device_id, uint32_t class_code)
+{
 	struct ims_driver *driver;
 
 	pthread_mutex_lock(&drivers_lock);
-	for (driver = drivers; driver != NULL; driver = driver->next) {
-		for (id = driver->ids; id->vendor_id != 0; id++)
-			if (id->vendor_id == vendor_id && id->device_id == device_id)
-				break;
-		if (id->vendor_id != 0)
+	for (driver = drivers; driver != NULL; driver = driver->next)
+		if (has_id(driver, vendor_id, device_id))
 			break;
-	}
+	for (driver = driver != NULL ? driver : drivers; driver != NULL; driver = driver->next)
+		if (has_id(driver, vendor_id, device_id) ||
+			(class_code != 0 && driver->class_code == class_code))
+			break;
 	pthread_mutex_unlock(&drivers_lock);
 	return driver;
 }

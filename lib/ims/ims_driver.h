@@ -35,6 +35,8 @@ struct ims_driver {
 	const char *name;
 	/** Devices it serves, ended by an entry with vendor_id 0. */
 	const struct ims_driver_id *ids;
+	/** Serves every device of this class code (24 bits) that no driver names; 0: none. */
+	uint32_t class_code;
 	/** Take the device: check it, create its stores. 0 or a negative errno value. */
 	int (*probe)(struct rte_ims_dev *dev);
 	/** Give it back. All vectors are freed by now. May be NULL. */
@@ -176,6 +178,10 @@ struct ims_store_conf {
  */
 struct rte_ims_store *
 ims_store_create(struct rte_ims_dev *dev, const struct ims_store_conf *conf);
+
+/** Set slots 0 .. n - 1 of a store aside, in probe: they have a meaning of their own. */
+void
+ims_store_special_set(struct rte_ims_store *store, uint32_t n);
 
 void *
 ims_store_priv(const struct rte_ims_store *store);

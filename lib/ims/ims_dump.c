@@ -50,7 +50,7 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f)
 		fprintf(f, "  store %s: %u of %u slots, %u special\n", store->name, store->n_used,
 			store->n_slots, store->n_special);
 		for (slot = 0; slot < store->n_slots; slot++)
-			if (store->vecs[slot] != NULL)
+			if (store->vecs[slot] != NULL && store->vecs[slot]->store == store)
 				dump_vec(store->vecs[slot], f);
 	}
 	pthread_mutex_unlock(lock);

@@ -123,17 +123,19 @@ struct rte_ims_vec {
 	bool sending;   /* the slot is unmasked */
 	bool msg_valid; /* msg is in the slot */
 	bool msg_fd;    /* msg was handed out by the transport for fd */
+	bool borrowed;  /* msg is a copy of that of the MSI-X slot `lender` */
 	bool carry;     /* an event came while it left a wait set: deliver at the next one */
 	bool stopped;   /* being freed */
 	struct rte_ims_msg msg;
 	struct rte_ims_wait *wait;
 	struct rte_ims_wait *left; /* not drained yet */
 	uint32_t entry;            /* in wait */
+	uint32_t lender;
 };
 
 /* ims_dev.c */
 const struct ims_driver *
-ims_driver_match(uint16_t vendor_id, uint16_t device_id);
+ims_driver_match(uint16_t vendor_id, uint16_t device_id, uint32_t class_code);
 
 /* ims_store.c; dev->lock held, or in probe */
 void
@@ -147,6 +149,13 @@ ims_store_slot_give(struct rte_ims_store *store, uint32_t slot);
 /* ims_store_dev.c */
 struct rte_ims_store *
 ims_store_dev_create(struct rte_ims_dev *dev);
+
+/* ims_store_msix.c */
+struct rte_ims_store *
+ims_store_msix_create(struct rte_ims_dev *dev);
+/* The message that raises a slot with an eventfd, if it may be copied: 0, -EINVAL, -ENOTSUP. */
+int
+ims_store_msix_borrow(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg);
 
 /* ims_table.c */
 struct rte_ims_table *

@@ -62,6 +62,13 @@ ims_store_destroy(struct rte_ims_store *store)
 	free(store);
 }
 
+void
+ims_store_special_set(struct rte_ims_store *store, uint32_t n)
+{
+	store->n_special = RTE_MIN(n, store->n_slots);
+	store->next_any = store->n_special;
+}
+
 void *
 ims_store_priv(const struct rte_ims_store *store)
 {

@@ -43,23 +43,15 @@ ims_vec_apply_locked(struct rte_ims_vec *vec)
 	return rc;
 }
 
-/* Give an EVENTFD vector its descriptor and the store what reaches it. */
+/* A message that the transport, playing the root complex, hands out. */
 static int
-eventfd_setup(struct rte_ims_vec *vec)
+compose(struct rte_ims_vec *vec)
 {
 	struct ims_vfio *v = vec->dev->vfio;
-	struct ims_vfio_sink sink = { 0 };
+	struct ims_vfio_sink sink = { .fd = vec->fd };
 	struct ims_vfio_msg msg;
 	int rc;
 
-	vec->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vec->fd < 0)
-		return -errno;
-	if (vec->store->ops->set_eventfd != NULL)
-		return vec->store->ops->set_eventfd(vec->store, vec->slot, vec->fd);
-	if (v->ops->msg_alloc == NULL)
-		return -ENOTSUP;
-	sink.fd = vec->fd;
 	rc = v->ops->msg_alloc(v, &sink, &msg);
 	if (rc != 0)
 		return rc;
@@ -68,9 +60,63 @@ eventfd_setup(struct rte_ims_vec *vec)
 	vec->msg_fd = true;
 	vec->dev->n_msg_fds++;
 	ims_wait_source_check_locked(vec->dev);
-	rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
+	return 0;
+}
+
+/* A copy of the message that the kernel composed for an MSI-X vector of the same function. */
+static int
+borrow(struct rte_ims_vec *vec)
+{
+	struct rte_ims_store *msix;
+	int64_t slot;
+	int rc;
+
+	msix = rte_ims_dev_store_get(vec->dev, RTE_IMS_STORE_MSIX);
+	if (msix == NULL)
+		return -ENOTSUP;
+	slot = ims_store_slot_take(msix, RTE_IMS_SLOT_ANY, vec);
+	if (slot < 0)
+		return slot;
+	rc = msix->ops->set_eventfd(msix, slot, vec->fd);
+	if (rc == 0)
+		rc = ims_store_msix_borrow(msix, slot, &vec->msg);
+	if (rc != 0) {
+		msix->ops->shutdown(msix, slot);
+		ims_store_slot_give(msix, slot);
+		return rc;
+	}
+	vec->lender = slot;
+	vec->borrowed = true;
+	return 0;
+}
+
+/* Give an EVENTFD vector its descriptor and the store what reaches it. */
+static int
+eventfd_setup(struct rte_ims_vec *vec)
+{
+	int rc;
+
+	vec->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vec->fd < 0)
+		return -errno;
+	if (vec->store->ops->set_eventfd != NULL)
+		return vec->store->ops->set_eventfd(vec->store, vec->slot, vec->fd);
+	rc = vec->dev->vfio->ops->msg_alloc != NULL ? compose(vec) : borrow(vec);
+	if (rc == 0)
+		rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
 	vec->msg_valid = rc == 0;
 	return rc;
+}
+
+/* The slot that has the copy is masked and drained by now. */
+static void
+give_back(struct rte_ims_vec *vec)
+{
+	struct rte_ims_store *msix = rte_ims_dev_store_get(vec->dev, RTE_IMS_STORE_MSIX);
+
+	msix->ops->shutdown(msix, vec->lender);
+	ims_store_slot_give(msix, vec->lender);
+	vec->borrowed = false;
 }
 
 static void
@@ -82,6 +128,8 @@ eventfd_release(struct rte_ims_vec *vec)
 	if (vec->msg_fd) {
 		v->ops->msg_free(v, &msg);
 		vec->dev->n_msg_fds--;
+	} else if (vec->borrowed) {
+		give_back(vec);
 	} else if (vec->fd >= 0 && vec->store->ops->set_eventfd != NULL) {
 		vec->store->ops->set_eventfd(vec->store, vec->slot, -1);
 	}
@@ -280,6 +328,17 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec)
 	return set_masked(vec, false);
 }
 
+/* The kernel may have composed another message for the lender: attach anew and copy it again. */
+static int
+borrow_again(struct rte_ims_vec *vec)
+{
+	struct rte_ims_store *msix = rte_ims_dev_store_get(vec->dev, RTE_IMS_STORE_MSIX);
+	int rc;
+
+	rc = msix->ops->prepare(msix, vec->lender);
+	return rc != 0 ? rc : ims_store_msix_borrow(msix, vec->lender, &vec->msg);
+}
+
 /* The function was reset: what its slots held is lost, they are masked. */
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec)
@@ -292,6 +351,8 @@ ims_vec_restore_locked(struct rte_ims_vec *vec)
 	vec->sending = false;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
+	if (rc == 0 && vec->borrowed)
+		rc = borrow_again(vec);
 	if (rc == 0 && vec->msg_valid)
 		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
 	return rc != 0 ? rc : ims_vec_apply_locked(vec);

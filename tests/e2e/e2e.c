@@ -17,6 +17,7 @@
 
 const char *e2e_dev_name;
 uint64_t e2e_ops;
+bool e2e_no_remap;
 
 void
 e2e_init(int argc, char **argv, const char *dev_default)
@@ -25,6 +26,7 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ "dev", required_argument, NULL, 'd' },
 		{ "ops", required_argument, NULL, 'o' },
 		{ "mem", required_argument, NULL, 'm' },
+		{ "no-remap", no_argument, NULL, 'r' },
 		{ 0 },
 	};
 	static char mem[16] = "64";
@@ -40,6 +42,8 @@ e2e_init(int argc, char **argv, const char *dev_default)
 			e2e_dev_name = optarg;
 		else if (c == 'o')
 			e2e_ops = strtoull(optarg, NULL, 0);
+		else if (c == 'r')
+			e2e_no_remap = true;
 		else if (c == 'm')
 			snprintf(mem, sizeof(mem), "%s", optarg);
 		else

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Admin commands: submitted one at a time, their completion waited for on the fixed vector 0. */
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "nvme_private.h"
+
+#define ADMIN_TIMEOUT_MS 5000
+
+int
+nvme_admin(struct nvme *nvme, const struct nvme_cmd *cmd, uint32_t *result)
+{
+	struct rte_pmd_nvme_queue *q = nvme->queues[0];
+	struct pollfd pfd = { .fd = rte_ims_vec_fd_get(nvme->admin_vec), .events = POLLIN };
+	struct rte_pmd_nvme_completion done;
+	uint16_t head = q->cq_head;
+	uint64_t count;
+	int rc;
+
+	rc = nvme_queue_submit(q, cmd, NULL);
+	if (rc != 0)
+		return rc;
+	while (rte_pmd_nvme_poll(q, &done, 1) == 0) {
+		rc = poll(&pfd, 1, ADMIN_TIMEOUT_MS);
+		if (rc == 0)
+			return -ETIMEDOUT;
+		if (rc > 0 && read(pfd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+			return -errno;
+	}
+	if (result != NULL)
+		*result = q->cq[head].result;
+	if (done.status != 0)
+		NVME_LOG(ERR, "admin command %#x: status %#x", cmd->opcode, done.status);
+	return done.status == 0 ? 0 : -EIO;
+}
+
+static void
+copy_text(char *to, const uint8_t *from, size_t len)
+{
+	memcpy(to, from, len);
+	to[len] = '\0';
+	while (len > 0 && to[len - 1] == ' ')
+		to[--len] = '\0';
+}
+
+int
+nvme_identify(struct nvme *nvme)
+{
+	struct nvme_cmd cmd = { .opcode = NVME_ADMIN_IDENTIFY, .prp1 = (uintptr_t)nvme->page };
+	struct rte_pmd_nvme_info *info = &nvme->info;
+	const uint8_t *data = nvme->page;
+	uint32_t lbaf, mdts, lbads;
+	int rc;
+
+	cmd.cdw10 = NVME_CNS_CONTROLLER;
+	rc = nvme_admin(nvme, &cmd, NULL);
+	if (rc != 0)
+		return rc;
+	copy_text(info->serial, data + NVME_ID_CTRL_SN, NVME_ID_CTRL_SN_LEN);
+	copy_text(info->model, data + NVME_ID_CTRL_MN, NVME_ID_CTRL_MN_LEN);
+	mdts = data[NVME_ID_CTRL_MDTS];
+	/* A list of one page has 512 entries: 2 MiB, our limit. */
+	info->max_transfer = NVME_PAGE_SIZE << (mdts == 0 || mdts > 9 ? 9 : mdts);
+
+	cmd.cdw10 = NVME_CNS_NAMESPACE;
+	cmd.nsid = 1;
+	rc = nvme_admin(nvme, &cmd, NULL);
+	if (rc != 0)
+		return rc;
+	memcpy(&info->n_blocks, data + NVME_ID_NS_NSZE, sizeof(info->n_blocks));
+	memcpy(&lbaf, data + NVME_ID_NS_LBAF + (data[NVME_ID_NS_FLBAS] & 0xf) * 4, sizeof(lbaf));
+	lbads = NVME_LBAF_LBADS(lbaf);
+	if (lbads < 9 || lbads > 12 || info->n_blocks == 0) {
+		NVME_LOG(ERR, "namespace 1 has blocks of 2^%u bytes, %lu of them", lbads,
+			(unsigned long)info->n_blocks);
+		return -ENOTSUP;
+	}
+	info->block_size = 1u << lbads;
+	return 0;
+}
+
+/* Section 5.21.1.7: numbers are 0-based, the controller may grant fewer. */
+int
+nvme_set_n_queues(struct nvme *nvme, uint32_t *n)
+{
+	struct nvme_cmd cmd = {
+		.opcode = NVME_ADMIN_SET_FEATURES,
+		.cdw10 = NVME_FEATURE_N_QUEUES,
+		.cdw11 = (*n - 1) << 16 | (*n - 1),
+	};
+	uint32_t result = 0;
+	int rc;
+
+	rc = nvme_admin(nvme, &cmd, &result);
+	if (rc == 0)
+		*n = RTE_MIN(*n, RTE_MIN(result & 0xffff, result >> 16) + 1);
+	return rc;
+}
+
+/* Sections 5.3 and 5.4: the completion queue first, it carries the vector. */
+int
+nvme_create_queue(struct rte_pmd_nvme_queue *q, int64_t vector)
+{
+	struct nvme_cmd cmd = {
+		.opcode = NVME_ADMIN_CREATE_CQ,
+		.prp1 = (uintptr_t)q->cq,
+		.cdw10 = (uint32_t)(q->depth - 1) << 16 | q->id,
+		.cdw11 = NVME_QUEUE_PC,
+	};
+	int rc;
+
+	if (vector >= 0)
+		cmd.cdw11 |= NVME_CQ_IEN | (uint32_t)vector << 16;
+	rc = nvme_admin(q->nvme, &cmd, NULL);
+	if (rc != 0)
+		return rc;
+	cmd.opcode = NVME_ADMIN_CREATE_SQ;
+	cmd.prp1 = (uintptr_t)q->sq;
+	cmd.cdw11 = (uint32_t)q->id << 16 | NVME_QUEUE_PC;
+	rc = nvme_admin(q->nvme, &cmd, NULL);
+	if (rc != 0) {
+		cmd.opcode = NVME_ADMIN_DELETE_CQ;
+		nvme_admin(q->nvme, &cmd, NULL);
+	}
+	return rc;
+}
+
+void
+nvme_delete_queue(struct rte_pmd_nvme_queue *q)
+{
+	struct nvme_cmd cmd = { .opcode = NVME_ADMIN_DELETE_SQ, .cdw10 = q->id };
+
+	nvme_admin(q->nvme, &cmd, NULL);
+	cmd.opcode = NVME_ADMIN_DELETE_CQ;
+	nvme_admin(q->nvme, &cmd, NULL);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _RTE_PMD_NVME_H_
+#define _RTE_PMD_NVME_H_
+
+/**
+ * @file
+ * NVMe controllers: the device that everyone has, to see what vectors do for I/O queues. The admin
+ * queue has the fixed MSI-X vector 0; each I/O queue pair is given a vector by its user. One
+ * namespace, number 1. This is no storage stack.
+ *
+ * Threads: a queue belongs to one thread at a time; different queues may be used concurrently.
+ * Queues are created and destroyed by one thread at a time.
+ *
+ * @warning All of this is EXPERIMENTAL and is not part of DPDK.
+ */
+
+#include <rte_ims.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_pmd_nvme_queue;
+
+struct rte_pmd_nvme_info {
+	char model[41];
+	char serial[21];
+	/** Bytes of a block, and how many blocks. */
+	uint32_t block_size;
+	uint64_t n_blocks;
+	/** Bytes of the longest transfer. */
+	uint32_t max_transfer;
+	/** Most I/O queues, and entries of one. */
+	uint32_t max_queues;
+	uint32_t max_depth;
+};
+
+enum rte_pmd_nvme_op {
+	RTE_PMD_NVME_READ,
+	RTE_PMD_NVME_WRITE,
+	RTE_PMD_NVME_FLUSH,
+};
+
+struct rte_pmd_nvme_completion {
+	/** As given to rte_pmd_nvme_submit(). */
+	void *cookie;
+	/** 0: done; else the status code (bits 7:0) and its type (bits 10:8). */
+	uint16_t status;
+};
+
+/** @return 0; -EINVAL; -ENODEV not an NVMe controller. */
+__rte_experimental
+int
+rte_pmd_nvme_info_get(struct rte_ims_dev *dev, struct rte_pmd_nvme_info *info);
+
+/**
+ * Create an I/O queue pair.
+ *
+ * @param depth
+ *   Entries, 2 .. max_depth; one less can be under way.
+ * @param vec
+ *   MSI-X vector of this device that its completions raise; NULL: none, the queue is polled. It
+ *   must stay allocated as long as the queue is there. Any number of queues may share it.
+ * @return
+ *   The queue, or NULL with rte_errno EINVAL, ENODEV, ENOSPC no queue is left, ENOMEM, EIO the
+ *   controller refuses, ETIMEDOUT.
+ */
+__rte_experimental
+struct rte_pmd_nvme_queue *
+rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_ims_vec *vec);
+
+/** Destroy a queue; commands under way are aborted. @return 0; -EINVAL. */
+__rte_experimental
+int
+rte_pmd_nvme_queue_destroy(struct rte_pmd_nvme_queue *queue);
+
+/**
+ * Submit a command.
+ *
+ * @param buf
+ *   DPDK memory, not crossing more than one 4 KiB page boundary unless page aligned; not used for a
+ *   flush.
+ * @return
+ *   0; -EINVAL; -EAGAIN the queue is full.
+ */
+__rte_experimental
+int
+rte_pmd_nvme_submit(struct rte_pmd_nvme_queue *queue, enum rte_pmd_nvme_op op, uint64_t lba,
+	uint32_t n_blocks, void *buf, void *cookie);
+
+/**
+ * Read, but let the controller store the first 4 bytes of the block at an address of its own, the
+ * rest into buf: with the address of a message and its data word on the disk, the controller raises
+ * an interrupt by a message it keeps in a queue's memory. For tests of message stores.
+ *
+ * @return 0; -EINVAL; -EAGAIN; -ENOTSUP no scatter-gather lists.
+ */
+__rte_experimental
+int
+rte_pmd_nvme_post(
+	struct rte_pmd_nvme_queue *queue, uint64_t lba, uint64_t addr, void *buf, void *cookie);
+
+/** Take completions. @return how many, 0 .. n; -EINVAL. */
+__rte_experimental
+int
+rte_pmd_nvme_poll(
+	struct rte_pmd_nvme_queue *queue, struct rte_pmd_nvme_completion *done, unsigned int n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _RTE_PMD_NVME_H_ */

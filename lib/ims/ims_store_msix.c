@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * The MSI-X table of a device on the kernel's vfio-pci, seen as a store.
+ *
+ * The kernel writes the table's entries (VFIO_DEVICE_SET_IRQS); we write them as well, through the
+ * mapped BAR, to mask a vector and to point its message at memory. SET_IRQS has no mask action for
+ * MSI-X, so the vector control word in the table is the only mask there is.
+ *
+ * Adding vectors (Linux 6.5): where NORESIZE is clear, one by one while others run. Elsewhere the
+ * first vector enables the whole table with holes (descriptor -1), which take no CPU vector, and
+ * holes are filled in place. Each attach has the kernel compose a message and write the entry
+ * unmasked, so the entry is read, and masked again, after every attach: never before.
+ *
+ * With MEMORY delivery the kernel's irq stays, on an eventfd of ours that nobody reads, and the
+ * entry holds our message. Whatever makes the kernel write the entry again is followed by
+ * ims_vec_restore_locked().
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "ims_private.h"
+
+struct msix_store {
+	uint32_t bar;
+	uint32_t table;
+	uint32_t pba;
+	bool resizable; /* NORESIZE is clear */
+	bool enabled;
+	int *fds;    /* what the kernel signals, by slot; -1 */
+	int *parked; /* eventfds of ours behind MEMORY vectors; -1 */
+	struct rte_ims_msg *kernel_msg;
+};
+
+static int
+entry_write(struct rte_ims_store *store, uint32_t slot, uint32_t field, uint32_t val)
+{
+	const struct msix_store *m = store->priv;
+
+	return ims_dev_bar_write32(
+		store->dev, m->bar, m->table + (uint64_t)slot * PCI_MSIX_ENTRY_SIZE + field, val);
+}
+
+static int
+entry_read(struct rte_ims_store *store, uint32_t slot, uint32_t field, uint32_t *val)
+{
+	const struct msix_store *m = store->priv;
+
+	return ims_dev_bar_read32(
+		store->dev, m->bar, m->table + (uint64_t)slot * PCI_MSIX_ENTRY_SIZE + field, val);
+}
+
+static int
+entry_msg_read(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
+{
+	uint32_t lo = 0, hi = 0, data = 0;
+	int rc;
+
+	rc = entry_read(store, slot, PCI_MSIX_ENTRY_LOWER_ADDR, &lo);
+	if (rc == 0)
+		rc = entry_read(store, slot, PCI_MSIX_ENTRY_UPPER_ADDR, &hi);
+	if (rc == 0)
+		rc = entry_read(store, slot, PCI_MSIX_ENTRY_DATA, &data);
+	msg->addr = (uint64_t)hi << 32 | lo;
+	msg->data = data;
+	return rc;
+}
+
+/* Control word, and the read that makes it reach the device before anything later. */
+static int
+entry_ctrl(struct rte_ims_store *store, uint32_t slot, uint32_t ctrl)
+{
+	uint32_t val;
+	int rc;
+
+	rc = entry_write(store, slot, PCI_MSIX_ENTRY_VECTOR_CTRL, ctrl);
+	return rc != 0 ? rc : entry_read(store, slot, PCI_MSIX_ENTRY_VECTOR_CTRL, &val);
+}
+
+static int
+msix_mask(struct rte_ims_store *store, uint32_t slot)
+{
+	return entry_ctrl(store, slot, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+}
+
+static int
+msix_unmask(struct rte_ims_store *store, uint32_t slot)
+{
+	return entry_ctrl(store, slot, 0);
+}
+
+/* Switch MSI-X on: with the first vector only, or the whole table with holes. */
+static int
+msix_enable(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	struct msix_store *m = store->priv;
+	struct ims_vfio *v = store->dev->vfio;
+	uint32_t n = m->resizable ? 1 : store->n_slots, i;
+	int *fds, rc;
+
+	fds = calloc(n, sizeof(*fds));
+	if (fds == NULL)
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
+		fds[i] = i == slot ? fd : -1;
+	rc = v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, 0, n, fds);
+	free(fds);
+	if (rc != 0)
+		return rc;
+	m->enabled = true;
+	if (slot < n)
+		m->fds[slot] = fd;
+	return 0;
+}
+
+/* Have the kernel signal fd, or nothing (-1). -ENOSPC: the CPUs have no vector left. */
+static int
+msix_attach(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	struct msix_store *m = store->priv;
+	struct ims_vfio *v = store->dev->vfio;
+	int rc = 0;
+
+	if (m->fds[slot] == fd)
+		return 0;
+	if (!m->enabled)
+		rc = msix_enable(store, slot, fd);
+	if (rc == 0 && m->fds[slot] != fd)
+		rc = v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, slot, 1, &fd);
+	if (rc != 0)
+		return rc;
+	m->fds[slot] = fd;
+	if (fd < 0)
+		return 0;
+	rc = msix_mask(store, slot);
+	return rc != 0 ? rc : entry_msg_read(store, slot, &m->kernel_msg[slot]);
+}
+
+static int
+entry_msg_write(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	uint32_t val;
+	int rc;
+
+	rc = entry_write(store, slot, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)msg->addr);
+	if (rc == 0)
+		rc = entry_write(
+			store, slot, PCI_MSIX_ENTRY_UPPER_ADDR, (uint32_t)(msg->addr >> 32));
+	if (rc == 0)
+		rc = entry_write(store, slot, PCI_MSIX_ENTRY_DATA, msg->data);
+	return rc != 0 ? rc : entry_read(store, slot, PCI_MSIX_ENTRY_DATA, &val);
+}
+
+static int
+msix_set_eventfd(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	return msix_attach(store, slot, fd);
+}
+
+/* The slot is masked: write_msg() is called only then. */
+static int
+msix_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	struct msix_store *m = store->priv;
+	int rc;
+
+	if (m->parked[slot] < 0) {
+		m->parked[slot] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (m->parked[slot] < 0)
+			return -errno;
+	}
+	rc = msix_attach(store, slot, m->parked[slot]);
+	return rc != 0 ? rc : entry_msg_write(store, slot, msg);
+}
+
+/* Nothing is masked or written before the kernel has the vector: it has no entry of its own yet. */
+static int
+msix_prepare(struct rte_ims_store *store, uint32_t slot)
+{
+	struct msix_store *m = store->priv;
+	int fd = m->fds[slot], rc = 0;
+
+	/* After a reset the kernel has restored its messages: have it attach anew, so that ours and
+	 * its idea of the entry agree.
+	 */
+	if (fd >= 0) {
+		rc = msix_attach(store, slot, -1);
+		if (rc == 0)
+			rc = msix_attach(store, slot, fd);
+	}
+	return rc;
+}
+
+static int
+msix_pending(struct rte_ims_store *store, uint32_t slot)
+{
+	const struct msix_store *m = store->priv;
+	uint32_t word;
+	int rc;
+
+	rc = ims_dev_bar_read32(store->dev, m->bar, m->pba + slot / 32 * sizeof(word), &word);
+	return rc != 0 ? rc : (int)(word >> (slot % 32) & 1);
+}
+
+static void
+msix_shutdown(struct rte_ims_store *store, uint32_t slot)
+{
+	struct msix_store *m = store->priv;
+
+	if (m->enabled)
+		msix_attach(store, slot, -1);
+	if (m->parked[slot] >= 0)
+		close(m->parked[slot]);
+	m->parked[slot] = -1;
+}
+
+static const struct ims_store_ops msix_ops = {
+	.prepare = msix_prepare,
+	.write_msg = msix_write_msg,
+	.set_eventfd = msix_set_eventfd,
+	.mask = msix_mask,
+	.unmask = msix_unmask,
+	.pending = msix_pending,
+	.shutdown = msix_shutdown,
+};
+
+static void
+msix_free(void *priv)
+{
+	struct msix_store *m = priv;
+
+	free(m->fds);
+	free(m->parked);
+	free(m->kernel_msg);
+	free(m);
+}
+
+/* Where the table and the pending bits lie; the table must be within reach of loads and stores. */
+static int
+msix_locate(struct rte_ims_dev *dev, struct msix_store *m, uint32_t n)
+{
+	uint32_t table, pba;
+	int cap, rc;
+
+	cap = ims_pci_cap_find(dev->vfio, PCI_CAP_ID_MSIX);
+	if (cap <= 0)
+		return cap < 0 ? cap : -EPROTO;
+	rc = ims_dev_cfg_read(dev, cap + PCI_MSIX_TABLE, &table, sizeof(table));
+	if (rc == 0)
+		rc = ims_dev_cfg_read(dev, cap + PCI_MSIX_PBA, &pba, sizeof(pba));
+	if (rc != 0)
+		return rc;
+	m->bar = table & PCI_MSIX_TABLE_BIR;
+	m->table = table & PCI_MSIX_TABLE_OFFSET;
+	m->pba = pba & PCI_MSIX_PBA_OFFSET;
+	if ((pba & PCI_MSIX_PBA_BIR) != m->bar ||
+		ims_dev_bar_map(dev, m->bar, m->table, (uint64_t)n * PCI_MSIX_ENTRY_SIZE) == NULL)
+		return -ENOTSUP;
+	return 0;
+}
+
+struct rte_ims_store *
+ims_store_msix_create(struct rte_ims_dev *dev)
+{
+	const struct ims_vfio_irq *irq = &dev->vfio->irqs[VFIO_PCI_MSIX_IRQ_INDEX];
+	struct ims_store_conf conf = {
+		.type = RTE_IMS_STORE_MSIX,
+		.name = "msix",
+		.n_slots = irq->count,
+		.ops = &msix_ops,
+	};
+	struct rte_ims_store *store = NULL;
+	struct msix_store *m;
+	uint32_t i;
+	int rc;
+
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return ims_err_ptr(-ENOMEM);
+	m->resizable = (irq->flags & VFIO_IRQ_INFO_NORESIZE) == 0;
+	m->fds = malloc(irq->count * sizeof(*m->fds));
+	m->parked = malloc(irq->count * sizeof(*m->parked));
+	m->kernel_msg = calloc(irq->count, sizeof(*m->kernel_msg));
+	rc = m->fds != NULL && m->parked != NULL && m->kernel_msg != NULL ? 0 : -ENOMEM;
+	if (rc == 0)
+		rc = msix_locate(dev, m, irq->count);
+	for (i = 0; rc == 0 && i < irq->count; i++)
+		m->fds[i] = m->parked[i] = -1;
+	conf.priv = m;
+	if (rc == 0) {
+		store = ims_store_create(dev, &conf);
+		rc = store != NULL ? 0 : -rte_errno;
+	}
+	if (rc != 0) {
+		msix_free(m);
+		return ims_err_ptr(rc);
+	}
+	store->priv_free = msix_free;
+	return store;
+}
+
+/*
+ * Whether a message may be copied into another store of the function. It must be immutable: the
+ * kernel must be able to move the interrupt to another CPU without changing it, which it can with
+ * the VT-d remappable format (bit 4 of the address), where the message is but a table index.
+ */
+int
+ims_store_msix_borrow(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
+{
+	const struct msix_store *m = store->priv;
+
+	if (m->fds[slot] < 0)
+		return -EINVAL;
+	*msg = m->kernel_msg[slot];
+	if ((msg->addr & ~(uint64_t)0xfffff) != 0xfee00000 || (msg->addr & 0x10) == 0) {
+		IMS_LOG(ERR,
+			"%s: its MSI-X messages name a CPU (no interrupt remapping), a copy of one "
+			"would go stale when the interrupt moves; enable the IOMMU's interrupt "
+			"remapping, or use memory delivery",
+			store->dev->name);
+		return -ENOTSUP;
+	}
+	return 0;
+}

@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+#
+# The e2e programs against the devices of a stock QEMU, through the guest kernel's own vfio-pci,
+# behind an emulated VT-d.
+#
+#   stock.sh KERNEL SCRIPT QEMU_ARGS PROGRAM...
+#
+# KERNEL is a directory of the guest cache. QEMU_ARGS are added to the machine; DISK in them stands
+# for a fresh 64 MiB disk image.
+
+set -eu
+
+kernel=$1 script=$2 args=$3
+shift 3
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib.sh"
+
+kernel=$cache/$kernel
+need "$kernel/vmlinux"
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+truncate -s 64M "$dir/disk"
+"$here/mkinitrd.sh" "$dir/initrd" "$(echo "$kernel"/root/*lib/modules/*)" \
+	"vfio-pci vfio_iommu_type1" "$script" "$@"
+# shellcheck disable=SC2086 # lists
+timeout 120 qemu-system-x86_64 $accel -smp 2 -m 1G -machine q35 \
+	-nodefaults -display none -serial stdio -no-reboot \
+	-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
+	-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
+	${args//DISK/$dir/disk} < /dev/null > "$dir/console" 2>&1 || echo "QEMU ended with $?"
+tr -d '\r' < "$dir/console" > "$dir/log"
+judge "$dir/log"
