@@ -72,6 +72,7 @@ struct rte_ims_dev {
 	/* Vectors whose eventfd is reached by messages, and the wait set that reads their source. */
 	uint32_t n_msg_fds;
 	struct rte_ims_wait *source_wait;
+	struct rte_ims_wait *source_next; /* the set that may take it when another one lets go */
 };
 
 struct rte_ims_store {

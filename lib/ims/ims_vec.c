@@ -128,6 +128,7 @@ eventfd_release(struct rte_ims_vec *vec)
 	if (vec->msg_fd) {
 		v->ops->msg_free(v, &msg);
 		vec->dev->n_msg_fds--;
+		ims_wait_source_check_locked(vec->dev);
 	} else if (vec->borrowed) {
 		give_back(vec);
 	} else if (vec->fd >= 0 && vec->store->ops->set_eventfd != NULL) {

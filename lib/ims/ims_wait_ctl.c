@@ -123,6 +123,7 @@ source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, int by)
 		atomic_store(&w->sources[slot], src);
 	}
 	src->n_vecs += by;
+	dev->source_next = w;
 	source_update_locked(w, src, slot);
 }
 
@@ -131,7 +132,7 @@ source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, int by)
  * any more.
  */
 static void
-source_forget_locked(struct rte_ims_wait *w, const struct rte_ims_dev *dev)
+source_forget_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
 	uint32_t slot;
@@ -141,13 +142,18 @@ source_forget_locked(struct rte_ims_wait *w, const struct rte_ims_dev *dev)
 		return;
 	atomic_store(&w->sources[slot], NULL);
 	free(src);
+	if (dev->source_next == w)
+		dev->source_next = NULL;
 }
 
-/* The device has one more message eventfd, which is in no set: its source is for all again. */
+/*
+ * The device has one more message eventfd, which is in no set: its source is for all again. Or it
+ * has one less, and the rest may all be in one set.
+ */
 void
 ims_wait_source_check_locked(struct rte_ims_dev *dev)
 {
-	struct rte_ims_wait *w = dev->source_wait;
+	struct rte_ims_wait *w = dev->source_next;
 	struct wait_source *src;
 	uint32_t slot;
 

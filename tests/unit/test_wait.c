@@ -152,6 +152,13 @@ test_eventfd_inline(void **state)
 	assert_int_equal(rte_ims_wait_poll(w), 1);
 	assert_int_equal(cb.n, 3);
 	assert_int_equal(rte_ims_wait_poll(w), 0);
+	/* One goes, whether it was in the set or not: the rest are all in it. */
+	assert_int_equal(rte_ims_vec_free(b), 0);
+	assert_ptr_equal(f->reader, w);
+	b = alloc(2, RTE_IMS_DELIVERY_EVENTFD, &cb);
+	assert_null(f->reader);
+	assert_int_equal(rte_ims_vec_free(b), 0);
+	assert_ptr_equal(f->reader, w);
 }
 
 /* An event that was read from the source, or stored, when the vector had just left. */

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _BENCH_H_
+#define _BENCH_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct tp_dev;
+
+/* histogram.c: latencies in ticks, 16 steps to each power of two. */
+#define HIST_STEPS 16
+#define HIST_SIZE  (48 * HIST_STEPS)
+
+struct hist {
+	uint64_t n;
+	uint64_t min;
+	uint64_t max;
+	uint64_t count[HIST_SIZE];
+};
+
+void
+hist_reset(struct hist *h);
+void
+hist_add(struct hist *h, uint64_t ticks);
+/* 0 <= q <= 1 */
+uint64_t
+hist_quantile(const struct hist *h, double q);
+/* Bars, with tick_ns ns to a tick. */
+void
+hist_print(const struct hist *h, double tick_ns, FILE *f);
+
+/*
+ * floor.c: what the machine can do without us, between a child process on another CPU and the
+ * calling thread. Events come interval_ns apart; h gets the latency of each.
+ */
+enum floor_kind {
+	FLOOR_LINE,   /* a store, seen by a thread that polls the cache line */
+	FLOOR_SOCKET, /* a message of 36 bytes, received by a thread that sleeps in epoll_wait */
+	FLOOR_EPOLL,  /* an eventfd, read by a thread that sleeps in epoll_wait */
+};
+
+/* 0, -EINTR, or -errno. cpu: where the child runs, -1 anywhere. */
+int
+floor_measure(enum floor_kind kind, uint32_t events, uint64_t interval_ns, int cpu, struct hist *h);
+
+/* bench_timer.c */
+struct bench_timer_conf {
+	struct tp_dev *dev;
+	uint32_t n_timers;
+	uint64_t interval_ns;
+	uint64_t duration_ns;
+	bool memory;
+	bool eventfd;
+	const char *json; /* NULL: none */
+};
+
+int
+bench_timer(const struct bench_timer_conf *conf);
+
+#endif /* _BENCH_H_ */

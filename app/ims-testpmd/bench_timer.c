@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * bench timer: N periodic timers, each on a vector of its own, in a wait set of the bench's. The
+ * device counts expirations and stamps each message right before it sends it; the handler takes the
+ * time first and then asks the device. What the device counted and what the handlers accounted for
+ * must agree in the end, and then every vector must be quiet.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+
+#include <rte_pmd_timer_ims.h>
+
+#include "bench.h"
+#include "tp_cmd.h"
+#include "tp_dev.h"
+
+#define DRAIN_NS	 20000000ull
+#define QUIET_NS	 50000000ull
+#define LINE_EVENTS	 100000u
+#define LINE_INTERVAL_NS 2000u
+#define SLEEP_EVENTS	 5000u
+/* Sleeping is only sleeping if there is time for it. */
+#define SLEEP_MIN_NS 20000u
+#define SLEEP_MAX_NS 200000u
+
+/* One kind of delivery, with what it is compared to. */
+struct mode {
+	const char *name;
+	const char *key; /* in JSON */
+	enum rte_ims_delivery delivery;
+	bool several_waiters; /* an eventfd of the device is elsewhere: its thread reads the socket */
+	enum floor_kind floor;
+	const char *floor_name;
+	double goal;
+};
+
+static const struct mode modes[] = {
+	{ "memory, polled", "memory", RTE_IMS_DELIVERY_MEMORY, false, FLOOR_LINE, "cache line", 1.5 },
+	{ "eventfd, one waiter", "eventfd_socket", RTE_IMS_DELIVERY_EVENTFD, false, FLOOR_SOCKET,
+		"socket", 1.2 },
+	{ "eventfd, several waiters", "eventfd", RTE_IMS_DELIVERY_EVENTFD, true, FLOOR_EPOLL,
+		"epoll+read", 2.5 },
+};
+
+#define N_MODES TP_DIM(modes)
+
+struct bench_timer {
+	struct bench *bench;
+	uint32_t n;
+	struct rte_ims_vec *vec;
+	struct rte_ims_obj obj;
+	uint64_t accounted;
+};
+
+struct result {
+	bool done;
+	bool unsupported;
+	bool inline_read;
+	uint64_t counted;   /* by the device */
+	uint64_t accounted; /* by handlers */
+	uint64_t calls;
+	uint64_t spurious; /* calls that found nothing new */
+	uint64_t late;	   /* calls when all should be quiet */
+	double seconds;
+	struct hist latency;
+	double floor_p50; /* ticks */
+};
+
+struct bench {
+	const struct bench_timer_conf *conf;
+	const struct mode *mode;
+	struct rte_ims_wait *wait;
+	struct rte_ims_vec *elsewhere;
+	struct bench_timer *timers;
+	struct result *result;
+	int floor_cpu;
+	_Atomic(uint64_t) progress;
+	int rc;
+};
+
+static void
+on_timer(struct rte_ims_vec *vec, void *arg)
+{
+	uint64_t now = rte_rdtsc(), stamp, count;
+	struct bench_timer *t = arg;
+	struct result *r = t->bench->result;
+
+	(void)vec;
+	count = rte_pmd_timer_ims_count(t->bench->conf->dev->dev, t->n, &stamp);
+	r->calls++;
+	if (count <= t->accounted) {
+		r->spurious++;
+		return;
+	}
+	/* A stamp behind now is that of a message which has not arrived yet. */
+	if (stamp < now)
+		hist_add(&r->latency, now - stamp);
+	r->accounted += count - t->accounted;
+	t->accounted = count;
+}
+
+static void
+vectors_free(struct bench *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < b->conf->n_timers; i++) {
+		if (b->timers[i].vec == NULL)
+			continue;
+		rte_pmd_timer_ims_stop(b->conf->dev->dev, i);
+		rte_ims_vec_free(b->timers[i].vec);
+		b->timers[i].vec = NULL;
+	}
+	if (b->elsewhere != NULL)
+		rte_ims_vec_free(b->elsewhere);
+	b->elsewhere = NULL;
+}
+
+static struct rte_ims_vec *
+vec_new(const struct bench *b)
+{
+	struct rte_ims_vec_conf conf = { .delivery = b->mode->delivery, .name = "bench" };
+	struct tp_dev *dev = b->conf->dev;
+
+	return rte_ims_vec_alloc(rte_ims_dev_table(dev->dev), tp_dev_store(dev), RTE_IMS_SLOT_ANY,
+		&conf);
+}
+
+static int
+vectors_alloc(struct bench *b)
+{
+	struct bench_timer *t;
+	uint32_t i;
+	int rc;
+
+	for (i = 0; i < b->conf->n_timers; i++) {
+		t = &b->timers[i];
+		memset(t, 0, sizeof(*t));
+		t->bench = b;
+		t->n = i;
+		t->vec = vec_new(b);
+		if (t->vec == NULL)
+			return -rte_errno;
+		t->obj.fn = on_timer;
+		t->obj.arg = t;
+		rc = rte_ims_vec_attach(t->vec, &t->obj);
+		if (rc == 0)
+			rc = rte_ims_wait_add(b->wait, t->vec);
+		if (rc != 0)
+			return rc;
+	}
+	if (b->mode->several_waiters) {
+		b->elsewhere = vec_new(b);
+		if (b->elsewhere == NULL)
+			return -rte_errno;
+	}
+	return 0;
+}
+
+static void
+serve(struct bench *b, uint64_t ns)
+{
+	uint64_t end = rte_rdtsc() + ns * rte_get_tsc_hz() / TP_NSEC;
+	unsigned int i;
+
+	while (rte_rdtsc() < end && !atomic_load_explicit(&tp_interrupted, memory_order_relaxed)) {
+		if (b->mode->delivery == RTE_IMS_DELIVERY_EVENTFD)
+			rte_ims_wait_sleep(b->wait, 10000000);
+		else
+			for (i = 0; i < 256; i++)
+				rte_ims_wait_poll(b->wait);
+		atomic_store_explicit(&b->progress, b->result->accounted, memory_order_relaxed);
+	}
+}
+
+static int
+timers_start(struct bench *b)
+{
+	struct rte_pmd_timer_ims_conf conf = {
+		.interval_ns = b->conf->interval_ns,
+		.flags = RTE_PMD_TIMER_IMS_F_PERIODIC,
+	};
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; i < b->conf->n_timers && rc == 0; i++)
+		rc = rte_pmd_timer_ims_start(b->conf->dev->dev, i, b->timers[i].vec, &conf);
+	return rc;
+}
+
+static int
+timers_stop(struct bench *b)
+{
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; i < b->conf->n_timers && rc == 0; i++)
+		rc = rte_pmd_timer_ims_stop(b->conf->dev->dev, i);
+	return rc;
+}
+
+static int
+measure(struct bench *b)
+{
+	struct rte_ims_wait_info info;
+	struct result *r = b->result;
+	uint64_t start, calls;
+	uint32_t i;
+	int rc;
+
+	rte_ims_wait_info_get(b->wait, &info);
+	r->inline_read = info.reads_socket;
+	start = rte_rdtsc();
+	rc = timers_start(b);
+	if (rc == 0)
+		serve(b, b->conf->duration_ns);
+	if (rc == 0)
+		rc = timers_stop(b);
+	if (rc != 0)
+		return rc;
+	r->seconds = (double)(rte_rdtsc() - start) / rte_get_tsc_hz();
+	serve(b, DRAIN_NS);
+	for (i = 0; i < b->conf->n_timers; i++)
+		r->counted += rte_pmd_timer_ims_count(b->conf->dev->dev, i, NULL);
+	calls = r->calls;
+	serve(b, QUIET_NS);
+	r->late = r->calls - calls;
+	return atomic_load(&tp_interrupted) ? -EINTR : 0;
+}
+
+/* Floors are measured before and after, the mean of both medians counts. */
+static int
+measure_floor(struct bench *b, double *p50)
+{
+	bool line = b->mode->floor == FLOOR_LINE;
+	uint64_t interval = b->conf->interval_ns / b->conf->n_timers;
+	struct hist h;
+	int rc;
+
+	interval = line ? LINE_INTERVAL_NS : RTE_MAX(SLEEP_MIN_NS, RTE_MIN(interval, SLEEP_MAX_NS));
+	rc = floor_measure(b->mode->floor, line ? LINE_EVENTS : SLEEP_EVENTS, interval, b->floor_cpu,
+		&h);
+	*p50 += hist_quantile(&h, 0.5) / 2.0;
+	return rc;
+}
+
+/* One mode, in the thread that polls or sleeps. */
+static int
+run_mode(struct bench *b)
+{
+	struct result *r = b->result;
+	int rc;
+
+	memset(r, 0, sizeof(*r));
+	hist_reset(&r->latency);
+	rc = vectors_alloc(b);
+	if (rc == -ENOTSUP) {
+		r->unsupported = true;
+		rc = 0;
+	} else if (rc == 0) {
+		rc = measure_floor(b, &r->floor_p50);
+		if (rc == 0)
+			rc = measure(b);
+		if (rc == 0)
+			rc = measure_floor(b, &r->floor_p50);
+		r->done = rc == 0;
+	}
+	vectors_free(b);
+	b->rc = rc;
+	return rc;
+}
+
+static int
+run_mode_lcore(void *arg)
+{
+	return run_mode(arg);
+}
+
+/* Let a worker run it, and show that something happens. */
+static int
+run_mode_on(struct bench *b, int lcore)
+{
+	bool show = isatty(STDOUT_FILENO);
+	unsigned int tenths = 0;
+	int rc;
+
+	if (lcore < 0)
+		return run_mode(b);
+	atomic_store(&b->progress, 0);
+	rc = rte_eal_remote_launch(run_mode_lcore, b, lcore);
+	if (rc != 0)
+		return rc;
+	while (rte_eal_get_lcore_state(lcore) == RUNNING) {
+		usleep(100000);
+		if (show) {
+			printf("\r%s: %u.%u s, %" PRIu64 " expirations ", b->mode->name, tenths / 10,
+				tenths % 10, (uint64_t)atomic_load(&b->progress));
+			fflush(stdout);
+		}
+		tenths++;
+	}
+	rte_eal_wait_lcore(lcore);
+	if (show)
+		printf("\r%60s\r", "");
+	return b->rc;
+}
+
+static void
+print_counts(const struct bench_timer_conf *conf, const struct result *results)
+{
+	struct tp_table *t = tp_table_new();
+	const struct result *r;
+	unsigned int i;
+
+	printf("%u timer%s, every %" PRIu64 " ns\n\n", conf->n_timers, conf->n_timers > 1 ? "s" : "",
+		conf->interval_ns);
+	tp_cell(t, "DELIVERY");
+	tp_cell(t, "EXPIRATIONS");
+	tp_cell(t, "ACCOUNTED");
+	tp_cell(t, "LOST");
+	tp_cell(t, "EVENTS");
+	tp_cell(t, "SPURIOUS");
+	tp_cell(t, "LATE");
+	tp_cell(t, "PER_SECOND");
+	tp_row_end(t);
+	for (i = 0; i < N_MODES; i++) {
+		r = &results[i];
+		if (!r->done)
+			continue;
+		tp_cell(t, "%s", modes[i].name);
+		tp_cell(t, "%" PRIu64, r->counted);
+		tp_cell(t, "%" PRIu64, r->accounted);
+		tp_cell(t, "%" PRId64, (int64_t)(r->counted - r->accounted));
+		tp_cell(t, "%" PRIu64, r->calls);
+		tp_cell(t, "%" PRIu64, r->spurious);
+		tp_cell(t, "%" PRIu64, r->late);
+		tp_cell(t, "%.0f", r->calls / r->seconds);
+		tp_row_end(t);
+	}
+	tp_table_print(t, stdout);
+	printf("\n");
+}
+
+static void
+cell_ns(struct tp_table *t, double ticks)
+{
+	tp_cell(t, "%.0f", ticks * TP_NSEC / rte_get_tsc_hz());
+}
+
+static void
+print_latencies(const struct result *results)
+{
+	static const double quantiles[] = { 0.5, 0.9, 0.99, 0.999 };
+	struct tp_table *t = tp_table_new();
+	const struct result *r;
+	unsigned int i, k;
+
+	tp_cell(t, "LATENCY_ns");
+	tp_cell(t, "MIN");
+	tp_cell(t, "MEDIAN");
+	tp_cell(t, "P90");
+	tp_cell(t, "P99");
+	tp_cell(t, "P99.9");
+	tp_cell(t, "MAX");
+	tp_cell(t, "FLOOR");
+	tp_cell(t, "MEDIAN");
+	tp_cell(t, "RATIO");
+	tp_cell(t, "GOAL");
+	tp_row_end(t);
+	for (i = 0; i < N_MODES; i++) {
+		r = &results[i];
+		if (!r->done || r->latency.n == 0)
+			continue;
+		tp_cell(t, "%s", modes[i].name);
+		cell_ns(t, r->latency.min);
+		for (k = 0; k < TP_DIM(quantiles); k++)
+			cell_ns(t, hist_quantile(&r->latency, quantiles[k]));
+		cell_ns(t, r->latency.max);
+		tp_cell(t, "%s", modes[i].floor_name);
+		cell_ns(t, r->floor_p50);
+		tp_cell(t, "%.2f", hist_quantile(&r->latency, 0.5) / r->floor_p50);
+		tp_cell(t, "<= %.1f", modes[i].goal);
+		tp_row_end(t);
+	}
+	tp_table_print(t, stdout);
+}
+
+static void
+print_results(const struct bench_timer_conf *conf, const struct result *results, bool same_clock)
+{
+	unsigned int i;
+
+	print_counts(conf, results);
+	if (!same_clock) {
+		printf("The device's clock is not this CPU's: no latencies.\n");
+		return;
+	}
+	print_latencies(results);
+	for (i = 0; i < N_MODES; i++) {
+		if (results[i].unsupported)
+			printf("\n%s: the device cannot\n", modes[i].name);
+		if (!results[i].done || results[i].latency.n == 0)
+			continue;
+		printf("\n%s:\n", modes[i].name);
+		hist_print(&results[i].latency, (double)TP_NSEC / rte_get_tsc_hz(), stdout);
+	}
+}
+
+static int
+write_json(const struct bench_timer_conf *conf, const struct result *results)
+{
+	double ns = (double)TP_NSEC / rte_get_tsc_hz();
+	const struct result *r;
+	const char *comma = "";
+	unsigned int i;
+	FILE *f;
+
+	f = fopen(conf->json, "w");
+	if (f == NULL)
+		return tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
+	fprintf(f, "{");
+	for (i = 0; i < N_MODES; i++) {
+		r = &results[i];
+		if (!r->done)
+			continue;
+		fprintf(f, "%s\n\"%s_counted\": %" PRIu64 ",\n\"%s_lost\": %" PRId64
+			",\n\"%s_spurious\": %" PRIu64 ",\n\"%s_late\": %" PRIu64
+			",\n\"%s_p50_ns\": %.1f,\n\"%s_p99_ns\": %.1f,\n\"%s_floor_ns\": %.1f",
+			comma, modes[i].key, r->counted, modes[i].key,
+			(int64_t)(r->counted - r->accounted), modes[i].key, r->spurious, modes[i].key,
+			r->late, modes[i].key, hist_quantile(&r->latency, 0.5) * ns, modes[i].key,
+			hist_quantile(&r->latency, 0.99) * ns, modes[i].key, r->floor_p50 * ns);
+		comma = ",";
+	}
+	fprintf(f, "\n}\n");
+	return fclose(f) == 0 ? 0 : tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
+}
+
+/* The child that sends for the floors must not be where we wait. */
+static int
+other_cpu(int lcore)
+{
+	unsigned int mine = rte_lcore_to_cpu_id(lcore >= 0 ? lcore : -1), cpu;
+
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &tp_cpus) && cpu != mine)
+			return cpu;
+	return -1;
+}
+
+static int
+judge(const struct result *results)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_MODES; i++) {
+		if (!results[i].done)
+			continue;
+		if (results[i].counted != results[i].accounted)
+			return tp_fail(-EIO, "%s: expirations were lost", modes[i].name);
+		if (results[i].late != 0)
+			return tp_fail(-EIO, "%s: a vector was not quiet", modes[i].name);
+	}
+	return 0;
+}
+
+static int
+run_all(struct bench *b, int lcore, struct result *results)
+{
+	const struct bench_timer_conf *conf = b->conf;
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < N_MODES && rc == 0; i++) {
+		if (modes[i].delivery == RTE_IMS_DELIVERY_MEMORY ? !conf->memory : !conf->eventfd)
+			continue;
+		b->mode = &modes[i];
+		b->result = &results[i];
+		rc = run_mode_on(b, lcore);
+	}
+	return rc;
+}
+
+int
+bench_timer(const struct bench_timer_conf *conf)
+{
+	struct rte_ims_wait_conf wconf = { .max_vecs = conf->n_timers };
+	struct result *results = calloc(N_MODES, sizeof(*results));
+	struct bench b = { .conf = conf };
+	struct rte_pmd_timer_ims_info info;
+	int lcore = tp_service_lcore(), rc;
+
+	b.timers = calloc(conf->n_timers, sizeof(*b.timers));
+	b.floor_cpu = other_cpu(lcore);
+	if (lcore >= 0) {
+		wconf.flags = RTE_IMS_WAIT_F_LCORE;
+		wconf.lcore_id = lcore;
+	}
+	b.wait = rte_ims_wait_create("bench", &wconf);
+	rc = results != NULL && b.timers != NULL && b.wait != NULL ? 0 : -ENOMEM;
+	if (b.floor_cpu < 0)
+		printf("Only one CPU: both sides share it, the figures say little.\n");
+	if (rc == 0)
+		rc = rte_pmd_timer_ims_info_get(conf->dev->dev, &info);
+	if (rc == 0) {
+		tp_service_pause();
+		rc = run_all(&b, lcore, results);
+		tp_service_resume();
+	}
+	if (rc == 0 || rc == -EINTR)
+		print_results(conf, results, info.stamp_is_tsc);
+	if (rc == -EINTR)
+		rc = tp_fail(rc, "interrupted");
+	if (rc == 0 && conf->json != NULL)
+		rc = write_json(conf, results);
+	if (rc == 0)
+		rc = judge(results);
+	rte_ims_wait_destroy(b.wait);
+	free(b.timers);
+	free(results);
+	return rc;
+}

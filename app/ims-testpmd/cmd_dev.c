@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* dev: open, close, reset */
+
+#include <errno.h>
+
+#include <rte_errno.h>
+
+#include "tp_cmd.h"
+#include "tp_dev.h"
+
+static int
+cmd_dev_open(const struct tp_args *args)
+{
+	struct rte_ims_dev_info info;
+	struct tp_dev *dev;
+
+	dev = tp_dev_open(tp_arg_str(args, "NAME"));
+	if (dev == NULL)
+		return -rte_errno;
+	rte_ims_dev_info_get(dev->dev, &info);
+	printf("device %u: %s, driver %s\n", dev->id, dev->name, info.driver);
+	return 0;
+}
+
+static int
+cmd_dev_close(const struct tp_args *args)
+{
+	return tp_dev_close(tp_arg_ptr(args, "DEV"));
+}
+
+static int
+cmd_dev_reset(const struct tp_args *args)
+{
+	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
+
+	return rte_ims_dev_reset(dev->dev);
+}
+
+static int
+cmd_dump_dev(const struct tp_args *args)
+{
+	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
+
+	return rte_ims_dev_dump(dev->dev, stdout);
+}
+
+static int
+cmd_dump_wait(const struct tp_args *args)
+{
+	(void)args;
+	return rte_ims_wait_dump(tp_service_wait(), stdout);
+}
+
+static const struct tp_cmd dev_cmds[] = {
+	{ "dev open NAME", cmd_dev_open, "Open a device",
+		"    NAME: emu:timer_ims[,timers=N][,engine=timerfd|spin][,cpu=N][,mmap=0|1],\n"
+		"          vfio-user:/path/to.sock, or pci:0000:3b:00.0\n" },
+	{ "dev close DEV", cmd_dev_close, "Close it, and free its vectors", NULL },
+	{ "dev reset DEV", cmd_dev_reset, "Reset its function; vectors stay", NULL },
+};
+static struct tp_topic dev_topic = {
+	.name = "dev",
+	.help = "Open and close devices",
+	.cmds = dev_cmds,
+	.n_cmds = TP_DIM(dev_cmds),
+};
+TP_TOPIC_REGISTER(dev_topic);
+
+static const struct tp_cmd dump_cmds[] = {
+	{ "dump device DEV", cmd_dump_dev, "All that the library knows of a device", NULL },
+	{ "dump wait", cmd_dump_wait, "All that the library knows of the wait set", NULL },
+};
+static struct tp_topic dump_topic = {
+	.name = "dump",
+	.help = "The library's own view, for debugging",
+	.cmds = dump_cmds,
+	.n_cmds = TP_DIM(dump_cmds),
+};
+TP_TOPIC_REGISTER(dump_topic);

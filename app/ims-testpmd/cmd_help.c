@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* help, sleep, quit */
+
+#include <errno.h>
+#include <string.h>
+
+#include "tp_cmd.h"
+
+static void
+topic_print(const struct tp_topic *topic)
+{
+	unsigned int i;
+
+	for (i = 0; i < topic->n_cmds; i++) {
+		printf("  %-52s %s\n", topic->cmds[i].syntax, topic->cmds[i].help);
+		if (topic->cmds[i].more != NULL)
+			fputs(topic->cmds[i].more, stdout);
+	}
+}
+
+static int
+cmd_help(const struct tp_args *args)
+{
+	const char *name = tp_arg_str(args, "TOPIC");
+	const struct tp_topic *topic;
+	bool found = name == NULL;
+
+	if (name == NULL)
+		printf("Topics (help TOPIC shows its commands; Tab completes, Ctrl-C ends a command):\n");
+	for (topic = tp_topics(); topic != NULL; topic = topic->next) {
+		if (name == NULL) {
+			printf("  %-10s %s\n", topic->name, topic->help);
+		} else if (strcmp(topic->name, name) == 0) {
+			found = true;
+			topic_print(topic);
+		}
+	}
+	return found ? 0 : tp_fail(-EINVAL, "no topic %s: help lists them", name);
+}
+
+static int
+cmd_quit(const struct tp_args *args)
+{
+	(void)args;
+	tp_quit = true;
+	return 0;
+}
+
+static int
+cmd_sleep(const struct tp_args *args)
+{
+	int rc = tp_sleep(tp_arg_num(args, "SECONDS", 0));
+
+	return rc == 0 ? 0 : tp_fail(rc, "interrupted");
+}
+
+static const struct tp_cmd sleep_cmds[] = {
+	{ "sleep SECONDS", cmd_sleep, "Do nothing for a while, for scripts", NULL },
+};
+static struct tp_topic sleep_topic = {
+	.name = "sleep",
+	.help = "Do nothing for a while",
+	.cmds = sleep_cmds,
+	.n_cmds = TP_DIM(sleep_cmds),
+};
+TP_TOPIC_REGISTER(sleep_topic);
+
+static const struct tp_cmd help_cmds[] = {
+	{ "help [TOPIC]", cmd_help, "List topics, or the commands of one", NULL },
+};
+static struct tp_topic help_topic = {
+	.name = "help",
+	.help = "This list",
+	.cmds = help_cmds,
+	.n_cmds = TP_DIM(help_cmds),
+};
+TP_TOPIC_REGISTER(help_topic);
+
+static const struct tp_cmd quit_cmds[] = {
+	{ "quit", cmd_quit, "Close all devices and leave", NULL },
+};
+static struct tp_topic quit_topic = {
+	.name = "quit",
+	.help = "Close all devices and leave",
+	.cmds = quit_cmds,
+	.n_cmds = TP_DIM(quit_cmds),
+};
+TP_TOPIC_REGISTER(quit_topic);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* What the arguments in capitals of a syntax line may be. */
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tp_cmd.h"
+#include "tp_dev.h"
+
+/* Decimal or 0x... */
+static bool
+parse_num(const char *str, size_t len, uint64_t *num)
+{
+	char buf[24], *end;
+
+	if (len == 0 || len >= sizeof(buf) || !isdigit((unsigned char)str[0]))
+		return false;
+	memcpy(buf, str, len);
+	buf[len] = '\0';
+	errno = 0;
+	*num = strtoull(buf, &end, 0);
+	return *end == '\0' && errno == 0;
+}
+
+/* A decimal number and a unit, in ns; dflt is what a number without unit counts in. */
+static bool
+parse_time(const char *str, size_t len, uint64_t *num, double dflt)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 } };
+	double val, unit = dflt;
+	char buf[32], *end;
+	unsigned int i;
+
+	if (len == 0 || len >= sizeof(buf) || !isdigit((unsigned char)str[0]))
+		return false;
+	memcpy(buf, str, len);
+	buf[len] = '\0';
+	if (strspn(buf, "0123456789.") + strspn(buf + strspn(buf, "0123456789."), "num") + 1 < len)
+		return false;
+	val = strtod(buf, &end);
+	if (*end != '\0') {
+		for (i = 0; i < TP_DIM(units) && strcmp(end, units[i].name) != 0; i++)
+			;
+		if (i == TP_DIM(units))
+			return false;
+		unit = units[i].ns;
+	}
+	val *= unit;
+	if (val > 1e18)
+		return false;
+	*num = val + 0.5;
+	return true;
+}
+
+static bool
+parse_ns(const char *str, size_t len, uint64_t *num)
+{
+	return parse_time(str, len, num, 1);
+}
+
+static bool
+parse_seconds(const char *str, size_t len, uint64_t *num)
+{
+	return parse_time(str, len, num, 1e9);
+}
+
+static const char *
+arg_copy(const struct tp_arg *arg, char *buf, size_t size)
+{
+	snprintf(buf, size, "%.*s", (int)arg->len, arg->str);
+	return buf;
+}
+
+static int
+resolve_dev(struct tp_arg *arg)
+{
+	char buf[RTE_IMS_NAME_LEN + 1];
+	const struct tp_dev *last = TAILQ_LAST(&tp_devs, tp_dev_list);
+
+	arg->ptr = tp_dev_find(arg_copy(arg, buf, sizeof(buf)));
+	if (arg->ptr != NULL)
+		return 0;
+	if (last == NULL)
+		return tp_fail(-ENODEV, "no device %s: none is open, see dev open", buf);
+	return tp_fail(-ENODEV, "no device %s: see show device all", buf);
+}
+
+static int
+resolve_vec(struct tp_arg *arg)
+{
+	arg->ptr = tp_vec_find(arg->num);
+	if (arg->ptr != NULL)
+		return 0;
+	if (TAILQ_EMPTY(&tp_vecs))
+		return tp_fail(-ENOENT, "no vector %ju: none is allocated, see vec alloc",
+			(uintmax_t)arg->num);
+	return tp_fail(-ENOENT, "no vector %ju: see show vector all", (uintmax_t)arg->num);
+}
+
+/* First the numbers, then the names. */
+static bool
+choice_dev(unsigned int i, char *buf, size_t size)
+{
+	const struct tp_dev *dev;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(dev, &tp_devs, next) {
+		if (n++ == i) {
+			snprintf(buf, size, "%u", dev->id);
+			return true;
+		}
+	}
+	TAILQ_FOREACH(dev, &tp_devs, next) {
+		if (n++ == i) {
+			snprintf(buf, size, "%s", dev->name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+choice_vec(unsigned int i, char *buf, size_t size)
+{
+	const struct tp_vec *vec;
+	unsigned int n = 0;
+
+	TAILQ_FOREACH(vec, &tp_vecs, next) {
+		if (n++ == i) {
+			snprintf(buf, size, "%u", vec->id);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+choice_topic(unsigned int i, char *buf, size_t size)
+{
+	const struct tp_topic *topic = tp_topics();
+
+	while (topic != NULL && i-- > 0)
+		topic = topic->next;
+	if (topic != NULL)
+		snprintf(buf, size, "%s", topic->name);
+	return topic != NULL;
+}
+
+static const struct tp_kind tp_kinds[] = {
+	{ "COUNT", "a number", parse_num, NULL, NULL },
+	{ "CPU", "number of a CPU", parse_num, NULL, NULL },
+	{ "DEV", "number or name of an open device", NULL, resolve_dev, choice_dev },
+	{ "FILE", "path of a file", NULL, NULL, NULL },
+	{ "N", "a number", parse_num, NULL, NULL },
+	{ "NAME", "emu:MODEL[,key=value...] or vfio-user:PATH", NULL, NULL, NULL },
+	{ "NS", "a time: ns, or with a unit as in 100us 2.5ms 1s", parse_ns, NULL, NULL },
+	{ "SECONDS", "a time: seconds, or with a unit as in 200ms", parse_seconds, NULL, NULL },
+	{ "SLOT", "number of a slot", parse_num, NULL, NULL },
+	{ "TIMER", "number of a timer", parse_num, NULL, NULL },
+	{ "TOPIC", "first word of a command", NULL, NULL, choice_topic },
+	{ "VEC", "number of a vector", parse_num, resolve_vec, choice_vec },
+	{ "WORD", "second word of a command", NULL, NULL, NULL },
+};
+
+const struct tp_kind *
+tp_kind_find(const char *name, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < TP_DIM(tp_kinds); i++)
+		if (strlen(tp_kinds[i].name) == len && memcmp(tp_kinds[i].name, name, len) == 0)
+			return &tp_kinds[i];
+	return NULL;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _TESTPMD_H_
+#define _TESTPMD_H_
+
+/*
+ * What all files of ims-testpmd share: parameters, error reports, output.
+ *
+ *   main.c ------ parameters.c     options after "--"
+ *     |---------- script.c         commands from files and pipes   \
+ *     |---------- prompt.c         commands from a terminal         > cmdline.c (tp_cmd.h)
+ *     |---------- service.c        the thread behind the wait set    \-- cmd_*.c, one per topic
+ *     `---------- devices.c        open devices, vectors (tp_dev.h)
+ */
+
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define TP_PROMPT      "ims-testpmd> "
+#define TP_MAX_OPTIONS 64
+#define TP_NSEC	       1000000000ull
+
+#define TP_DIM(a) (sizeof(a) / sizeof((a)[0]))
+
+/* parameters.c: the options after "--". */
+struct tp_params {
+	bool interactive;
+	const char *devs[TP_MAX_OPTIONS];
+	unsigned int n_devs;
+	const char *files[TP_MAX_OPTIONS];
+	unsigned int n_files;
+};
+
+int
+tp_params_parse(struct tp_params *params, int argc, char **argv);
+void
+tp_usage(const char *prgname);
+
+/* main.c */
+
+/* CPUs this process was allowed to use before EAL pinned the main lcore. */
+extern cpu_set_t tp_cpus;
+/* SIGINT: end the running command. SIGTERM, SIGHUP: that, and the program. */
+extern atomic_bool tp_interrupted;
+extern atomic_bool tp_terminated;
+/* Set by "quit". */
+extern bool tp_quit;
+
+/*
+ * report.c: a failing command returns a negative errno value and says why, in one line:
+ *
+ *	return tp_fail(-ENODEV, "no device %u", id);
+ *
+ * Without a text the cause is what the library logged while the command ran, else strerror().
+ */
+int
+tp_fail(int rc, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Before and after a command: begin forgets, end gives the line "COMMAND: CAUSE (ERRNO)". */
+void
+tp_report_begin(void);
+const char *
+tp_report_end(int rc, const char *command);
+/* Take over EAL's log stream, before rte_eal_init(). */
+int
+tp_report_init(void);
+/* Something happened outside of any command; shown at the next occasion. From any thread. */
+void
+tp_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Readable while there are notices; tp_notice_take() gives one, or NULL; free() it. */
+int
+tp_notice_fd(void);
+char *
+tp_notice_take(void);
+/* Make the descriptor readable without a notice. From a signal handler too. */
+void
+tp_notice_wake(void);
+
+/* table.c: rows with aligned columns. The first row is the head. */
+struct tp_table;
+struct tp_table *
+tp_table_new(void);
+/* A cell; a text that starts with a digit is set to the right, and its column's head too. */
+void
+tp_cell(struct tp_table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void
+tp_row_end(struct tp_table *table);
+/* Write and free. */
+void
+tp_table_print(struct tp_table *table, FILE *f);
+
+/* "12.5 us" for 12500: three significant digits at least. */
+const char *
+tp_ns_str(char *buf, size_t size, double ns);
+
+/* script.c */
+int
+tp_script_file(const char *path, bool echo);
+int
+tp_script_stdin(bool keep_going);
+
+/* prompt.c */
+int
+tp_prompt_run(void);
+
+/* service.c: runs the handlers of all vectors that the user allocated. */
+struct rte_ims_wait;
+int
+tp_service_start(void);
+void
+tp_service_stop(void);
+/* Take the worker lcore away from the service and give it back; between, call serve. */
+void
+tp_service_pause(void);
+int
+tp_service_resume(void);
+void
+tp_service_serve(uint64_t timeout_ns);
+struct rte_ims_wait *
+tp_service_wait(void);
+/* The lcore it runs on, or -1 for a thread of its own. */
+int
+tp_service_lcore(void);
+bool
+tp_service_polls(void);
+void
+tp_service_set_poll(bool poll);
+
+/* Sleep, unless interrupted: -EINTR. */
+int
+tp_sleep(uint64_t ns);
+
+#endif /* _TESTPMD_H_ */
