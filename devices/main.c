@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,22 +41,6 @@ struct server {
 	struct vfu *vfu;
 	int sigfd;
 };
-
-bool
-model_number(struct model_opts *opts, const char *key, const char *val, unsigned long min,
-	unsigned long max, unsigned long *num)
-{
-	char *end;
-
-	errno = 0;
-	*num = val != NULL ? strtoul(val, &end, 0) : 0;
-	if (val != NULL && *val >= '0' && *val <= '9' && *end == '\0' && errno == 0 &&
-		*num >= min && *num <= max)
-		return true;
-	snprintf(opts->error, sizeof(opts->error), "%s=%.60s: expected a number from %lu to %lu",
-		key, val != NULL ? val : "", min, max);
-	return false;
-}
 
 static void
 usage(FILE *f)
@@ -195,9 +180,22 @@ block_signals(void)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	signal(SIGPIPE, SIG_IGN); /* a client's eventfd may be a pipe that nobody reads */
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* A parent that is an lcore has pinned itself, but not its devices. */
+static void
+unpin(void)
+{
+	cpu_set_t all;
+
+	memset(&all, 0xff, sizeof(all));
+	/* If that is not allowed, we stay where we are. */
+	if (sched_setaffinity(0, sizeof(all), &all) < 0)
+		return;
 }
 
 static const struct model *
@@ -254,6 +252,8 @@ main(int argc, char **argv)
 	s.model = find_model(p.model);
 	if (s.model == NULL)
 		return EXIT_UNKNOWN;
+	if (p.fd >= 0)
+		unpin();
 	s.sigfd = block_signals();
 	if (s.sigfd < 0) {
 		fprintf(stderr, "ims-devsrv: signals: %s\n", strerror(errno));

@@ -34,8 +34,10 @@ msi_port_reset(struct msi_port *port)
 {
 	uint32_t i;
 
-	for (i = 0; i < port->n_slots; i++)
-		port->slots[i].again = port->slots[i].queued = false;
+	for (i = 0; i < port->n_slots; i++) {
+		port->slots[i] = (struct msi_slot){ .in_flight = port->slots[i].in_flight };
+		port->slots[i].stale = port->slots[i].in_flight;
+	}
 	port->queue_len = 0;
 }
 
@@ -50,19 +52,24 @@ enqueue(struct msi_port *port, uint32_t slot)
 	port->queue[(port->queue_head + port->queue_len++) % port->n_slots] = slot;
 }
 
-/* There is room for one more: the slot that has waited longest. */
+/*
+ * There is room for one more: the slot that has waited longest, and the next if that one has
+ * nothing to send any more. Ends where a reply is to come, which calls this again.
+ */
 static void
 dequeue(struct msi_port *port)
 {
-	uint32_t slot;
+	uint32_t slot, n;
 
-	if (port->queue_len == 0)
-		return;
-	slot = port->queue[port->queue_head];
-	port->queue_head = (port->queue_head + 1) % port->n_slots;
-	port->queue_len--;
-	port->slots[slot].queued = false;
-	port->refire(port->priv, slot);
+	for (n = port->queue_len; n != 0 && port->queue_len != 0; n--) {
+		slot = port->queue[port->queue_head];
+		port->queue_head = (port->queue_head + 1) % port->n_slots;
+		port->queue_len--;
+		port->slots[slot].queued = false;
+		port->refire(port->priv, slot);
+		if (port->slots[slot].in_flight || port->slots[slot].queued)
+			return;
+	}
 }
 
 /* `done` of a DMA_WRITE gets the slot's own struct: which slot it is follows from where it lies. */
@@ -77,18 +84,19 @@ on_reply(void *arg, int error, const void *data, uint32_t len)
 	struct flight flight = *(struct flight *)arg;
 	struct msi_port *port = flight.port;
 	struct msi_slot *s = &port->slots[flight.slot];
-	bool again = s->again;
+	bool again = s->again, stale = s->stale;
 
 	free(arg);
-	s->in_flight = s->again = false;
+	s->in_flight = s->again = s->stale = false;
 	if (error == ECANCELED)
 		return;
-	if (error != 0) {
+	if (error != 0 && !stale) {
 		vfu_stats(port->vfu)->msgs_faulted++;
 		port->fault(port->priv, flight.slot);
 	}
+	/* Behind those that wait for room already. */
 	if (again)
-		port->refire(port->priv, flight.slot);
+		enqueue(port, flight.slot);
 	dequeue(port);
 }
 
@@ -100,6 +108,9 @@ send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t dat
 	struct flight *flight;
 	int rc;
 
+	/* An event that waits is stamped when its message is sent, later. */
+	if (stamp != NULL)
+		s->stamp = stamp;
 	if (s->in_flight) {
 		s->again = true;
 		vfu_stats(port->vfu)->msgs_merged++;
@@ -110,11 +121,12 @@ send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t dat
 		return false;
 	flight->port = port;
 	flight->slot = slot;
-	if (stamp != NULL)
-		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+	if (s->stamp != NULL)
+		atomic_store_explicit(s->stamp, ticks_now(), memory_order_relaxed);
 	rc = vfu_dma_write(port->vfu, addr, &data, sizeof(data), on_reply, flight);
 	if (rc == 0) {
 		s->in_flight = true;
+		s->stamp = NULL;
 		vfu_stats(port->vfu)->msgs_socket++;
 		return true;
 	}

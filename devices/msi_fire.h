@@ -22,8 +22,10 @@
 
 struct msi_slot {
 	bool in_flight;
-	bool again; /* an event came meanwhile, or there was no room */
-	bool queued;
+	bool again;               /* an event came meanwhile */
+	bool queued;              /* there was no room */
+	_Atomic(uint64_t) *stamp; /* of the newest event that waits, or NULL */
+	bool stale; /* the function was reset since: what becomes of it is of no interest */
 };
 
 struct msi_port {

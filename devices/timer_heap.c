@@ -33,6 +33,7 @@ timer_heap_fini(struct timer_heap *heap)
 	free(heap->deadline);
 	heap->order = heap->place = NULL;
 	heap->deadline = NULL;
+	heap->n = 0;
 }
 
 static void

@@ -26,6 +26,9 @@ void
 hist_reset(struct hist *h);
 void
 hist_add(struct hist *h, uint64_t ticks);
+/* Add all of b to a. */
+void
+hist_merge(struct hist *a, const struct hist *b);
 /* 0 <= q <= 1 */
 uint64_t
 hist_quantile(const struct hist *h, double q);

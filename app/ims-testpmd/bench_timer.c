@@ -27,11 +27,17 @@
 #include "tp_cmd.h"
 #include "tp_dev.h"
 
-#define DRAIN_NS	 20000000ull
-#define QUIET_NS	 50000000ull
-#define LINE_EVENTS	 100000u
+#define DRAIN_NS 20000000ull
+#define QUIET_NS 50000000ull
+/*
+ * The machine changes while we measure, above all a virtual one: so in many short rounds, each with
+ * the floor before and after it, and the median of the rounds' ratios counts.
+ */
+#define ROUND_NS         250000000ull
+#define MAX_ROUNDS       40
+#define LINE_EVENTS      10000u
 #define LINE_INTERVAL_NS 2000u
-#define SLEEP_EVENTS	 5000u
+#define SLEEP_EVENTS     1000u
 /* Sleeping is only sleeping if there is time for it. */
 #define SLEEP_MIN_NS 20000u
 #define SLEEP_MAX_NS 200000u
@@ -48,7 +54,8 @@ struct mode {
 };
 
 static const struct mode modes[] = {
-	{ "memory, polled", "memory", RTE_IMS_DELIVERY_MEMORY, false, FLOOR_LINE, "cache line", 1.5 },
+	{ "memory, polled", "memory", RTE_IMS_DELIVERY_MEMORY, false, FLOOR_LINE, "cache line",
+		1.5 },
 	{ "eventfd, one waiter", "eventfd_socket", RTE_IMS_DELIVERY_EVENTFD, false, FLOOR_SOCKET,
 		"socket", 1.2 },
 	{ "eventfd, several waiters", "eventfd", RTE_IMS_DELIVERY_EVENTFD, true, FLOOR_EPOLL,
@@ -73,10 +80,13 @@ struct result {
 	uint64_t accounted; /* by handlers */
 	uint64_t calls;
 	uint64_t spurious; /* calls that found nothing new */
-	uint64_t late;	   /* calls when all should be quiet */
+	uint64_t late;     /* calls when all should be quiet */
 	double seconds;
 	struct hist latency;
-	double floor_p50; /* ticks */
+	struct hist floor;
+	struct hist round; /* latencies of this round */
+	double ratios[MAX_ROUNDS];
+	unsigned int n_rounds;
 };
 
 struct bench {
@@ -106,8 +116,10 @@ on_timer(struct rte_ims_vec *vec, void *arg)
 		return;
 	}
 	/* A stamp behind now is that of a message which has not arrived yet. */
-	if (stamp < now)
+	if (stamp < now) {
 		hist_add(&r->latency, now - stamp);
+		hist_add(&r->round, now - stamp);
+	}
 	r->accounted += count - t->accounted;
 	t->accounted = count;
 }
@@ -135,8 +147,8 @@ vec_new(const struct bench *b)
 	struct rte_ims_vec_conf conf = { .delivery = b->mode->delivery, .name = "bench" };
 	struct tp_dev *dev = b->conf->dev;
 
-	return rte_ims_vec_alloc(rte_ims_dev_table(dev->dev), tp_dev_store(dev), RTE_IMS_SLOT_ANY,
-		&conf);
+	return rte_ims_vec_alloc(
+		rte_ims_dev_table(dev->dev), tp_dev_store(dev), RTE_IMS_SLOT_ANY, &conf);
 }
 
 static int
@@ -165,7 +177,7 @@ vectors_alloc(struct bench *b)
 	if (b->mode->several_waiters) {
 		b->elsewhere = vec_new(b);
 		if (b->elsewhere == NULL)
-			return -rte_errno;
+			return rte_errno == ENOSPC ? -ENOTSUP : -rte_errno;
 	}
 	return 0;
 }
@@ -212,36 +224,35 @@ timers_stop(struct bench *b)
 	return rc;
 }
 
+/* Let the timers run for a while, then wait until all is accounted for and quiet. */
 static int
-measure(struct bench *b)
+measure(struct bench *b, uint64_t ns)
 {
-	struct rte_ims_wait_info info;
 	struct result *r = b->result;
 	uint64_t start, calls;
 	uint32_t i;
 	int rc;
 
-	rte_ims_wait_info_get(b->wait, &info);
-	r->inline_read = info.reads_socket;
+	for (i = 0; i < b->conf->n_timers; i++)
+		b->timers[i].accounted = 0; /* the device counts from the start */
 	start = rte_rdtsc();
 	rc = timers_start(b);
 	if (rc == 0)
-		serve(b, b->conf->duration_ns);
+		serve(b, ns);
 	if (rc == 0)
 		rc = timers_stop(b);
 	if (rc != 0)
 		return rc;
-	r->seconds = (double)(rte_rdtsc() - start) / rte_get_tsc_hz();
+	r->seconds += (double)(rte_rdtsc() - start) / rte_get_tsc_hz();
 	serve(b, DRAIN_NS);
 	for (i = 0; i < b->conf->n_timers; i++)
 		r->counted += rte_pmd_timer_ims_count(b->conf->dev->dev, i, NULL);
 	calls = r->calls;
 	serve(b, QUIET_NS);
-	r->late = r->calls - calls;
+	r->late += r->calls - calls;
 	return atomic_load(&tp_interrupted) ? -EINTR : 0;
 }
 
-/* Floors are measured before and after, the mean of both medians counts. */
 static int
 measure_floor(struct bench *b, double *p50)
 {
@@ -251,10 +262,50 @@ measure_floor(struct bench *b, double *p50)
 	int rc;
 
 	interval = line ? LINE_INTERVAL_NS : RTE_MAX(SLEEP_MIN_NS, RTE_MIN(interval, SLEEP_MAX_NS));
-	rc = floor_measure(b->mode->floor, line ? LINE_EVENTS : SLEEP_EVENTS, interval, b->floor_cpu,
-		&h);
-	*p50 += hist_quantile(&h, 0.5) / 2.0;
+	rc = floor_measure(
+		b->mode->floor, line ? LINE_EVENTS : SLEEP_EVENTS, interval, b->floor_cpu, &h);
+	*p50 = hist_quantile(&h, 0.5);
+	hist_merge(&b->result->floor, &h);
 	return rc;
+}
+
+static int
+rounds(struct bench *b)
+{
+	uint64_t ns = RTE_MAX(ROUND_NS, b->conf->duration_ns / MAX_ROUNDS), left;
+	struct result *r = b->result;
+	double before, after, mine;
+	int rc;
+
+	rc = measure_floor(b, &before);
+	for (left = b->conf->duration_ns; left != 0 && rc == 0; left -= RTE_MIN(left, ns)) {
+		hist_reset(&r->round);
+		rc = measure(b, RTE_MIN(left, ns));
+		if (rc == 0)
+			rc = measure_floor(b, &after);
+		mine = hist_quantile(&r->round, 0.5);
+		if (rc == 0 && mine > 0 && before + after > 0 && r->n_rounds < MAX_ROUNDS)
+			r->ratios[r->n_rounds++] = 2 * mine / (before + after);
+		before = after;
+	}
+	return rc;
+}
+
+static int
+compare_double(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double
+median_ratio(struct result *r)
+{
+	if (r->n_rounds == 0)
+		return 0;
+	qsort(r->ratios, r->n_rounds, sizeof(r->ratios[0]), compare_double);
+	return r->ratios[r->n_rounds / 2];
 }
 
 /* One mode, in the thread that polls or sleeps. */
@@ -262,20 +313,20 @@ static int
 run_mode(struct bench *b)
 {
 	struct result *r = b->result;
+	struct rte_ims_wait_info info;
 	int rc;
 
 	memset(r, 0, sizeof(*r));
 	hist_reset(&r->latency);
+	hist_reset(&r->floor);
 	rc = vectors_alloc(b);
 	if (rc == -ENOTSUP) {
 		r->unsupported = true;
 		rc = 0;
 	} else if (rc == 0) {
-		rc = measure_floor(b, &r->floor_p50);
-		if (rc == 0)
-			rc = measure(b);
-		if (rc == 0)
-			rc = measure_floor(b, &r->floor_p50);
+		rte_ims_wait_info_get(b->wait, &info);
+		r->inline_read = info.reads_socket;
+		rc = rounds(b);
 		r->done = rc == 0;
 	}
 	vectors_free(b);
@@ -306,8 +357,8 @@ run_mode_on(struct bench *b, int lcore)
 	while (rte_eal_get_lcore_state(lcore) == RUNNING) {
 		usleep(100000);
 		if (show) {
-			printf("\r%s: %u.%u s, %" PRIu64 " expirations ", b->mode->name, tenths / 10,
-				tenths % 10, (uint64_t)atomic_load(&b->progress));
+			printf("\r%s: %u.%u s, %" PRIu64 " expirations ", b->mode->name,
+				tenths / 10, tenths % 10, (uint64_t)atomic_load(&b->progress));
 			fflush(stdout);
 		}
 		tenths++;
@@ -325,8 +376,8 @@ print_counts(const struct bench_timer_conf *conf, const struct result *results)
 	const struct result *r;
 	unsigned int i;
 
-	printf("%u timer%s, every %" PRIu64 " ns\n\n", conf->n_timers, conf->n_timers > 1 ? "s" : "",
-		conf->interval_ns);
+	printf("%u timer%s, every %" PRIu64 " ns\n\n", conf->n_timers,
+		conf->n_timers > 1 ? "s" : "", conf->interval_ns);
 	tp_cell(t, "DELIVERY");
 	tp_cell(t, "EXPIRATIONS");
 	tp_cell(t, "ACCOUNTED");
@@ -361,11 +412,11 @@ cell_ns(struct tp_table *t, double ticks)
 }
 
 static void
-print_latencies(const struct result *results)
+print_latencies(struct result *results)
 {
 	static const double quantiles[] = { 0.5, 0.9, 0.99, 0.999 };
 	struct tp_table *t = tp_table_new();
-	const struct result *r;
+	struct result *r;
 	unsigned int i, k;
 
 	tp_cell(t, "LATENCY_ns");
@@ -390,8 +441,8 @@ print_latencies(const struct result *results)
 			cell_ns(t, hist_quantile(&r->latency, quantiles[k]));
 		cell_ns(t, r->latency.max);
 		tp_cell(t, "%s", modes[i].floor_name);
-		cell_ns(t, r->floor_p50);
-		tp_cell(t, "%.2f", hist_quantile(&r->latency, 0.5) / r->floor_p50);
+		cell_ns(t, hist_quantile(&r->floor, 0.5));
+		tp_cell(t, "%.2f", median_ratio(r));
 		tp_cell(t, "<= %.1f", modes[i].goal);
 		tp_row_end(t);
 	}
@@ -399,7 +450,7 @@ print_latencies(const struct result *results)
 }
 
 static void
-print_results(const struct bench_timer_conf *conf, const struct result *results, bool same_clock)
+print_results(const struct bench_timer_conf *conf, struct result *results, bool same_clock)
 {
 	unsigned int i;
 
@@ -411,7 +462,10 @@ print_results(const struct bench_timer_conf *conf, const struct result *results,
 	print_latencies(results);
 	for (i = 0; i < N_MODES; i++) {
 		if (results[i].unsupported)
-			printf("\n%s: the device cannot\n", modes[i].name);
+			printf("\n%s: not measured, %s\n", modes[i].name,
+				modes[i].several_waiters
+					? "it takes one slot more than there are timers"
+					: "the device cannot");
 		if (!results[i].done || results[i].latency.n == 0)
 			continue;
 		printf("\n%s:\n", modes[i].name);
@@ -420,10 +474,10 @@ print_results(const struct bench_timer_conf *conf, const struct result *results,
 }
 
 static int
-write_json(const struct bench_timer_conf *conf, const struct result *results)
+write_json(const struct bench_timer_conf *conf, struct result *results)
 {
 	double ns = (double)TP_NSEC / rte_get_tsc_hz();
-	const struct result *r;
+	struct result *r;
 	const char *comma = "";
 	unsigned int i;
 	FILE *f;
@@ -436,13 +490,15 @@ write_json(const struct bench_timer_conf *conf, const struct result *results)
 		r = &results[i];
 		if (!r->done)
 			continue;
-		fprintf(f, "%s\n\"%s_counted\": %" PRIu64 ",\n\"%s_lost\": %" PRId64
+		fprintf(f,
+			"%s\n\"%s_counted\": %" PRIu64 ",\n\"%s_lost\": %" PRId64
 			",\n\"%s_spurious\": %" PRIu64 ",\n\"%s_late\": %" PRIu64
-			",\n\"%s_p50_ns\": %.1f,\n\"%s_p99_ns\": %.1f,\n\"%s_floor_ns\": %.1f",
+			",\n\"%s_p50_ns\": %.1f,\n\"%s_p99_ns\": %.1f,\n\"%s_floor_ns\": %.1f,\n\"%s_ratio\": %.3f",
 			comma, modes[i].key, r->counted, modes[i].key,
-			(int64_t)(r->counted - r->accounted), modes[i].key, r->spurious, modes[i].key,
-			r->late, modes[i].key, hist_quantile(&r->latency, 0.5) * ns, modes[i].key,
-			hist_quantile(&r->latency, 0.99) * ns, modes[i].key, r->floor_p50 * ns);
+			(int64_t)(r->counted - r->accounted), modes[i].key, r->spurious,
+			modes[i].key, r->late, modes[i].key, hist_quantile(&r->latency, 0.5) * ns,
+			modes[i].key, hist_quantile(&r->latency, 0.99) * ns, modes[i].key,
+			hist_quantile(&r->floor, 0.5) * ns, modes[i].key, median_ratio(r));
 		comma = ",";
 	}
 	fprintf(f, "\n}\n");

@@ -122,8 +122,9 @@ is_free(const struct tp_token *token, const char *start, unsigned int partial)
 
 	for (i = 0; i < token->n_alts; i++) {
 		kind = token->alts[i].kind;
-		if (kind != NULL && (partial == 0 || (kind->choice == NULL &&
-				tp_token_match(token, start, partial, NULL))))
+		if (kind != NULL &&
+			(partial == 0 || (kind->choice == NULL &&
+						 tp_token_match(token, start, partial, NULL))))
 			return true;
 	}
 	return false;
@@ -132,7 +133,7 @@ is_free(const struct tp_token *token, const char *start, unsigned int partial)
 /* One line to show when there is a choice: words, or what an argument may be. */
 static int
 show_choice(const struct words *w, unsigned int n, unsigned int partial, int i, char *dst,
-		unsigned int size)
+	unsigned int size)
 {
 	const char *start = w->str[n] != NULL ? w->str[n] : "";
 	const struct tp_token *token;
@@ -140,8 +141,10 @@ show_choice(const struct words *w, unsigned int n, unsigned int partial, int i, 
 	char buf[BUFSIZ];
 
 	for (t = 0; (token = next_token(w, n, t)) != NULL; t++) {
-		for (c = 0; token->hdr.ops->complete_get_elt((cmdline_parse_token_hdr_t *)
-				(uintptr_t)&token->hdr, c, buf, sizeof(buf)) == 0; c++) {
+		for (c = 0; token->hdr.ops->complete_get_elt(
+				    (cmdline_parse_token_hdr_t *)(uintptr_t)&token->hdr, c, buf,
+				    sizeof(buf)) == 0;
+			c++) {
 			if (strncmp(buf, start, partial) == 0 && i-- == 0) {
 				snprintf(dst, size, "%s", buf);
 				return 1;
@@ -179,8 +182,10 @@ common_rest(const struct words *w, unsigned int n, unsigned int partial, char *r
 			rest[0] = '\0';
 			return 0;
 		}
-		for (c = 0; token->hdr.ops->complete_get_elt((cmdline_parse_token_hdr_t *)
-				(uintptr_t)&token->hdr, c, buf, sizeof(buf) - 1) == 0; c++) {
+		for (c = 0; token->hdr.ops->complete_get_elt(
+				    (cmdline_parse_token_hdr_t *)(uintptr_t)&token->hdr, c, buf,
+				    sizeof(buf) - 1) == 0;
+			c++) {
 			if (strncmp(buf, start, partial) != 0)
 				continue;
 			strcat(buf, " ");
@@ -262,8 +267,8 @@ tp_explain(const char *line, char *buf, size_t size)
 	if (n == 0)
 		append(buf, size, "%.*s: no such command", (int)w.len[0], w.str[0]);
 	else
-		append(buf, size, "%.*s: ",
-			(int)(w.str[n - 1] + w.len[n - 1] - w.str[0]), w.str[0]);
+		append(buf, size, "%.*s: ", (int)(w.str[n - 1] + w.len[n - 1] - w.str[0]),
+			w.str[0]);
 	for (t = 0; (token = next_token(&w, n, t)) != NULL; t++) {
 		if (t == 0)
 			append(buf, size, n == 0 ? ", expected " : "expected ");

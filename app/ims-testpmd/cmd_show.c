@@ -21,8 +21,8 @@ head(struct tp_table *t, const char *const *names)
 static int
 cmd_show_device(const struct tp_args *args)
 {
-	static const char *const names[] = { "ID", "NAME", "DRIVER", "PCI", "NUMA", "STORES", "TABLES",
-		"VECTORS", "STRAY", "FAULTS", "STATE", NULL };
+	static const char *const names[] = { "ID", "NAME", "DRIVER", "PCI", "NUMA", "STORES",
+		"TABLES", "VECTORS", "STRAY", "FAULTS", "STATE", NULL };
 	struct tp_dev *only = tp_arg_ptr(args, "DEV"), *dev;
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_dev_info info;
@@ -94,7 +94,7 @@ cmd_show_table(const struct tp_args *args)
 		if (only != NULL && dev != only)
 			continue;
 		for (table = rte_ims_table_next(dev->dev, NULL); table != NULL;
-				table = rte_ims_table_next(dev->dev, table)) {
+			table = rte_ims_table_next(dev->dev, table)) {
 			rte_ims_table_info_get(table, &info);
 			tp_cell(t, "%u", dev->id);
 			tp_cell(t, "%s", info.name);
@@ -110,8 +110,8 @@ cmd_show_table(const struct tp_args *args)
 static int
 cmd_show_vector(const struct tp_args *args)
 {
-	static const char *const names[] = { "ID", "DEV", "NAME", "SLOT", "DELIVERY", "MASKED", "PENDING",
-		"ADDRESS", "DATA", "EVENTS", NULL };
+	static const char *const names[] = { "ID", "DEV", "NAME", "SLOT", "DELIVERY", "MASKED",
+		"PENDING", "ADDRESS", "DATA", "EVENTS", NULL };
 	struct tp_vec *only = tp_arg_ptr(args, "VEC"), *vec;
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_vec_stats stats;
@@ -142,7 +142,8 @@ cmd_show_vector(const struct tp_args *args)
 static int
 cmd_show_stats(const struct tp_args *args)
 {
-	static const char *const names[] = { "VECTOR", "NAME", "EVENTS", "SPURIOUS", "UNHANDLED", NULL };
+	static const char *const names[] = { "VECTOR", "NAME", "EVENTS", "SPURIOUS", "UNHANDLED",
+		NULL };
 	struct tp_vec *only = tp_arg_ptr(args, "VEC"), *vec;
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_vec_stats stats;
@@ -168,8 +169,8 @@ cmd_show_stats(const struct tp_args *args)
 static int
 cmd_show_wait(const struct tp_args *args)
 {
-	static const char *const names[] = { "WAIT", "MODE", "LCORE", "NUMA", "MEMORY", "EVENTFD", "SOCKET",
-		"EVENTS", "SLEEPS", "WAKES", "STRAY", NULL };
+	static const char *const names[] = { "WAIT", "MODE", "LCORE", "NUMA", "MEMORY", "EVENTFD",
+		"SOCKET", "EVENTS", "SLEEPS", "WAKES", "STRAY", NULL };
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_wait_stats stats;
 	struct rte_ims_wait_info info;

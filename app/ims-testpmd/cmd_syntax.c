@@ -292,7 +292,7 @@ expand_groups(struct expand *e, unsigned int n_used, unsigned int used)
 
 int
 tp_syntax_expand(struct tp_syntax *syntax, void (*f)(void *, struct cmdline *, void *),
-		cmdline_parse_ctx_t **ctx, unsigned int *n)
+	cmdline_parse_ctx_t **ctx, unsigned int *n)
 {
 	struct expand e = { .syntax = syntax, .f = f, .ctx = ctx, .n = n };
 

@@ -102,10 +102,11 @@ own_vec(struct tp_dev *dev, uint32_t n)
 	char name[32];
 
 	snprintf(name, sizeof(name), "timer%u", n);
-	vec = tp_vec_alloc(dev, tp_dev_store(dev), RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD, name);
+	vec = tp_vec_alloc(
+		dev, tp_dev_store(dev), RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD, name);
 	if (vec == NULL && rte_errno == ENOTSUP)
-		vec = tp_vec_alloc(dev, tp_dev_store(dev), RTE_IMS_SLOT_ANY,
-			RTE_IMS_DELIVERY_MEMORY, name);
+		vec = tp_vec_alloc(
+			dev, tp_dev_store(dev), RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY, name);
 	return vec;
 }
 
@@ -243,7 +244,8 @@ cmd_bench_timer(const struct tp_args *args)
 	if (conf.duration_ns == 0 || conf.duration_ns > 86400 * TP_NSEC)
 		return tp_fail(-EINVAL, "a bench takes up to 86400 seconds");
 	if (!TAILQ_EMPTY(&timers))
-		return tp_fail(-EBUSY, "timers are running, see timer stop: they would be measured too");
+		return tp_fail(
+			-EBUSY, "timers are running, see timer stop: they would be measured too");
 	return bench_timer(&conf);
 }
 

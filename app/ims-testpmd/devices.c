@@ -48,8 +48,8 @@ removed_watch(struct tp_dev *dev)
 	store = rte_ims_dev_store_get(dev->dev, RTE_IMS_STORE_DEVICE);
 	if (store == NULL)
 		return -rte_errno;
-	dev->removed_vec = rte_ims_vec_alloc(rte_ims_dev_table(dev->dev), store,
-		RTE_IMS_DEV_EVENT_REMOVED, &conf);
+	dev->removed_vec = rte_ims_vec_alloc(
+		rte_ims_dev_table(dev->dev), store, RTE_IMS_DEV_EVENT_REMOVED, &conf);
 	if (dev->removed_vec == NULL)
 		return -rte_errno;
 	dev->removed_obj.fn = removed_handler;
@@ -188,7 +188,7 @@ slot_owner(const struct rte_ims_store *store, uint32_t slot)
 
 	TAILQ_FOREACH(vec, &tp_vecs, next)
 		if (rte_ims_vec_store(vec->vec) == store &&
-				rte_ims_vec_info_get(vec->vec, &info) == 0 && info.slot == slot)
+			rte_ims_vec_info_get(vec->vec, &info) == 0 && info.slot == slot)
 			return vec;
 	return NULL;
 }
@@ -196,7 +196,7 @@ slot_owner(const struct rte_ims_store *store, uint32_t slot)
 /* In the user's words what rte_ims_vec_alloc() says with a number. */
 static void
 alloc_failed(const struct tp_dev *dev, const struct rte_ims_store *store, uint32_t slot,
-		enum rte_ims_delivery delivery, int err)
+	enum rte_ims_delivery delivery, int err)
 {
 	struct rte_ims_store_info info;
 	const struct tp_vec *owner;
@@ -224,7 +224,7 @@ alloc_failed(const struct tp_dev *dev, const struct rte_ims_store *store, uint32
 
 struct tp_vec *
 tp_vec_alloc(struct tp_dev *dev, struct rte_ims_store *store, uint32_t slot,
-		enum rte_ims_delivery delivery, const char *name)
+	enum rte_ims_delivery delivery, const char *name)
 {
 	struct rte_ims_vec_conf conf = { .delivery = delivery, .name = name };
 	struct tp_vec *vec;

@@ -52,6 +52,18 @@ hist_add(struct hist *h, uint64_t ticks)
 	h->max = RTE_MAX(h->max, ticks);
 }
 
+void
+hist_merge(struct hist *a, const struct hist *b)
+{
+	unsigned int i;
+
+	for (i = 0; i < HIST_SIZE; i++)
+		a->count[i] += b->count[i];
+	a->n += b->n;
+	a->min = RTE_MIN(a->min, b->min);
+	a->max = RTE_MAX(a->max, b->max);
+}
+
 uint64_t
 hist_quantile(const struct hist *h, double q)
 {

@@ -27,17 +27,17 @@ void
 tp_usage(const char *prgname)
 {
 	printf("Usage: %s [EAL options] -- [-i] [--dev NAME]... [--cmdline-file FILE]...\n"
-		"\n"
-		"  -i, --interactive    a prompt after the files; the default without files when\n"
-		"                       stdin is a terminal, else commands are read from stdin\n"
-		"  --dev NAME           open a device first: emu:MODEL[,key=value...],\n"
-		"                       vfio-user:PATH; may be repeated\n"
-		"  --cmdline-file FILE  run the commands of a file; the first that fails ends the\n"
-		"                       program with exit code 1; may be repeated\n"
-		"  -h, --help           this text; the command help lists all commands\n"
-		"\n"
-		"Without hugepages, root or a device:\n"
-		"  %s --no-huge --no-pci --no-shconf -m 64 -l 0,1 -- -i --dev emu:timer_ims\n",
+	       "\n"
+	       "  -i, --interactive    a prompt after the files; the default without files when\n"
+	       "                       stdin is a terminal, else commands are read from stdin\n"
+	       "  --dev NAME           open a device first: emu:MODEL[,key=value...],\n"
+	       "                       vfio-user:PATH; may be repeated\n"
+	       "  --cmdline-file FILE  run the commands of a file; the first that fails ends the\n"
+	       "                       program with exit code 1; may be repeated\n"
+	       "  -h, --help           this text; the command help lists all commands\n"
+	       "\n"
+	       "Without hugepages, root or a device:\n"
+	       "  %s --no-huge --no-pci --no-shconf -m 64 -l 0,1 -- -i --dev emu:timer_ims\n",
 		prgname, prgname);
 }
 

@@ -23,7 +23,7 @@
 
 #define SERVICE_MAX_VECS 65536
 /* Memory cannot wake a thread; nobody waits for these counters, so look seldom. */
-#define SERVICE_NAP_NS	 1000000
+#define SERVICE_NAP_NS 1000000
 
 static struct rte_ims_wait *wait_set;
 static unsigned int lcore = RTE_MAX_LCORE;
@@ -173,7 +173,8 @@ tp_sleep(uint64_t ns)
 	end.tv_nsec += ns % TP_NSEC;
 	while (!atomic_load(&tp_interrupted)) {
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = (int64_t)(end.tv_sec - now.tv_sec) * (int64_t)TP_NSEC + end.tv_nsec - now.tv_nsec;
+		left = (int64_t)(end.tv_sec - now.tv_sec) * (int64_t)TP_NSEC + end.tv_nsec -
+		       now.tv_nsec;
 		if (left <= 0)
 			return 0;
 		slice.tv_nsec = left < 50000000 ? left : 50000000;

@@ -131,6 +131,10 @@ tp_ns_str(char *buf, size_t size, double ns)
 	if (val == (double)(uint64_t)val)
 		snprintf(buf, size, "%.0f %s", val, units[i].name);
 	else
-		snprintf(buf, size, "%.*f %s", val < 10 ? 3 : val < 100 ? 2 : 1, val, units[i].name);
+		snprintf(buf, size, "%.*f %s",
+			val < 10    ? 3
+			: val < 100 ? 2
+				    : 1,
+			val, units[i].name);
 	return buf;
 }

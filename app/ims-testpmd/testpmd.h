@@ -24,7 +24,7 @@
 
 #define TP_PROMPT      "ims-testpmd> "
 #define TP_MAX_OPTIONS 64
-#define TP_NSEC	       1000000000ull
+#define TP_NSEC        1000000000ull
 
 #define TP_DIM(a) (sizeof(a) / sizeof((a)[0]))
 

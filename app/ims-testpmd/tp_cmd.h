@@ -74,10 +74,10 @@ tp_topic_register(struct tp_topic *topic);
 const struct tp_topic *
 tp_topics(void);
 
-#define TP_TOPIC_REGISTER(topic)                                                                   \
-	RTE_INIT(tp_topic_init_##topic)                                                            \
-	{                                                                                          \
-		tp_topic_register(&topic);                                                         \
+#define TP_TOPIC_REGISTER(topic)           \
+	RTE_INIT(tp_topic_init_##topic)    \
+	{                                  \
+		tp_topic_register(&topic); \
 	}
 
 /* What a command line gave for the arguments of the syntax line. */
@@ -171,7 +171,7 @@ tp_token_match(const struct tp_token *token, const char *str, size_t len, struct
 /* Add the instructions of a syntax, one for each order of its optional groups, to ctx. */
 int
 tp_syntax_expand(struct tp_syntax *syntax, void (*f)(void *, struct cmdline *, void *),
-		cmdline_parse_ctx_t **ctx, unsigned int *n);
+	cmdline_parse_ctx_t **ctx, unsigned int *n);
 
 /* cmd_complete.c */
 struct rdline;

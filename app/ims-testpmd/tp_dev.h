@@ -58,7 +58,7 @@ tp_dev_find(const char *str);
 
 struct tp_vec *
 tp_vec_alloc(struct tp_dev *dev, struct rte_ims_store *store, uint32_t slot,
-		enum rte_ims_delivery delivery, const char *name);
+	enum rte_ims_delivery delivery, const char *name);
 int
 tp_vec_free(struct tp_vec *vec);
 struct tp_vec *

@@ -42,14 +42,15 @@ vfu_dma_reset(struct vfu *vfu)
 static int
 map_insert(struct vfu *vfu, struct vfu_map *map)
 {
+	uint64_t last = map->iova + map->size - 1; /* the end of the last page would be 0 */
 	struct vfu_map *after;
 
 	TAILQ_FOREACH_REVERSE(after, &vfu->maps, vfu_map_list, next)
-	if (after->iova < map->iova + map->size)
+	if (after->iova <= last)
 		break;
 	if (after != NULL && after->iova == map->iova && after->size == map->size)
 		return EEXIST;
-	if (after != NULL && after->iova + after->size > map->iova)
+	if (after != NULL && after->iova + after->size - 1 >= map->iova)
 		return EINVAL;
 	if (after != NULL)
 		TAILQ_INSERT_AFTER(&vfu->maps, after, map, next);
@@ -200,10 +201,10 @@ call_start(struct vfu *vfu, uint16_t command, uint64_t iova, const void *data, u
 	struct vfio_user_header hdr = { .command = command, .size = sizeof(hdr) + sizeof(acc) };
 	struct vfu_call *call;
 
-	if (len == 0 || len > VFU_MAX_DATA || len > vfu->client_max_data)
-		return -EINVAL;
 	if (vfu->sock < 0 || !vfu->versioned || vfu->broken)
 		return -ENOTCONN;
+	if (len == 0 || len > VFU_MAX_DATA || len > vfu->client_max_data)
+		return -EINVAL;
 	if (!vfu_bus_master(vfu))
 		return -EACCES;
 	if (vfu->n_calls == VFU_MAX_CALLS)

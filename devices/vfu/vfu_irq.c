@@ -5,6 +5,7 @@
 /* Interrupts by eventfd: GET_IRQ_INFO and SET_IRQS. Only MSI-X has vectors here. */
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,10 +107,12 @@ check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set 
 static void
 trigger(struct vfu *vfu, uint32_t i)
 {
+	struct pollfd pfd = { .fd = vfu->msix_fds[i], .events = POLLOUT };
 	const uint64_t one = 1;
 
-	/* A full counter is an event already. */
-	if (vfu->msix_fds[i] >= 0 && write(vfu->msix_fds[i], &one, sizeof(one)) > 0)
+	/* A full counter is an event already, and the client may have made the descriptor block. */
+	if (pfd.fd >= 0 && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0 &&
+		write(pfd.fd, &one, sizeof(one)) > 0)
 		vfu->stats.msgs_eventfd++;
 }
 
