@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* help, sleep, quit */
+/* help, load, sleep, quit */
 
 #include <errno.h>
 #include <string.h>
@@ -56,6 +56,23 @@ cmd_sleep(const struct tp_args *args)
 
 	return rc == 0 ? 0 : tp_fail(rc, "interrupted");
 }
+
+static int
+cmd_load(const struct tp_args *args)
+{
+	return tp_script_file(tp_arg_str(args, "FILE"), true);
+}
+
+static const struct tp_cmd load_cmds[] = {
+	{ "load FILE", cmd_load, "Run the commands in a file", NULL },
+};
+static struct tp_topic load_topic = {
+	.name = "load",
+	.help = "Run the commands in a file",
+	.cmds = load_cmds,
+	.n_cmds = TP_DIM(load_cmds),
+};
+TP_TOPIC_REGISTER(load_topic);
 
 static const struct tp_cmd sleep_cmds[] = {
 	{ "sleep SECONDS", cmd_sleep, "Do nothing for a while, for scripts", NULL },

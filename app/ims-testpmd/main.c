@@ -68,6 +68,12 @@ files_run(const struct tp_params *params)
 	int rc;
 
 	for (i = 0; i < params->n_files && !tp_quit; i++) {
+		if (access(params->files[i], R_OK) < 0) {
+			rc = -errno;
+			fprintf(stderr, "ims-testpmd: --cmdline-file %s: %s\n", params->files[i],
+				strerror(-rc));
+			return rc;
+		}
 		rc = tp_script_file(params->files[i], true);
 		if (rc < 0)
 			return rc;

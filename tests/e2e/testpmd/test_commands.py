@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+"""Commands from files and pipes: results, exit codes, line numbers."""
+
+import json
+import os
+import unittest
+
+import tool
+from tool import DEV, pipe, rows, run, script
+
+
+class Files(unittest.TestCase):
+    def test_all_right(self):
+        r, _ = script("# a comment", "", "   ", "show device all  # and another", "quit", "foo")
+        self.assertEqual((r.code, r.err), (0, []))
+        dev = rows(r.out, "ID")[0]
+        self.assertEqual((dev["ID"], dev["NAME"], dev["DRIVER"]), ("0", DEV, "timer_ims"))
+        self.assertIn(tool.PROMPT + "# a comment\n", r.out)
+
+    def test_error_stops_with_line_number(self):
+        r, path = script("# one", "vec alloc 0 5", "", "vec alloc 0 65", "vec alloc 0 6")
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, [f"{path}:4: vec alloc: slot 65 does not exist: {DEV} has slots "
+                                 "0..64 (ERANGE)"])
+        self.assertNotIn("vec alloc 0 6\n", r.out)
+
+    def test_syntax_error(self):
+        r, path = script("vec alloc 0 any", "vec alloc 0 maybe")
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, [f"{path}:2: vec alloc 0: expected SLOT|any (number of a slot), not "
+                                 "'maybe'; usage: vec alloc DEV SLOT|any [eventfd|memory]"])
+
+    def test_two_files(self):
+        first = os.path.join(tool.work, "first.cli")
+        with open(first, "w") as f:
+            f.write("vec alloc 0 7\n")
+        r, _ = script("show vector all", options=["--cmdline-file", first])
+        self.assertEqual(r.code, 0)
+        self.assertIn("vector 0: slot 7", r.out)
+
+    def test_no_newline_at_the_end_and_crlf(self):
+        path = os.path.join(tool.work, "crlf.cli")
+        with open(path, "wb") as f:
+            f.write(b"vec alloc 0 5\r\nvec alloc 0 5")
+        r = run("--dev", DEV, "--cmdline-file", path)
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, [f"{path}:2: vec alloc: slot 5 of {DEV} is taken by vector 0 "
+                                 "(EBUSY)"])
+
+    def test_missing_file(self):
+        r = run("--dev", DEV, "--cmdline-file", "/nonexistent/x.cli")
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, ["ims-testpmd: --cmdline-file: /nonexistent/x.cli: No such file or "
+                                 "directory (ENOENT)"])
+
+    def test_directory_as_file(self):
+        r = run("--cmdline-file", "/tmp")
+        self.assertEqual((r.code, len(r.err)), (1, 1))
+        self.assertIn("/tmp", r.err[0])
+
+    def test_file_then_prompt_without_terminal(self):
+        r, _ = script("vec alloc 0 any", options=["-i"], stdin="nonsense\nshow vector 0\n")
+        self.assertEqual(r.code, 0, r.err)
+        self.assertEqual(len(r.err), 1)
+        self.assertIn("nonsense: no such command", r.err[0])
+        self.assertEqual(rows(r.out, "ID")[0]["SLOT"], "1")
+
+    def test_bad_file_never_reaches_the_prompt(self):
+        r, _ = script("nonsense", options=["-i"], stdin="show vector all\n")
+        self.assertEqual(r.code, 1)
+        self.assertNotIn("show vector", r.out)
+
+
+class Pipes(unittest.TestCase):
+    def test_pipe(self):
+        r = pipe("vec alloc 0 any", "vec free 0")
+        self.assertEqual((r.code, r.err), (0, []))
+
+    def test_pipe_error(self):
+        r = pipe("vec alloc 0 any", "vec free 1", "show vector all")
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, ["stdin:2: vec free: no vector 1: see show vector all (ENOENT)"])
+        self.assertNotIn("show vector", r.out)
+
+    def test_empty(self):
+        self.assertEqual(run(stdin="").code, 0)
+
+    def test_long_and_odd_lines(self):
+        r = pipe("x" * 5000)
+        self.assertEqual((r.code, len(r.err)), (1, 1))
+        r = pipe("dev open emu:" + "y" * 600)
+        self.assertEqual((r.code, len(r.err)), (1, 1))
+        self.assertIn("ENAMETOOLONG", r.err[0])
+        r = pipe("vec " * 100)
+        self.assertEqual((r.code, len(r.err)), (1, 1))
+
+
+class Vectors(unittest.TestCase):
+    def test_fixed_any_and_both_deliveries(self):
+        r = pipe("vec alloc 0 1", "vec alloc 0 any memory", "vec alloc 0 0 memory",
+                 f"vec alloc {DEV} 64 eventfd", "show vector all", "show store all",
+                 "show table 0", "show wait all")
+        self.assertEqual((r.code, r.err), (0, []))
+        vecs = rows(r.out, "ID")
+        self.assertEqual([(v["SLOT"], v["DELIVERY"]) for v in vecs],
+                         [("1", "eventfd"), ("2", "memory"), ("0", "memory"), ("64", "eventfd")])
+        self.assertEqual(len({v["ADDRESS"] for v in vecs}), 4)
+        stores = {s["STORE"]: s for s in rows(r.out, "DEV")}
+        self.assertEqual((stores["ims-bar"]["SLOTS"], stores["ims-bar"]["USED"]), ("65", "4"))
+        wait = rows(r.out, "WAIT")[0]
+        self.assertEqual(wait["MEMORY"], "2")
+
+    def test_numbers_are_used_again(self):
+        r = pipe("vec alloc 0 1", "vec alloc 0 2", "vec alloc 0 3", "vec free 1", "vec alloc 0 4",
+                 "vec alloc 0 2")
+        self.assertEqual(r.code, 0)
+        self.assertIn("vector 1: slot 4", r.out)
+        self.assertIn("vector 3: slot 2", r.out)
+
+    def test_all_slots(self):
+        r = pipe(*["vec alloc 0 any"] * 65, dev=DEV)
+        self.assertEqual(r.code, 1)
+        self.assertEqual(len(r.err), 1)
+        self.assertTrue(r.err[0].startswith("stdin:65: vec alloc: no free slot: "), r.err)
+        self.assertTrue(r.err[0].endswith("(ENOSPC)"), r.err)
+
+    def test_mask_keeps_the_event(self):
+        for delivery in "eventfd", "memory":
+            with self.subTest(delivery=delivery):
+                r = pipe(f"vec alloc 0 9 {delivery}", "vec mask 0", "timer start 0 5 1us vec 0",
+                         "sleep 100ms", "show vector all", "vec unmask 0", "sleep 100ms",
+                         "show stats 0")
+                self.assertEqual((r.code, r.err), (0, []))
+                vec = rows(r.out, "ID")[0]
+                self.assertEqual((vec["MASKED"], vec["PENDING"], vec["EVENTS"]),
+                                 ("yes", "yes", "0"))
+                self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "1")
+
+    def test_clear_stats(self):
+        r = pipe("timer start 0 0 1us", "sleep 50ms", "clear stats all", "show stats all")
+        self.assertEqual(r.code, 0)
+        self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "0")
+
+
+class Timers(unittest.TestCase):
+    def test_one_shot(self):
+        r = pipe("timer start 0 7 1ms", "sleep 100ms", "show stats all", "timer stop 0 7")
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "1")
+        self.assertIn("timer 7 expired 1 times", r.out)
+
+    def test_periodic_on_a_chosen_vector(self):
+        r = pipe("vec alloc 0 33 memory", "timer start 0 1 2ms vec 0 periodic", "sleep 200ms",
+                 "vec free 0")
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, [f"stdin:4: vec free: timer 1 of {DEV} raises it, see timer stop "
+                                 "(EBUSY)"])
+        r = pipe("vec alloc 0 33 memory", "timer start 0 1 2ms vec 0 periodic", "sleep 200ms",
+                 "timer stop 0 1", "show stats 0", "vec free 0")
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 20)
+
+    def test_dev_close_with_running_timers(self):
+        r = pipe("timer start 0 1 10us periodic", "timer start 0 2 10us periodic", "sleep 20ms",
+                 "dev close 0", "show vector all", f"dev open {DEV}", "timer start 0 1 1ms",
+                 "dev close 0")
+        self.assertEqual((r.code, r.err), (0, []))
+
+    def test_polling_service(self):
+        r = pipe("set wait poll", "timer start 0 1 1ms periodic", "sleep 100ms", "show wait all",
+                 "set wait sleep", "sleep 100ms", "show stats all")
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertEqual(rows(r.out, "WAIT")[0]["MODE"], "poll")
+        self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 50)
+
+    def test_main_lcore_only(self):
+        one = tool.lcores().split(",")[0]
+        r = pipe("timer start 0 1 1ms periodic", "sleep 100ms", "show wait all", "show stats all",
+                 lcore_list=one)
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertEqual(rows(r.out, "WAIT")[0]["LCORE"], "-")
+        self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 20)
+
+    def test_reset(self):
+        r = pipe("timer start 0 1 1ms periodic", "dev reset 0", "timer start 0 1 1ms",
+                 "sleep 50ms", "show stats all")
+        self.assertEqual((r.code, r.err), (0, []))
+
+
+class Bench(unittest.TestCase):
+    def test_counts_and_json(self):
+        path = os.path.join(tool.work, "bench.json").replace(" ", "")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        r = pipe(f"bench timer 0 4 200us 0.2 json {path}")
+        self.assertEqual((r.code, r.err), (0, []), r.out)
+        with open(path) as f:
+            numbers = json.load(f)
+        os.unlink(path)
+        for key in "memory", "eventfd_socket", "eventfd":
+            self.assertGreater(numbers[key + "_counted"], 100)
+            self.assertEqual(numbers[key + "_lost"], 0)
+        self.assertRegex(r.out, r"(?m)^ +[0-9.]+ [um]s \|#+ ")
+
+    def test_one_delivery_leaves_nothing(self):
+        r = pipe("bench timer 0 64 1ms 0.1 memory", "show store all", "vec alloc 0 1",
+                 "timer start 0 1 1ms", "sleep 50ms", "show stats all")
+        self.assertEqual((r.code, r.err), (0, []), r.out)
+        stores = {s["STORE"]: s["USED"] for s in rows(r.out, "DEV")}
+        self.assertEqual(stores["ims-bar"], "0")
+        self.assertNotIn("eventfd,", r.out.split("show store")[0])
+
+    def test_refused(self):
+        for line, text in (
+            ("bench timer 0 65 1ms 1", "timer 64 does not exist"),
+            ("bench timer 0 0 1ms 1", "EINVAL"),
+            ("bench timer 0 1 0 1", "EINVAL"),
+            ("bench timer 0 1 1ms 0", "EINVAL"),
+            ("bench timer 0 1 1ms 0.1 memory json /nonexistent/x", "/nonexistent/x"),
+        ):
+            with self.subTest(line=line):
+                r = pipe(line)
+                self.assertEqual((r.code, len(r.err)), (1, 1), r.err)
+                self.assertIn(text, r.err[0])
+
+    def test_busy_timers_and_slots(self):
+        r = pipe("timer start 0 1 1s periodic", "bench timer 0 1 1ms 1")
+        self.assertEqual(r.code, 1)
+        self.assertTrue(r.err[0].endswith("(EBUSY)"), r.err)
+        r = pipe(*["vec alloc 0 any"] * 60, "bench timer 0 10 1ms 1")
+        self.assertEqual(r.code, 1)
+        self.assertTrue(r.err[0].endswith("(ENOSPC)"), r.err)
+        self.assertIn("slot", r.err[0])
+
+    def test_main_lcore_only(self):
+        one = tool.lcores().split(",")[0]
+        r = pipe("bench timer 0 2 1ms 0.1", lcore_list=one)
+        self.assertEqual((r.code, r.err), (0, []), r.out)
+
+
+if __name__ == "__main__":
+    tool.main()

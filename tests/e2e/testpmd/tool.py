@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+"""Drive ims-testpmd: by files, by pipes and, as a user does, at a terminal."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+import unittest
+
+PROMPT = "ims-testpmd> "
+# Under sanitizers all is slower; nothing here waits for a timeout unless it fails.
+TIMEOUT = 60
+DEV = "emu:timer_ims,timers=64"
+
+prog = None
+devsrv = None
+work = None
+
+
+def lcores():
+    cpus = sorted(os.sched_getaffinity(0))
+    return ",".join(str(c) for c in cpus[:2])
+
+
+def eal(lcore_list=None):
+    return [
+        prog, "--no-huge", "--no-pci", "-m", "64", "-l", lcore_list or lcores(), "--no-shconf",
+        "--log-level=lib.eal:error", "--log-level=lib.telemetry:error", "--",
+    ]
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code = code
+        self.out = out
+        # TELEMETRY and EAL say things of their own, and so does a CPU's absence of features.
+        self.err = [
+            line for line in err.splitlines() if line and not re.match(r"EAL: |TELEMETRY: ", line)
+        ]
+
+
+def run(*args, stdin="", lcore_list=None, **kwargs):
+    p = subprocess.run(
+        eal(lcore_list) + list(args), input=stdin, capture_output=True, text=True,
+        timeout=TIMEOUT, **kwargs
+    )
+    return Result(p.returncode, p.stdout, p.stderr)
+
+
+def pipe(*lines, dev=DEV, options=(), **kwargs):
+    """Commands on a pipe."""
+    args = ["--dev", dev] if dev else []
+    return run(*args, *options, stdin="".join(line + "\n" for line in lines), **kwargs)
+
+
+def script(*lines, name="test.cli", dev=DEV, options=(), **kwargs):
+    """Commands in a file; gives the result and the file's path."""
+    path = os.path.join(work, name)
+    with open(path, "w") as f:
+        f.write("".join(line + "\n" for line in lines))
+    args = ["--dev", dev] if dev else []
+    return run(*args, "--cmdline-file", path, *options, **kwargs), path
+
+
+def rows(text, first):
+    """The rows of the table whose head begins with this word, as dicts."""
+    lines = text.splitlines()
+    for i, line in enumerate(lines):
+        if line.split()[:1] == [first]:
+            names = line.split()
+            found = []
+            for row in lines[i + 1:]:
+                cells = re.split(r"\s{2,}", row.strip())
+                if len(cells) != len(names):
+                    break
+                found.append(dict(zip(names, cells)))
+            return found
+    raise AssertionError(f"no table {first} in:\n{text}")
+
+
+class Terminal:
+    """ims-testpmd on a terminal of its own."""
+
+    def __init__(self, *args, lcore_list=None):
+        self.out = ""
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            cmd = eal(lcore_list) + list(args)
+            os.execv(cmd[0], cmd)
+
+    def _read(self, timeout):
+        if not select.select([self.fd], [], [], timeout)[0]:
+            return False
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            data = b""
+        self.out += data.decode(errors="replace").replace("\r\n", "\n")
+        return bool(data)
+
+    def expect(self, pattern, timeout=TIMEOUT):
+        """Wait for a regular expression, give what came up to its end."""
+        end = time.monotonic() + timeout
+        while True:
+            m = re.search(pattern, self.out)
+            if m:
+                text, self.out = self.out[:m.end()], self.out[m.end():]
+                return text
+            left = end - time.monotonic()
+            if left <= 0 or (not self._read(left) and not re.search(pattern, self.out)):
+                raise AssertionError(f"no {pattern!r} in {self.out!r}")
+
+    def prompt(self):
+        return self.expect(re.escape(PROMPT) + "$")
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def command(self, line):
+        """Type a line, give what the command wrote."""
+        self.type(line + "\r")
+        self.expect(re.escape(line) + "\n")
+        return self.prompt()[: -len(PROMPT)]
+
+    def close(self):
+        """The exit code after all output was read."""
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end and self._read(1):
+            pass
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self.fd)
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.01)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError("did not end")
+
+    def attr(self):
+        return termios.tcgetattr(self.fd)
+
+
+def children(pid):
+    found = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as f:
+            found += [int(c) for c in f.read().split()]
+    return found
+
+
+def resources(pid):
+    """What a leak would add to: descriptors, memory maps, threads, children."""
+    with open(f"/proc/{pid}/maps") as f:
+        maps = [line.split(None, 5)[-1].strip() for line in f]
+    return {
+        "fds": len(os.listdir(f"/proc/{pid}/fd")),
+        "memfds": sum("memfd" in m for m in maps),
+        "threads": len(os.listdir(f"/proc/{pid}/task")),
+        "children": len(children(pid)),
+    }
+
+
+def main():
+    """The test's own arguments: the tool and the device model's program, then unittest's."""
+    global prog, devsrv, work
+    prog, devsrv = (os.path.abspath(p) for p in sys.argv[1:3])
+    del sys.argv[1:3]
+    os.environ["IMS_DEVSRV"] = devsrv
+    # Short, for sockets; and with a blank, which paths may have.
+    work = tempfile.mkdtemp(prefix="ims tool-")
+    runtime = os.path.join(work, "run")
+    os.mkdir(runtime, 0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", runtime)
+    os.environ["TERM"] = "xterm"
+    try:
+        unittest.main(verbosity=2)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
