@@ -27,7 +27,7 @@ void
 e2e_init(int argc, char **argv, const char *dev_default);
 
 extern const char *e2e_dev_name;
-extern uint64_t e2e_ops;      /* 0: the test's own default */
+extern uint64_t e2e_ops;  /* 0: the test's own default */
 extern bool e2e_no_remap; /* the machine has no interrupt remapping */
 
 struct rte_ims_dev *

@@ -375,8 +375,9 @@ test_borrowed(void **state)
 		/* A copy would go stale: refused, and nothing is taken. */
 		assert_null(rte_ims_vec_alloc(rte_ims_dev_table(dev), store, 0, NULL));
 		assert_int_equal(rte_errno, ENOTSUP);
-		assert_int_equal(rte_ims_store_info_get(rte_ims_dev_store_get(dev,
-			RTE_IMS_STORE_MSIX), &sinfo), 0);
+		assert_int_equal(rte_ims_store_info_get(
+					 rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX), &sinfo),
+			0);
 		assert_int_equal(sinfo.n_used, 1);
 		return;
 	}

@@ -19,9 +19,10 @@
 int
 main(int argc, char **argv)
 {
-	char *eal[] = { argv[0], (char *)(uintptr_t)"--no-huge", (char *)(uintptr_t)"--no-pci",
-		(char *)(uintptr_t)"--no-shconf", (char *)(uintptr_t)"-m", (char *)(uintptr_t)"64",
-		(char *)(uintptr_t)"-d", argc > 1 ? argv[1] : NULL, NULL };
+	char *eal[] = { argv[0], (char *)(uintptr_t) "--no-huge", (char *)(uintptr_t) "--no-pci",
+		(char *)(uintptr_t) "--no-shconf", (char *)(uintptr_t) "-m",
+		(char *)(uintptr_t) "64", (char *)(uintptr_t) "-d", argc > 1 ? argv[1] : NULL,
+		NULL };
 	struct rte_ims_dev_info info;
 	struct rte_ims_dev *dev;
 	int rc;
