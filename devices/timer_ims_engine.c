@@ -165,6 +165,7 @@ timer_ims_engine_fini(struct timer_ims *t)
 	}
 	if (t->timerfd >= 0)
 		close(t->timerfd);
+	t->timerfd = -1;
 	timer_heap_fini(&t->heap);
 	pthread_cond_destroy(&t->cond);
 	pthread_mutex_destroy(&t->idle_lock);

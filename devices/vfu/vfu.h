@@ -39,7 +39,7 @@ struct vfu_bar {
 };
 
 struct vfu_model_ops {
-	/* Accesses are inside the BAR, 1 to 4096 bytes. 0, or a positive errno for the client. */
+	/* Accesses are inside the BAR, 1 to 65536 bytes. 0, or a positive errno for the client. */
 	int (*bar_read)(void *priv, uint32_t bar, uint64_t off, void *buf, uint32_t len);
 	int (*bar_write)(void *priv, uint32_t bar, uint64_t off, const void *buf, uint32_t len);
 	/* The function is reset, or its client has gone: to the state after power-on. */

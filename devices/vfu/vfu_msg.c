@@ -116,7 +116,11 @@ out_queue(struct vfu *vfu, const struct iovec *iov, int n_iov, uint32_t len, uin
 	int i;
 
 	if (vfu->out_bytes + len > VFU_MAX_QUEUE) {
-		vfu->broken = true; /* it asks, but does not read the answers */
+		/* It asks, but does not read the answers. A model's thread may be the one to find
+		 * out: the end of the connection wakes the server's.
+		 */
+		vfu->broken = true;
+		shutdown(vfu->sock, SHUT_RDWR);
 		return;
 	}
 	out = malloc(sizeof(*out) + len);

@@ -78,6 +78,7 @@ struct vfu {
 	uint32_t client_max_fds;
 	uint64_t client_max_data;
 	uint8_t *in;
+	uint8_t *scratch; /* what a read answers */
 	uint32_t in_len;
 	int in_fds[VFU_MAX_FDS];
 	unsigned int n_in_fds;

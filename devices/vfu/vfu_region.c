@@ -9,8 +9,6 @@
 
 #include "vfu_priv.h"
 
-#define MAX_ACCESS 4096u
-
 static uint64_t
 region_size(const struct vfu *vfu, uint32_t index)
 {
@@ -60,7 +58,8 @@ vfu_cmd_region_info(struct vfu *vfu, const struct vfu_req *req)
 		info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
 		info.cap_offset = sizeof(info);
 		info.argsz += caps_len;
-		fd = bar->fd;
+		/* A client that takes no descriptors reaches all of it by messages. */
+		fd = vfu->client_max_fds != 0 ? bar->fd : -1;
 	}
 	vfu_reply(vfu, req, &info, sizeof(info), &caps, asked >= info.argsz ? caps_len : 0, fd);
 	return 0;
@@ -81,7 +80,7 @@ check_access(const struct vfu *vfu, const struct vfu_req *req, bool write,
 	if (acc->region >= VFU_N_REGIONS)
 		return EINVAL;
 	size = region_size(vfu, acc->region);
-	if (acc->count == 0 || acc->count > MAX_ACCESS || acc->count > size ||
+	if (acc->count == 0 || acc->count > VFU_MAX_DATA || acc->count > size ||
 		acc->offset > size - acc->count)
 		return EINVAL;
 	return 0;
@@ -91,12 +90,13 @@ int
 vfu_cmd_region_read(struct vfu *vfu, const struct vfu_req *req)
 {
 	struct vfio_user_region_access acc;
-	uint8_t buf[MAX_ACCESS] = { 0 };
+	uint8_t *buf = vfu->scratch;
 	int error;
 
 	error = check_access(vfu, req, false, &acc);
 	if (error != 0)
 		return error;
+	memset(buf, 0, acc.count);
 	if (acc.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		vfu_pci_read(vfu, acc.offset, buf, acc.count);
 	else

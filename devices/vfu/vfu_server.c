@@ -34,10 +34,11 @@ vfu_create(const struct vfu_conf *conf)
 	vfu_irq_init(vfu);
 	vfu_pci_init(vfu);
 	vfu->in = malloc(VFU_MAX_MSG);
+	vfu->scratch = malloc(VFU_MAX_DATA);
 	vfu->epfd = epoll_create1(EPOLL_CLOEXEC);
 	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ev.data.ptr = &vfu->stop_fd;
-	if (vfu->in == NULL || vfu->epfd < 0 || vfu->stop_fd < 0 ||
+	if (vfu->in == NULL || vfu->scratch == NULL || vfu->epfd < 0 || vfu->stop_fd < 0 ||
 		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
 		vfu_destroy(vfu);
 		return NULL;
@@ -62,6 +63,7 @@ vfu_destroy(struct vfu *vfu)
 		close(vfu->stop_fd);
 	pthread_mutex_destroy(&vfu->lock);
 	free(vfu->in);
+	free(vfu->scratch);
 	free(vfu);
 }
 
@@ -76,11 +78,13 @@ remove_stale(const struct sockaddr_un *sa)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return -errno;
-	rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : -EADDRINUSE;
+	rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
 	close(sock);
+	if (rc == 0 || rc == -EAGAIN) /* somebody listens, and may be busy */
+		return -EADDRINUSE;
 	if (rc != -ECONNREFUSED)
 		return rc;
 	return unlink(sa->sun_path) < 0 ? -errno : 0;

@@ -44,22 +44,24 @@ log_access(struct fake_dev *f, char op, uint64_t off, uint32_t val)
 }
 
 static void
-fake_send_locked(struct fake_dev *f, uint64_t addr, uint32_t data)
+signal_fd(int fd)
 {
-	struct ims_vfio_sink *sink;
 	uint64_t one = 1;
 
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+}
+
+static void
+fake_send_locked(struct fake_dev *f, uint64_t addr, uint32_t data)
+{
 	if (addr < MSG_BASE || addr >= MSG_BASE + 0x100000) {
 		atomic_store_explicit(
 			(_Atomic(uint32_t) *)(uintptr_t)addr, data, memory_order_release);
-		return;
-	}
-	sink = &f->sinks[addr - MSG_BASE];
-	if (sink->reader != NULL && sink->reader == f->reader && f->n_queue < 256) {
-		f->queue[f->n_queue++].cookie = sink->cookie;
-		assert_int_equal(write(f->source_fd, &one, sizeof(one)), sizeof(one));
+	} else if (f->reader != NULL && f->n_queue < 256) {
+		f->queue[f->n_queue++] = addr - MSG_BASE;
+		signal_fd(f->source_fd);
 	} else {
-		assert_int_equal(write(sink->fd, &one, sizeof(one)), sizeof(one));
+		signal_fd(f->sinks[addr - MSG_BASE].fd);
 	}
 }
 
@@ -162,31 +164,48 @@ static int
 fake_source_take(struct ims_vfio *v, const void *reader)
 {
 	struct fake_dev *f = from(v);
+	int rc = -EBUSY;
 
-	if (f->reader != NULL)
-		return -EBUSY;
-	f->reader = reader;
-	return f->source_fd;
+	pthread_mutex_lock(&f->lock);
+	if (f->reader == NULL) {
+		f->reader = reader;
+		rc = f->source_fd;
+	}
+	pthread_mutex_unlock(&f->lock);
+	return rc;
 }
 
 static void
 fake_source_give(struct ims_vfio *v, const void *reader)
 {
-	from(v)->reader = NULL;
+	struct fake_dev *f = from(v);
+
+	pthread_mutex_lock(&f->lock);
+	f->reader = NULL;
+	/* The transport's own thread reads what is left. */
+	while (f->n_queue != 0)
+		signal_fd(f->sinks[f->queue[--f->n_queue]].fd);
+	pthread_mutex_unlock(&f->lock);
 }
 
 static int
 fake_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
 	struct fake_dev *f = from(v);
+	const struct ims_vfio_sink *sink;
+	unsigned int got = 0, i;
 	uint64_t count;
-	unsigned int got;
 
 	pthread_mutex_lock(&f->lock);
-	got = f->n_queue < n ? f->n_queue : n;
-	memcpy(ev, f->queue, got * sizeof(*ev));
-	memmove(f->queue, f->queue + got, (f->n_queue - got) * sizeof(*ev));
-	f->n_queue -= got;
+	for (i = 0; i < f->n_queue && got < n; i++) {
+		sink = &f->sinks[f->queue[i]];
+		if (sink->reader == reader)
+			ev[got++].cookie = sink->cookie;
+		else
+			signal_fd(sink->fd);
+	}
+	f->n_queue -= i;
+	memmove(f->queue, f->queue + i, f->n_queue * sizeof(f->queue[0]));
 	if (f->n_queue == 0 && read(f->source_fd, &count, sizeof(count)) < 0)
 		count = 0;
 	pthread_mutex_unlock(&f->lock);

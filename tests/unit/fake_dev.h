@@ -38,7 +38,8 @@ struct fake_dev {
 	unsigned int n_msgs; /* given out now */
 	const void *reader;
 	int source_fd; /* eventfd standing for the socket */
-	struct ims_vfio_event queue[256];
+	uint32_t queue
+		[256]; /* messages in the socket: whose they are is found out when they are read */
 	unsigned int n_queue;
 	unsigned int n_acks;
 	unsigned int n_dma;

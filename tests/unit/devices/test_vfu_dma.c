@@ -484,8 +484,7 @@ test_call_client_limit(void **state)
 	m = plain_create();
 	peer_attach(&p, m->vfu);
 	assert_int_equal(dma_read(0, 0, 4), -ENOTCONN);
-	assert_int_equal(
-		peer_version(&p, 0, "{\"capabilities\":{\"max_data_xfer_size\":64}}"), 0);
+	assert_int_equal(peer_version(&p, 0, "{\"capabilities\":{\"max_data_xfer_size\":64}}"), 0);
 	peer_bus_master(&p, true);
 	assert_int_equal(dma_read(0, 0, 65), -EINVAL);
 	assert_int_equal(dma_read(0, 0, 64), 0);

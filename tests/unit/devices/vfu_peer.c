@@ -90,8 +90,8 @@ peer_send(struct peer *p, uint16_t command, uint32_t flags, const void *data, ui
 }
 
 void
-peer_reply(
-	struct peer *p, uint16_t id, uint16_t command, uint32_t error, const void *data, uint32_t len)
+peer_reply(struct peer *p, uint16_t id, uint16_t command, uint32_t error, const void *data,
+	uint32_t len)
 {
 	uint8_t buf[4096];
 	struct vfio_user_header hdr = {
@@ -170,8 +170,7 @@ is_reply(const struct peer *p)
 static void
 stash_put(struct peer *p)
 {
-	struct peer_stash *s =
-		&p->stash[(p->stash_head + p->stash_len++) % PEER_MAX_STASH];
+	struct peer_stash *s = &p->stash[(p->stash_head + p->stash_len++) % PEER_MAX_STASH];
 
 	assert_true(p->stash_len <= PEER_MAX_STASH);
 	memset(s, 0, sizeof(*s));
@@ -305,8 +304,7 @@ peer_set_irqs(struct peer *p, uint32_t flags, uint32_t index, uint32_t start, ui
 	memcpy(buf, &set, sizeof(set));
 	if (len != 0)
 		memcpy(buf + sizeof(set), data, len);
-	return peer_call_fds(
-		p, VFIO_USER_DEVICE_SET_IRQS, buf, sizeof(set) + len, fds, n_fds);
+	return peer_call_fds(p, VFIO_USER_DEVICE_SET_IRQS, buf, sizeof(set) + len, fds, n_fds);
 }
 
 uint32_t
@@ -370,9 +368,9 @@ count_fds(void)
 static int
 plain_note(struct plain *m, uint32_t bar, uint64_t off, uint32_t len)
 {
-	m->last_bar = bar;
-	m->last_off = off;
-	m->last_len = len;
+	m->counts.last_bar = bar;
+	m->counts.last_off = off;
+	m->counts.last_len = len;
 	return m->refuse;
 }
 
@@ -381,7 +379,7 @@ plain_read(void *priv, uint32_t bar, uint64_t off, void *buf, uint32_t len)
 {
 	struct plain *m = priv;
 
-	m->reads++;
+	m->counts.reads++;
 	memcpy(buf, m->mem + off, len);
 	return plain_note(m, bar, off, len);
 }
@@ -391,7 +389,7 @@ plain_write(void *priv, uint32_t bar, uint64_t off, const void *buf, uint32_t le
 {
 	struct plain *m = priv;
 
-	m->writes++;
+	m->counts.writes++;
 	memcpy(m->mem + off, buf, len);
 	return plain_note(m, bar, off, len);
 }
@@ -399,7 +397,7 @@ plain_write(void *priv, uint32_t bar, uint64_t off, const void *buf, uint32_t le
 static void
 plain_reset(void *priv)
 {
-	((struct plain *)priv)->resets++;
+	((struct plain *)priv)->counts.resets++;
 }
 
 static void
@@ -408,9 +406,9 @@ plain_bus_master(void *priv, bool on)
 	struct plain *m = priv;
 
 	if (on)
-		m->bus_master_on++;
+		m->counts.bus_master_on++;
 	else
-		m->bus_master_off++;
+		m->counts.bus_master_off++;
 }
 
 struct plain *
@@ -460,4 +458,15 @@ plain_destroy(struct plain *m)
 	vfu_destroy(m->vfu);
 	close(m->memfd);
 	free(m);
+}
+
+struct plain_counts
+plain_counts(struct plain *m)
+{
+	struct plain_counts counts;
+
+	vfu_lock(m->vfu);
+	counts = m->counts;
+	vfu_unlock(m->vfu);
+	return counts;
 }

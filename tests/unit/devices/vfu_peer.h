@@ -75,8 +75,8 @@ peer_send(struct peer *p, uint16_t command, uint32_t flags, const void *data, ui
 	const int *fds, unsigned int n_fds);
 /* A reply to a request of the server. error 0: a good one. */
 void
-peer_reply(
-	struct peer *p, uint16_t id, uint16_t command, uint32_t error, const void *data, uint32_t len);
+peer_reply(struct peer *p, uint16_t id, uint16_t command, uint32_t error, const void *data,
+	uint32_t len);
 
 /* Receive any message into p->in. 1, 0: the server has hung up, -1: nothing within the time. */
 int
@@ -125,24 +125,31 @@ count_fds(void);
 #define PLAIN_BAR2_SIZE 0x1000
 #define PLAIN_VECTORS   8
 
-struct plain {
-	struct vfu *vfu;
-	uint8_t mem[PLAIN_BAR0_SIZE];
+/* What the model was asked for. */
+struct plain_counts {
 	unsigned int reads;
 	unsigned int writes;
 	unsigned int resets;
 	unsigned int bus_master_on;
 	unsigned int bus_master_off;
-	int refuse; /* errno for every access */
-	int memfd;
 	uint64_t last_off;
 	uint32_t last_len;
 	uint32_t last_bar;
+};
+
+struct plain {
+	struct vfu *vfu;
+	int memfd;
+	uint8_t mem[PLAIN_BAR0_SIZE];
+	int refuse; /* errno for every access */
+	struct plain_counts counts;
 };
 
 struct plain *
 plain_create(void);
 void
 plain_destroy(struct plain *m);
+struct plain_counts
+plain_counts(struct plain *m);
 
 #endif /* _VFU_PEER_H_ */

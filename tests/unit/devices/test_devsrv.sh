@@ -1,0 +1,136 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+#
+# test_devsrv.sh DEVSRV: options, exit codes and messages, signals, and the socket's file.
+
+devsrv=$1
+dir=$(mktemp -d) || exit 1
+sock=$dir/s
+pid= # the server that runs
+failed=0
+
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	[ -z "$pid" ] || kill -9 "$pid"
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+
+fail() {
+	echo "FAIL: $*"
+	failed=1
+}
+
+# expect CODE MESSAGE ARGS...: ends with this code and this one line on stderr, nothing on stdout.
+expect() {
+	code=$1
+	message=$2
+	shift 2
+	timeout 10 "$devsrv" "$@" > "$dir/out" 2> "$dir/err" < /dev/null
+	got=$?
+	[ "$got" = "$code" ] || fail "$*: exit code $got, expected $code"
+	[ "$(cat "$dir/err")" = "ims-devsrv: $message" ] ||
+		fail "$*: says '$(cat "$dir/err")', expected 'ims-devsrv: $message'"
+	[ ! -s "$dir/out" ] || fail "$*: prints $(cat "$dir/out")"
+}
+
+# serve ARGS...: started, and ready within 5 s; its process is $pid.
+serve() {
+	"$devsrv" "$@" > "$dir/log" 2> "$dir/errlog" < /dev/null &
+	pid=$!
+	n=0
+	while ! grep -q ready "$dir/log" && [ $n -lt 500 ] && kill -0 "$pid" 2> /dev/null; do
+		sleep 0.01
+		n=$((n + 1))
+	done
+	[ "$(cat "$dir/log")" = "ims-devsrv: timer_ims ready on $sock" ] ||
+		fail "$*: not ready: $(cat "$dir/log" "$dir/errlog")"
+}
+
+# ends SIGNAL CODE
+ends() {
+	kill -"$1" "$pid"
+	wait "$pid" 2> /dev/null
+	got=$?
+	pid=
+	[ "$got" = "$2" ] || fail "SIG$1: exit code $got, expected $2"
+}
+
+# Options that are wrong: 2.
+expect 2 "--model '': expected a model's name; try --help"
+expect 2 "--model '': expected a model's name; try --help" --socket "$sock"
+expect 2 "--socket and --fd '': expected one of them" --model timer_ims
+expect 2 "--socket and --fd '': expected one of them" --model timer_ims --socket "$sock" --fd 3
+expect 2 "argument 'more': expected options only" --model timer_ims --dump-config more
+for fd in x 3x -1 65536 ''; do
+	expect 2 "--fd '$fd': expected the number of an open socket" --model timer_ims --fd "$fd"
+done
+for mode in 8 rw 1000 ''; do
+	expect 2 "--mode '$mode': expected an octal file mode such as 0600" --model timer_ims \
+		--socket "$sock" --mode "$mode"
+done
+expect 2 "model timer_ims: timers=0: expected a number from 1 to 4096" \
+	--model timer_ims,timers=0 --socket "$sock"
+expect 2 "model timer_ims: timers=4097: expected a number from 1 to 4096" \
+	--model timer_ims,timers=4097 --dump-config
+expect 2 "model timer_ims: engine=warp: expected timerfd or spin" \
+	--model timer_ims,engine=warp --dump-config
+expect 2 "model timer_ims: unknown key 'fast=1', expected timers, engine, cpu or mmap" \
+	--model timer_ims,fast=1 --dump-config
+timeout 10 "$devsrv" --no-such-option > "$dir/out" 2> "$dir/err" && fail "--no-such-option is taken"
+grep -qx "ims-devsrv: try --help" "$dir/err" || fail "--no-such-option: $(cat "$dir/err")"
+[ ! -e "$sock" ] || fail "a wrong option has left a socket"
+
+# A model that does not exist: 3.
+expect 3 "unknown model 'nosuch' (known: timer_ims)" --model nosuch --socket "$sock"
+expect 3 "unknown model '' (known: timer_ims)" --model ,timers=1 --dump-config
+
+# What the system refuses: 1.
+expect 1 "$dir/no/s: No such file or directory" --model timer_ims --socket "$dir/no/s"
+expect 1 "--fd: Bad file descriptor" --model timer_ims --fd 77
+long=$dir/$(printf '%0100d' 0)
+expect 1 "$long: File name too long" --model timer_ims --socket "$long"
+touch "$dir/file"
+expect 1 "$dir/file: File exists" --model timer_ims --socket "$dir/file"
+[ -e "$dir/file" ] || fail "a file that is no socket was removed"
+
+# What is no error: 0.
+"$devsrv" --help | grep -q '^usage: ims-devsrv' || fail "--help"
+"$devsrv" --help | grep -q '^model timer_ims:' || fail "--help does not list the models"
+"$devsrv" --version | grep -q '^ims-devsrv [0-9]' || fail "--version"
+[ "$("$devsrv" --model timer_ims --dump-config | wc -l)" = 17 ] || fail "--dump-config"
+
+# A socket with the mode asked for; gone after SIGTERM and SIGINT.
+serve --model timer_ims --socket "$sock"
+[ "$(stat -c %F,%a "$sock")" = socket,600 ] || fail "$(stat -c %F,%a "$sock")"
+ends TERM 0
+[ ! -e "$sock" ] || fail "SIGTERM has left the socket"
+serve --model timer_ims,engine=spin --socket "$sock" --mode 0660
+[ "$(stat -c %a "$sock")" = 660 ] || fail "--mode 0660: $(stat -c %a "$sock")"
+
+# A server that lives is not pushed aside.
+expect 1 "$sock: Address already in use" --model timer_ims --socket "$sock"
+[ -S "$sock" ] || fail "the refused server has removed the socket of the other one"
+kill -0 "$pid" || fail "the first server has ended"
+
+# SIGUSR1 prints counters, and the server goes on.
+kill -USR1 "$pid"
+n=0
+while [ ! -s "$dir/errlog" ] && [ $n -lt 500 ]; do
+	sleep 0.01
+	n=$((n + 1))
+done
+grep -q '^timer_ims: timers 64, active 0, expirations 0, messages: memory 0,' "$dir/errlog" ||
+	fail "SIGUSR1: $(cat "$dir/errlog")"
+ends INT 0
+[ ! -e "$sock" ] || fail "SIGINT has left the socket"
+
+# What a killed server has left is replaced.
+serve --model timer_ims --socket "$sock"
+ends KILL 137
+[ -S "$sock" ] || fail "SIGKILL: no socket left to test with"
+serve --model timer_ims --socket "$sock"
+ends TERM 0
+
+exit $failed
