@@ -93,8 +93,6 @@ qemu_setup() {
 	"${as_root[@]}" chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
 		--no-install-recommends -t trixie-backports qemu-system-x86 > /dev/null 2>&1
 	"${as_root[@]}" chroot "$root" apt-get clean
-	"${as_root[@]}" mkdir -p "$root/run/ims"
-	"${as_root[@]}" chmod 1777 "$root/run/ims"
 	"${as_root[@]}" touch "$root/.ready"
 }
 

@@ -165,11 +165,16 @@ msix_set_eventfd(struct rte_ims_store *store, uint32_t slot, int fd)
 	return msix_attach(store, slot, fd);
 }
 
-/* The slot is masked: write_msg() is called only then. */
+/*
+ * The slot is masked: write_msg() is called only then. But the kernel attaches a vector unmasked, so
+ * an event that was pending, or comes before we have masked the entry again, goes to the eventfd
+ * that nobody reads. It is passed on by hand: at worst once too often.
+ */
 static int
 msix_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
 {
 	struct msix_store *m = store->priv;
+	uint64_t count;
 	int rc;
 
 	if (m->parked[slot] < 0) {
@@ -178,7 +183,12 @@ msix_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_
 			return -errno;
 	}
 	rc = msix_attach(store, slot, m->parked[slot]);
-	return rc != 0 ? rc : entry_msg_write(store, slot, msg);
+	if (rc == 0)
+		rc = entry_msg_write(store, slot, msg);
+	if (rc == 0 && read(m->parked[slot], &count, sizeof(count)) > 0)
+		atomic_store_explicit((_Atomic(uint32_t) *)(uintptr_t)msg->addr, msg->data,
+			memory_order_release);
+	return rc;
 }
 
 /* Nothing is masked or written before the kernel has the vector: it has no entry of its own yet. */

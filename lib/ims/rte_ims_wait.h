@@ -115,7 +115,7 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
  *
  * @return
  *   0; -EINVAL; -ENOENT not in this set; -ETIMEDOUT a handler did not return in time: the vector is
- *   out of the set, call rte_ims_wait_sync() to wait longer.
+ *   out of the set, call again to wait longer.
  */
 __rte_experimental
 int

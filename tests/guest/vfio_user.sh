@@ -20,11 +20,15 @@ root=$cache/qemu
 kernel=$cache/kernel-6.1
 need "$root/.ready"
 need "$kernel/vmlinux"
-as_root=()
-[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 
-# QEMU sees its own root only: what it needs goes there.
-dir=$(mktemp -d "$root/run/ims/XXXXXX")
+# The newer QEMU runs on the libraries it came with, and needs no privilege for that.
+qemu() {
+	"$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" \
+		"$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" \
+		-L "$root/usr/share/seabios" "$@"
+}
+
+dir=$(mktemp -d)
 pid=
 cleanup() {
 	[ -z "$pid" ] || kill "$pid" 2> /dev/null || true
@@ -39,24 +43,24 @@ trap cleanup EXIT
 } > "$dir/script"
 "$here/mkinitrd.sh" "$dir/initrd" "$(echo "$kernel"/root/lib/modules/*)" \
 	"vfio-pci vfio_iommu_type1" "$dir/script" "$@"
-ln "$kernel/vmlinux" "$dir/vmlinux" 2> /dev/null || cp "$kernel/vmlinux" "$dir/vmlinux"
 
-"$devsrv" --model "$model" --socket "$dir/dev.sock" --mode 0666 > "$dir/devsrv.log" 2>&1 &
+"$devsrv" --model "$model" --socket "$dir/dev.sock" > "$dir/devsrv.log" 2>&1 &
 pid=$!
 for _ in $(seq 100); do
 	[ -S "$dir/dev.sock" ] && break
 	sleep 0.05
 done
 
-in_root=/run/ims/$(basename "$dir")
-timeout 150 "${as_root[@]}" chroot "$root" qemu-system-x86_64 -accel tcg,thread=multi -cpu max \
+export -f qemu
+export root
+timeout 150 bash -c 'qemu "$@"' qemu -accel tcg,thread=multi -cpu max \
 	-smp 2 -m 1G -object memory-backend-memfd,id=m0,size=1G,share=on \
 	-machine q35,memory-backend=m0,kernel-irqchip=split \
 	-device intel-iommu,intremap=on,caching-mode=on \
 	-nodefaults -display none -serial stdio -no-reboot \
-	-kernel "$in_root/vmlinux" -initrd "$in_root/initrd" \
+	-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
 	-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
-	-device "{\"driver\":\"vfio-user-pci\",\"socket\":{\"path\":\"$in_root/dev.sock\",\"type\":\"unix\"}}" \
+	-device "{\"driver\":\"vfio-user-pci\",\"socket\":{\"path\":\"$dir/dev.sock\",\"type\":\"unix\"}}" \
 	< /dev/null > "$dir/console" 2>&1 || echo "QEMU ended with $?"
 tr -d '\r' < "$dir/console" > "$dir/log"
 
