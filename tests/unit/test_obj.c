@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "fake_dev.h"
@@ -244,6 +245,36 @@ test_detach_while_running(void **state)
 	assert_int_equal(atomic_load(&after_death), 0);
 }
 
+static void
+on_slow(struct rte_ims_vec *v, void *arg)
+{
+	atomic_store((atomic_bool *)arg, true);
+	usleep(30000);
+	atomic_store((atomic_bool *)arg, false);
+}
+
+/* Detach waits for the handler that runs in another thread. */
+static void
+test_detach_drains(void **state)
+{
+	static atomic_bool inside;
+	static struct rte_ims_obj obj = { .fn = on_slow, .arg = &inside };
+	pthread_t thread;
+	int i;
+
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, poller, NULL), 0);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+		while (!atomic_load(&inside))
+			usleep(100);
+		assert_int_equal(rte_ims_vec_detach(&obj), 0);
+		assert_false(atomic_load(&inside));
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+}
+
 int
 main(void)
 {
@@ -252,6 +283,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_detach_in_handler, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_free_in_handler, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_detach_while_running, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_detach_drains, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

@@ -484,6 +484,53 @@ test_free_drains(void **state)
 }
 
 static void
+on_refire(struct rte_ims_vec *vec, void *arg)
+{
+	unsigned int *left = arg;
+
+	if (*left > 0) {
+		(*left)--;
+		fake_fire(f, 1);
+	}
+}
+
+/* The device has its next event while the handler of the last one runs. */
+static void
+event_during_handler(enum rte_ims_delivery delivery, bool elsewhere)
+{
+	static struct rte_ims_obj obj;
+	static struct counter c, other;
+	unsigned int left = 3, i;
+	struct rte_ims_vec *vec;
+
+	vec = alloc(1, delivery, &c);
+	memset(&obj, 0, sizeof(obj));
+	obj.fn = on_refire;
+	obj.arg = &left;
+	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	if (elsewhere)
+		alloc(2, delivery, &other);
+	while (rte_ims_wait_sleep(w, 1000) != 0)
+		;
+	fake_fire(f, 1);
+	for (i = 1; i <= 4; i++) {
+		assert_int_equal(rte_ims_wait_poll(w), 1);
+		assert_int_equal(c.n, i);
+	}
+	assert_int_equal(rte_ims_wait_poll(w), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+static void
+test_event_during_handler(void **state)
+{
+	event_during_handler(RTE_IMS_DELIVERY_MEMORY, false);
+	event_during_handler(RTE_IMS_DELIVERY_EVENTFD, false);
+	event_during_handler(RTE_IMS_DELIVERY_EVENTFD, true);
+}
+
+static void
 test_bad_arguments(void **state)
 {
 	struct rte_ims_wait_conf conf = { .max_vecs = IMS_WAIT_MAX + 1 };
@@ -524,6 +571,7 @@ main(void)
 		T(test_churn_memory),
 		T(test_churn_eventfd),
 		T(test_free_drains),
+		T(test_event_during_handler),
 		T(test_bad_arguments),
 	};
 
