@@ -186,8 +186,8 @@ msix_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_
 	if (rc == 0)
 		rc = entry_msg_write(store, slot, msg);
 	if (rc == 0 && read(m->parked[slot], &count, sizeof(count)) > 0)
-		atomic_store_explicit((_Atomic(uint32_t) *)(uintptr_t)msg->addr, msg->data,
-			memory_order_release);
+		atomic_store_explicit(
+			(_Atomic(uint32_t) *)(uintptr_t)msg->addr, msg->data, memory_order_release);
 	return rc;
 }
 

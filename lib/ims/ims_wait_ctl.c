@@ -14,6 +14,7 @@
  */
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -187,6 +188,18 @@ enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
 	return 0;
 }
 
+/* The kernel's irq behind an eventfd goes where the eventfd is read. */
+static void
+set_affinity(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
+{
+	const char *bdf = strncmp(vec->dev->name, "pci:", 4) == 0 ? vec->dev->name + 4 : NULL;
+
+	if (w->cpu < 0 || bdf == NULL)
+		return;
+	if (vec->borrowed || vec->store->type == RTE_IMS_STORE_MSIX)
+		ims_irq_set_cpu(bdf, vec->borrowed ? vec->lender : vec->slot, w->cpu);
+}
+
 static int
 enter_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
 {
@@ -197,6 +210,7 @@ enter_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i
 	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, vec->fd, &ev) < 0)
 		return -errno;
 	atomic_fetch_add(&w->n_eventfd, 1);
+	set_affinity(w, vec);
 	if (vec->msg_fd) {
 		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
 		source_count_locked(w, vec->dev, 1);

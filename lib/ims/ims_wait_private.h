@@ -63,6 +63,7 @@ struct rte_ims_wait {
 	uint32_t n_used;
 	uint32_t first_free;
 	int numa_node;
+	int cpu;     /* of the lcore it was made for; -1 */
 	bool unsafe; /* a device that did not answer may still write a doorbell: never free them */
 };
 

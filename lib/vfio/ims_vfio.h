@@ -208,6 +208,10 @@ ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms);
 struct ims_vfio *
 ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms);
 
+/* Have a CPU take an MSI-X vector of a kernel device. -ENOENT, -EACCES ...; complains once. */
+int
+ims_irq_set_cpu(const char *bdf, uint32_t vector, int cpu);
+
 /* PCI configuration space: offset of a capability, 0 if it has none, or -errno. */
 int
 ims_pci_cap_find(struct ims_vfio *v, uint8_t id);

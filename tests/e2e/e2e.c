@@ -27,6 +27,7 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ "ops", required_argument, NULL, 'o' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "no-remap", no_argument, NULL, 'r' },
+		{ "test", required_argument, NULL, 't' },
 		{ 0 },
 	};
 	static char mem[16] = "64";
@@ -44,6 +45,8 @@ e2e_init(int argc, char **argv, const char *dev_default)
 			e2e_ops = strtoull(optarg, NULL, 0);
 		else if (c == 'r')
 			e2e_no_remap = true;
+		else if (c == 't')
+			cmocka_set_test_filter(optarg);
 		else if (c == 'm')
 			snprintf(mem, sizeof(mem), "%s", optarg);
 		else

@@ -22,7 +22,7 @@
  * and sums over it all.
  */
 
-/* Command line: [--dev NAME] [--ops N] [--mem MB] [--no-remap]. A failure to start EAL ends the program with 1. */
+/* Command line: [--dev NAME] [--ops N] [--mem MB] [--no-remap] [--test PATTERN]. A failure to start EAL ends the program with 1. */
 void
 e2e_init(int argc, char **argv, const char *dev_default);
 

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -423,6 +424,94 @@ test_borrowed(void **state)
 	assert_int_equal(rte_pmd_nvme_queue_destroy(io.queue), 0);
 }
 
+/* Interrupts of a vector by CPU, from /proc/interrupts. */
+static void
+irq_counts(uint32_t vector, uint64_t count[2])
+{
+	char line[512], action[64], *p;
+	FILE *f = fopen("/proc/interrupts", "r");
+
+	count[0] = count[1] = 0;
+	snprintf(action, sizeof(action), "vfio-msix[%u](%s)", vector, e2e_dev_name + 4);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		p = strchr(line, ':');
+		if (p == NULL || strstr(line, action) == NULL)
+			continue;
+		count[0] = strtoull(p + 1, &p, 10);
+		count[1] = strtoull(p, &p, 10);
+	}
+	fclose(f);
+}
+
+/*
+ * A wait set that is made for an lcore has its eventfds' interrupts on that lcore's CPU; a borrowed
+ * message stays the same when they move.
+ */
+static void
+test_affinity(void **state)
+{
+	struct rte_ims_wait_conf conf = { .flags = RTE_IMS_WAIT_F_LCORE };
+	uint64_t before[2], after[2];
+	struct rte_ims_vec_info vinfo;
+	struct rte_ims_wait *here;
+	struct rte_ims_msg msg;
+	struct io io;
+	int i;
+
+	conf.lcore_id = 0; /* EAL's only one */
+	here = rte_ims_wait_create("lcore0", &conf);
+	assert_non_null(here);
+	io_open(&io, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
+	assert_int_equal(rte_ims_vec_info_get(io.vec, &vinfo), 0);
+	msg = vinfo.msg;
+	assert_int_equal(rte_ims_wait_del(set, io.vec), 0);
+	assert_int_equal(rte_ims_wait_add(here, io.vec), 0);
+	irq_counts(vinfo.slot, before);
+	for (i = 0; i < 20; i++) {
+		assert_int_equal(
+			rte_pmd_nvme_submit(io.queue, RTE_PMD_NVME_READ, i, 1, buf, NULL), 0);
+		while (io.done <= (uint64_t)i)
+			assert_true(rte_ims_wait_sleep(here, 5 * SECOND_NS) > 0);
+	}
+	irq_counts(vinfo.slot, after);
+	assert_int_equal(after[0] - before[0], 20);
+	assert_int_equal(after[1] - before[1], 0);
+	assert_int_equal(rte_ims_vec_info_get(io.vec, &vinfo), 0);
+	assert_memory_equal(&msg, &vinfo.msg, sizeof(msg));
+	io_close(&io);
+	assert_int_equal(rte_ims_wait_destroy(here), 0);
+}
+
+/* More vectors than the CPUs have: a clean ENOSPC, and those that are there go on. */
+static void
+test_exhaustion(void **state)
+{
+	static struct rte_ims_vec *vecs[2048];
+	struct rte_ims_store *msix = rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX);
+	struct rte_ims_table *table = rte_ims_table_create(dev, "many", 2048);
+	struct rte_ims_store_info sinfo;
+	struct io io;
+	uint32_t n;
+
+	assert_int_equal(rte_ims_store_info_get(msix, &sinfo), 0);
+	io_open(&io, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
+	io_do(&io, RTE_PMD_NVME_READ, 0, 1, buf);
+	for (n = 0; n < 2048; n++) {
+		vecs[n] = rte_ims_vec_alloc(table, msix, RTE_IMS_SLOT_ANY, NULL);
+		if (vecs[n] == NULL)
+			break;
+	}
+	assert_int_equal(rte_errno, ENOSPC);
+	print_message("%u vectors of %u slots\n", n + 2, sinfo.n_slots);
+	io_do(&io, RTE_PMD_NVME_READ, 0, 1, buf);
+	assert_int_equal(rte_ims_vec_free(vecs[n / 2]), 0);
+	io_do(&io, RTE_PMD_NVME_READ, 0, 1, buf);
+	assert_int_equal(rte_ims_table_free(table), 0);
+	io_do(&io, RTE_PMD_NVME_READ, 0, 1, buf);
+	assert_int_equal(io.calls, 4);
+	io_close(&io);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -436,6 +525,8 @@ main(int argc, char **argv)
 		T(test_add_while_running),
 		T(test_deep),
 		T(test_borrowed),
+		T(test_affinity),
+		T(test_exhaustion),
 	};
 
 	e2e_init(argc, argv, NULL);
