@@ -37,6 +37,7 @@ expect() {
 
 # serve ARGS...: started, and ready within 5 s; its process is $pid.
 serve() {
+	: > "$dir/log" # the last server's says "ready" as well
 	"$devsrv" "$@" > "$dir/log" 2> "$dir/errlog" < /dev/null &
 	pid=$!
 	n=0
