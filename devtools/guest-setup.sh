@@ -29,14 +29,16 @@ apt_state() {
 		/etc/apt/sources.list.d | head -n 1 | tr -d ' ')
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
 		"${mirror:-http://deb.debian.org/debian} bookworm-backports main" > "$state/sources.list"
-	cp /var/lib/dpkg/status "$state/status"
-	apt_private update -qq
+	: > "$state/status"
+	apt_private get update -qq
 	touch "$state/.ready"
 }
 
+# apt_private get|cache ARG...
 apt_private() {
-	local state=$cache/apt
-	apt-get -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=- \
+	local state=$cache/apt tool=apt-$1
+	shift
+	"$tool" -o Dir::Etc::sourcelist="$state/sources.list" -o Dir::Etc::sourceparts=- \
 		-o Dir::State::Lists="$state/lists" -o Dir::State::status="$state/status" \
 		-o Dir::Cache="$state/cache" -o APT::Sandbox::User=root "$@"
 }
@@ -61,19 +63,30 @@ EOF
 	rm -rf "$dir/deb"
 }
 
-# kernel_setup VERSION APT...: the newest image of a version, downloaded with that apt
-kernel_setup() {
-	local version=$1 dir=$cache/kernel-$1 pkg
+apt_system() {
+	local tool=apt-$1
 	shift
+	"$tool" "$@"
+}
+
+# kernel_setup VERSION APT: the newest image of a version that this apt knows
+kernel_setup() {
+	local version=$1 apt=$2 dir=$cache/kernel-$1 pkg
 	[ -f "$dir/vmlinux" ] && return
 	echo "guest-setup: kernel $version"
 	rm -rf "$dir" && mkdir -p "$dir/deb"
-	# The meta package names the image.
-	pkg=$(cd "$dir/deb" && "$@" install --print-uris -qq --reinstall linux-image-amd64 2> /dev/null |
-		sed -n "s/.* \(linux-image-$version[^_ ]*-amd64\)_[^ ]*\.deb .*/\1/p" | head -n 1)
-	[ -n "$pkg" ] || pkg=$(apt-cache depends linux-image-amd64 |
-		sed -n "s/.*Depends: \(linux-image-$version[^ ]*\).*/\1/p" | head -n 1)
-	(cd "$dir/deb" && "$@" download -qq "$pkg" 2> /dev/null)
+	# The meta package names the image. Only looked up, never resolved: what is installed here, and
+	# in which state, does not matter.
+	pkg=$("$apt" cache show linux-image-amd64 |
+		sed -n "s/^Depends: \(linux-image-$version[^ ,]*\).*/\1/p" | sort -V | tail -n 1)
+	[ -n "$pkg" ] || {
+		echo "guest-setup: no package of Linux $version is known to apt; try apt-get update" >&2
+		exit 1
+	}
+	(cd "$dir/deb" && "$apt" get download -qq "$pkg" 2> /dev/null) || {
+		echo "guest-setup: cannot download $pkg; try apt-get update" >&2
+		exit 1
+	}
 	unpack_kernel "$dir"
 }
 
@@ -97,6 +110,6 @@ qemu_setup() {
 }
 
 apt_state
-kernel_setup 6.1 apt-get
-kernel_setup 6.12 apt_private -t bookworm-backports
+kernel_setup 6.1 apt_system
+kernel_setup 6.12 apt_private
 qemu_setup
