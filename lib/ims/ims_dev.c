@@ -63,25 +63,38 @@ check_open(const char *name, const struct rte_ims_dev_conf *conf)
 
 	if (name == NULL || strlen(name) >= RTE_IMS_NAME_LEN)
 		return -EINVAL;
-	if (conf != NULL && (conf->flags != 0 || memcmp(conf->reserved, zero.reserved,
-							 sizeof(zero.reserved)) != 0))
+	if (conf != NULL &&
+		((conf->flags & ~RTE_IMS_DEV_F_UNSAFE_BORROW) != 0 ||
+			memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0))
 		return -EINVAL;
 	return 0;
 }
 
-/* Where the kernel has the MSI-X vectors; with a vfio-user device there is no kernel. */
+/* MSI-X, or else MSI, of a kernel device; with a vfio-user device there is no kernel. */
 static int
-msix_setup(struct rte_ims_dev *dev)
+msi_setup(struct rte_ims_dev *dev)
 {
-	if (dev->vfio->irqs[VFIO_PCI_MSIX_IRQ_INDEX].count == 0 ||
-		dev->vfio->ops->msg_alloc != NULL)
+	const struct ims_vfio_irq *irqs = dev->vfio->irqs;
+
+	if (dev->vfio->ops->msg_alloc != NULL)
 		return 0;
+	if (irqs[VFIO_PCI_MSIX_IRQ_INDEX].count == 0) {
+		if (irqs[VFIO_PCI_MSI_IRQ_INDEX].count == 0)
+			return 0;
+		return ims_store_msi_create(dev) != NULL ? 0 : -rte_errno;
+	}
 	if (ims_store_msix_create(dev) != NULL)
 		return 0;
 	if (rte_errno != ENOTSUP)
 		return -rte_errno;
 	IMS_LOG(WARNING, "%s: its MSI-X table cannot be mapped, MSI-X is not offered", dev->name);
 	return 0;
+}
+
+const char *
+ims_dev_bdf(const struct rte_ims_dev *dev)
+{
+	return strncmp(dev->name, "pci:", 4) == 0 ? dev->name + 4 : NULL;
 }
 
 /* Ids, driver, memory, bus mastering, stores: in that order, the device is idle until the last. */
@@ -112,7 +125,7 @@ dev_setup(struct rte_ims_dev *dev)
 	if (ims_table_new_locked(dev, "device", IMS_TABLE_MAX) == NULL ||
 		ims_store_dev_create(dev) == NULL)
 		return -rte_errno;
-	rc = msix_setup(dev);
+	rc = msi_setup(dev);
 	return rc != 0 ? rc : dev->driver->probe(dev);
 }
 
@@ -134,7 +147,7 @@ dev_destroy(struct rte_ims_dev *dev)
 }
 
 static struct rte_ims_dev *
-dev_new(const char *name, uint32_t timeout_ms)
+dev_new(const char *name, uint32_t timeout_ms, uint32_t flags)
 {
 	struct rte_ims_dev *dev;
 	int rc;
@@ -143,6 +156,7 @@ dev_new(const char *name, uint32_t timeout_ms)
 	if (dev == NULL)
 		return ims_err_ptr(-ENOMEM);
 	rte_strlcpy(dev->name, name, sizeof(dev->name));
+	dev->unsafe_borrow = (flags & RTE_IMS_DEV_F_UNSAFE_BORROW) != 0;
 	pthread_mutex_init(&dev->lock, NULL);
 	TAILQ_INIT(&dev->stores);
 	TAILQ_INIT(&dev->tables);
@@ -171,7 +185,7 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf)
 	if (find_locked(name) != NULL) {
 		rte_errno = EEXIST;
 	} else {
-		dev = dev_new(name, timeout_ms);
+		dev = dev_new(name, timeout_ms, conf != NULL ? conf->flags : 0);
 		if (dev != NULL)
 			TAILQ_INSERT_TAIL(&devs, dev, next);
 	}

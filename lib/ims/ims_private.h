@@ -6,6 +6,7 @@
 #define _IMS_PRIVATE_H_
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/queue.h>
@@ -69,6 +70,8 @@ struct rte_ims_dev {
 	struct ims_table_list tables; /* the device's own is the first */
 	uint32_t n_tables;
 	uint32_t n_vecs;
+	bool unsafe_borrow;
+	bool unsafe_told;
 	/* Vectors whose eventfd is reached by messages, and the wait set that reads their source. */
 	uint32_t n_msg_fds;
 	struct rte_ims_wait *source_wait;
@@ -87,6 +90,11 @@ struct rte_ims_store {
 	const struct ims_store_ops *ops;
 	void *priv;
 	void (*priv_free)(void *priv);
+	/* Kernel stores: the message now in the table, which is the kernel's if we have not written
+	 * another one over it. The slot must have an eventfd. NULL: the store has none to lend.
+	 */
+	int (*lend)(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg);
+	bool eventfd_only;
 	struct rte_ims_vec **vecs; /* by slot */
 };
 
@@ -105,6 +113,7 @@ struct rte_ims_vec {
 	struct rte_ims_obj *objs;
 	struct rte_ims_obj *cursor; /* the object to run next */
 	atomic_bool masked;         /* by the user */
+	bool mutable;               /* EVENTFD: the kernel may change msg, look at each event */
 	int fd;                     /* EVENTFD: ours, or the source's; -1 */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t spurious;
@@ -124,17 +133,22 @@ struct rte_ims_vec {
 	bool sending;   /* the slot is unmasked */
 	bool msg_valid; /* msg is in the slot */
 	bool msg_fd;    /* msg was handed out by the transport for fd */
-	bool borrowed;  /* msg is a copy of that of the MSI-X slot `lender` */
 	bool carry;     /* an event came while it left a wait set: deliver at the next one */
 	bool stopped;   /* being freed */
 	struct rte_ims_msg msg;
 	struct rte_ims_wait *wait;
 	struct rte_ims_wait *left; /* not drained yet */
 	uint32_t entry;            /* in wait */
-	uint32_t lender;
+	/* msg is a copy of that of a slot of this store, NULL: it is not. */
+	struct rte_ims_store *lender;
+	uint32_t lender_slot;
+	atomic_uint_fast64_t stale;
 };
 
 /* ims_dev.c */
+/* Address of a kernel device, NULL: it is none. */
+const char *
+ims_dev_bdf(const struct rte_ims_dev *dev);
 const struct ims_driver *
 ims_driver_match(uint16_t vendor_id, uint16_t device_id, uint32_t class_code);
 
@@ -154,9 +168,26 @@ ims_store_dev_create(struct rte_ims_dev *dev);
 /* ims_store_msix.c */
 struct rte_ims_store *
 ims_store_msix_create(struct rte_ims_dev *dev);
-/* The message that raises a slot with an eventfd, if it may be copied: 0, -EINVAL, -ENOTSUP. */
+
+/* ims_store_msi.c */
+struct rte_ims_store *
+ims_store_msi_create(struct rte_ims_dev *dev);
+
+/* ims_borrow.c; dev->lock held but for audit_event */
+/* Give an EVENTFD vector a copy of a message that reaches its fd. */
 int
-ims_store_msix_borrow(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg);
+ims_borrow_locked(struct rte_ims_vec *vec);
+/* The slot that has the copy is masked and drained by now. */
+void
+ims_borrow_end_locked(struct rte_ims_vec *vec);
+/* The function was reset: attach the lender anew, and copy its message again into vec->msg. */
+int
+ims_borrow_again_locked(struct rte_ims_vec *vec);
+/* 1: the message had changed and was written anew; 0: it had not. */
+int
+ims_vec_audit_locked(struct rte_ims_vec *vec);
+void
+ims_vec_audit_event(struct rte_ims_vec *vec);
 
 /* ims_table.c */
 struct rte_ims_table *

@@ -8,6 +8,7 @@
  * an eventfd is written directly.
  */
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,8 +16,7 @@
 
 struct dev_slot {
 	bool masked;
-	bool fired;
-	bool sent;
+	bool pending; /* an event not sent yet */
 	int fd;
 	struct rte_ims_msg msg;
 };
@@ -24,36 +24,43 @@ struct dev_slot {
 struct dev_store {
 	struct rte_ims_dev *dev;
 	pthread_mutex_t lock; /* a leaf */
+	bool removed;
 	struct dev_slot slots[RTE_IMS_DEV_EVENT_MAX];
 };
+
+static_assert((int)RTE_IMS_DEV_EVENT_REMOVED == IMS_VFIO_EVENT_REMOVED, "slots are events");
+static_assert((int)RTE_IMS_DEV_EVENT_ERROR == IMS_VFIO_EVENT_ERROR, "slots are events");
+static_assert((int)RTE_IMS_DEV_EVENT_RELEASE == IMS_VFIO_EVENT_RELEASE, "slots are events");
+static_assert((int)RTE_IMS_DEV_EVENT_MAX == IMS_VFIO_EVENT_MAX, "slots are events");
 
 static void
 send_locked(struct dev_slot *s)
 {
 	const uint64_t one = 1;
 
-	if (!s->fired || s->sent || s->masked || (s->fd < 0 && s->msg.addr == 0))
+	if (!s->pending || s->masked || (s->fd < 0 && s->msg.addr == 0))
 		return;
-	if (s->fd >= 0)
+	if (s->fd >= 0) {
 		/* EAGAIN: the counter is full, so the descriptor is readable as it is. */
-		s->sent = write(s->fd, &one, sizeof(one)) > 0 || errno == EAGAIN;
-	else {
-		atomic_store_explicit((_Atomic(uint32_t) *)(uintptr_t)s->msg.addr, s->msg.data,
-			memory_order_release);
-		s->sent = true;
+		s->pending = write(s->fd, &one, sizeof(one)) < 0 && errno != EAGAIN;
+		return;
 	}
+	atomic_store_explicit(
+		(_Atomic(uint32_t) *)(uintptr_t)s->msg.addr, s->msg.data, memory_order_release);
+	s->pending = false;
 }
 
 /* Called by the transport, from any thread. */
 static void
-on_removed(void *arg)
+on_event(void *arg, enum ims_vfio_dev_event event)
 {
 	struct dev_store *d = arg;
-	struct dev_slot *s = &d->slots[RTE_IMS_DEV_EVENT_REMOVED];
 
 	pthread_mutex_lock(&d->lock);
-	s->fired = true;
-	send_locked(s);
+	if (event == IMS_VFIO_EVENT_REMOVED)
+		d->removed = true;
+	d->slots[event].pending = true;
+	send_locked(&d->slots[event]);
 	pthread_mutex_unlock(&d->lock);
 }
 
@@ -67,8 +74,9 @@ dev_prepare(struct rte_ims_store *store, uint32_t slot)
 	s->masked = true;
 	s->fd = -1;
 	s->msg.addr = 0;
-	/* The next user wants to know too. */
-	s->sent = false;
+	/* It stays gone: the next user wants to know too. */
+	if (slot == RTE_IMS_DEV_EVENT_REMOVED)
+		s->pending = d->removed;
 	pthread_mutex_unlock(&d->lock);
 	return 0;
 }
@@ -125,7 +133,7 @@ dev_pending(struct rte_ims_store *store, uint32_t slot)
 	bool pending;
 
 	pthread_mutex_lock(&d->lock);
-	pending = d->slots[slot].fired && !d->slots[slot].sent;
+	pending = d->slots[slot].pending;
 	pthread_mutex_unlock(&d->lock);
 	return pending;
 }
@@ -151,7 +159,7 @@ dev_store_free(void *priv)
 {
 	struct dev_store *d = priv;
 
-	ims_vfio_removed_notify(d->dev->vfio, NULL, NULL);
+	ims_vfio_event_notify(d->dev->vfio, NULL, NULL);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
@@ -187,6 +195,6 @@ ims_store_dev_create(struct rte_ims_dev *dev)
 		return NULL;
 	}
 	store->priv_free = dev_store_free;
-	ims_vfio_removed_notify(dev->vfio, on_removed, d);
+	ims_vfio_event_notify(dev->vfio, on_event, d);
 	return store;
 }

@@ -37,7 +37,6 @@ struct msix_store {
 	bool enabled;
 	int *fds;    /* what the kernel signals, by slot; -1 */
 	int *parked; /* eventfds of ours behind MEMORY vectors; -1 */
-	struct rte_ims_msg *kernel_msg;
 };
 
 static int
@@ -138,10 +137,15 @@ msix_attach(struct rte_ims_store *store, uint32_t slot, int fd)
 	if (rc != 0)
 		return rc;
 	m->fds[slot] = fd;
-	if (fd < 0)
-		return 0;
-	rc = msix_mask(store, slot);
-	return rc != 0 ? rc : entry_msg_read(store, slot, &m->kernel_msg[slot]);
+	return fd < 0 ? 0 : msix_mask(store, slot);
+}
+
+static int
+msix_lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
+{
+	const struct msix_store *m = store->priv;
+
+	return m->fds[slot] < 0 ? -EINVAL : entry_msg_read(store, slot, msg);
 }
 
 static int
@@ -249,7 +253,6 @@ msix_free(void *priv)
 
 	free(m->fds);
 	free(m->parked);
-	free(m->kernel_msg);
 	free(m);
 }
 
@@ -298,8 +301,7 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 	m->resizable = (irq->flags & VFIO_IRQ_INFO_NORESIZE) == 0;
 	m->fds = malloc(irq->count * sizeof(*m->fds));
 	m->parked = malloc(irq->count * sizeof(*m->parked));
-	m->kernel_msg = calloc(irq->count, sizeof(*m->kernel_msg));
-	rc = m->fds != NULL && m->parked != NULL && m->kernel_msg != NULL ? 0 : -ENOMEM;
+	rc = m->fds != NULL && m->parked != NULL ? 0 : -ENOMEM;
 	if (rc == 0)
 		rc = msix_locate(dev, m, irq->count);
 	for (i = 0; rc == 0 && i < irq->count; i++)
@@ -313,30 +315,7 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 		msix_free(m);
 		return ims_err_ptr(rc);
 	}
+	store->lend = msix_lend;
 	store->priv_free = msix_free;
 	return store;
-}
-
-/*
- * Whether a message may be copied into another store of the function. It must be immutable: the
- * kernel must be able to move the interrupt to another CPU without changing it, which it can with
- * the VT-d remappable format (bit 4 of the address), where the message is but a table index.
- */
-int
-ims_store_msix_borrow(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
-{
-	const struct msix_store *m = store->priv;
-
-	if (m->fds[slot] < 0)
-		return -EINVAL;
-	*msg = m->kernel_msg[slot];
-	if ((msg->addr & ~(uint64_t)0xfffff) != 0xfee00000 || (msg->addr & 0x10) == 0) {
-		IMS_LOG(ERR,
-			"%s: its MSI-X messages name a CPU (no interrupt remapping), a copy of one "
-			"would go stale when the interrupt moves; enable the IOMMU's interrupt "
-			"remapping, or use memory delivery",
-			store->dev->name);
-		return -ENOTSUP;
-	}
-	return 0;
 }

@@ -63,33 +63,6 @@ compose(struct rte_ims_vec *vec)
 	return 0;
 }
 
-/* A copy of the message that the kernel composed for an MSI-X vector of the same function. */
-static int
-borrow(struct rte_ims_vec *vec)
-{
-	struct rte_ims_store *msix;
-	int64_t slot;
-	int rc;
-
-	msix = rte_ims_dev_store_get(vec->dev, RTE_IMS_STORE_MSIX);
-	if (msix == NULL)
-		return -ENOTSUP;
-	slot = ims_store_slot_take(msix, RTE_IMS_SLOT_ANY, vec);
-	if (slot < 0)
-		return slot;
-	rc = msix->ops->set_eventfd(msix, slot, vec->fd);
-	if (rc == 0)
-		rc = ims_store_msix_borrow(msix, slot, &vec->msg);
-	if (rc != 0) {
-		msix->ops->shutdown(msix, slot);
-		ims_store_slot_give(msix, slot);
-		return rc;
-	}
-	vec->lender = slot;
-	vec->borrowed = true;
-	return 0;
-}
-
 /* Give an EVENTFD vector its descriptor and the store what reaches it. */
 static int
 eventfd_setup(struct rte_ims_vec *vec)
@@ -101,22 +74,11 @@ eventfd_setup(struct rte_ims_vec *vec)
 		return -errno;
 	if (vec->store->ops->set_eventfd != NULL)
 		return vec->store->ops->set_eventfd(vec->store, vec->slot, vec->fd);
-	rc = vec->dev->vfio->ops->msg_alloc != NULL ? compose(vec) : borrow(vec);
+	rc = vec->dev->vfio->ops->msg_alloc != NULL ? compose(vec) : ims_borrow_locked(vec);
 	if (rc == 0)
 		rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
 	vec->msg_valid = rc == 0;
 	return rc;
-}
-
-/* The slot that has the copy is masked and drained by now. */
-static void
-give_back(struct rte_ims_vec *vec)
-{
-	struct rte_ims_store *msix = rte_ims_dev_store_get(vec->dev, RTE_IMS_STORE_MSIX);
-
-	msix->ops->shutdown(msix, vec->lender);
-	ims_store_slot_give(msix, vec->lender);
-	vec->borrowed = false;
 }
 
 static void
@@ -129,8 +91,8 @@ eventfd_release(struct rte_ims_vec *vec)
 		v->ops->msg_free(v, &msg);
 		vec->dev->n_msg_fds--;
 		ims_wait_source_check_locked(vec->dev);
-	} else if (vec->borrowed) {
-		give_back(vec);
+	} else if (vec->lender != NULL) {
+		ims_borrow_end_locked(vec);
 	} else if (vec->fd >= 0 && vec->store->ops->set_eventfd != NULL) {
 		vec->store->ops->set_eventfd(vec->store, vec->slot, -1);
 	}
@@ -155,6 +117,8 @@ vec_setup(struct rte_ims_vec *vec)
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc = 0;
 
+	if (vec->store->eventfd_only && vec->delivery != RTE_IMS_DELIVERY_EVENTFD)
+		return -ENOTSUP;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
 	if (rc == 0 && vec->delivery == RTE_IMS_DELIVERY_EVENTFD)
@@ -329,17 +293,6 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec)
 	return set_masked(vec, false);
 }
 
-/* The kernel may have composed another message for the lender: attach anew and copy it again. */
-static int
-borrow_again(struct rte_ims_vec *vec)
-{
-	struct rte_ims_store *msix = rte_ims_dev_store_get(vec->dev, RTE_IMS_STORE_MSIX);
-	int rc;
-
-	rc = msix->ops->prepare(msix, vec->lender);
-	return rc != 0 ? rc : ims_store_msix_borrow(msix, vec->lender, &vec->msg);
-}
-
 /* The function was reset: what its slots held is lost, they are masked. */
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec)
@@ -352,8 +305,8 @@ ims_vec_restore_locked(struct rte_ims_vec *vec)
 	vec->sending = false;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
-	if (rc == 0 && vec->borrowed)
-		rc = borrow_again(vec);
+	if (rc == 0 && vec->lender != NULL)
+		rc = ims_borrow_again_locked(vec);
 	if (rc == 0 && vec->msg_valid)
 		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
 	return rc != 0 ? rc : ims_vec_apply_locked(vec);
@@ -424,6 +377,7 @@ rte_ims_vec_stats_get(const struct rte_ims_vec *vec, struct rte_ims_vec_stats *s
 	stats->events = atomic_load_explicit(&vec->events, memory_order_relaxed);
 	stats->spurious = atomic_load_explicit(&vec->spurious, memory_order_relaxed);
 	stats->unhandled = atomic_load_explicit(&vec->unhandled, memory_order_relaxed);
+	stats->stale = atomic_load_explicit(&vec->stale, memory_order_relaxed);
 	return 0;
 }
 
@@ -435,5 +389,6 @@ rte_ims_vec_stats_reset(struct rte_ims_vec *vec)
 	atomic_store_explicit(&vec->events, 0, memory_order_relaxed);
 	atomic_store_explicit(&vec->spurious, 0, memory_order_relaxed);
 	atomic_store_explicit(&vec->unhandled, 0, memory_order_relaxed);
+	atomic_store_explicit(&vec->stale, 0, memory_order_relaxed);
 	return 0;
 }

@@ -140,6 +140,8 @@ serve_eventfd(struct rte_ims_wait *w, uint32_t i)
 
 	if (vec == NULL || read(vec->fd, &count, sizeof(count)) < 0)
 		return 0;
+	if (unlikely(vec->mutable))
+		ims_vec_audit_event(vec);
 	run_vec(w, vec);
 	return 1;
 }

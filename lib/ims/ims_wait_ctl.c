@@ -192,12 +192,13 @@ enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
 static void
 set_affinity(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
 {
-	const char *bdf = strncmp(vec->dev->name, "pci:", 4) == 0 ? vec->dev->name + 4 : NULL;
+	const struct rte_ims_store *store = vec->lender != NULL ? vec->lender : vec->store;
+	uint32_t slot = vec->lender != NULL ? vec->lender_slot : vec->slot;
+	const char *bdf = ims_dev_bdf(vec->dev);
 
-	if (w->cpu < 0 || bdf == NULL)
-		return;
-	if (vec->borrowed || vec->store->type == RTE_IMS_STORE_MSIX)
-		ims_irq_set_cpu(bdf, vec->borrowed ? vec->lender : vec->slot, w->cpu);
+	/* A copy of a message that changes with the CPU stays where it is. */
+	if (w->cpu >= 0 && bdf != NULL && store->lend != NULL && !vec->mutable)
+		ims_irq_set_cpu(bdf, store->type == RTE_IMS_STORE_MSIX, slot, w->cpu);
 }
 
 static int

@@ -81,12 +81,24 @@ enum rte_ims_store_type {
 	RTE_IMS_STORE_BAR,
 	/** IMS in a field of each queue's context in system memory. */
 	RTE_IMS_STORE_QUEUE,
+	/** MSI, of kernel devices that have no MSI-X: eventfd delivery only, and no mask. */
+	RTE_IMS_STORE_MSI,
 };
 
 /** Slots of the RTE_IMS_STORE_DEVICE store, which every device has. */
 enum rte_ims_dev_event {
 	/** The device is gone: unplugged, or its process ended. Fires once. */
 	RTE_IMS_DEV_EVENT_REMOVED,
+	/**
+	 * The device reported an uncorrectable error (PCI Express AER, VFIO_PCI_ERR_IRQ_INDEX): what
+	 * it does from here on is not to be trusted before rte_ims_dev_reset(). Kernel devices only.
+	 */
+	RTE_IMS_DEV_EVENT_ERROR,
+	/**
+	 * The kernel wants the device back, to unplug or to unbind it (VFIO_PCI_REQ_IRQ_INDEX): close
+	 * it. The kernel waits for that, and asks again every 10 s. Kernel devices only.
+	 */
+	RTE_IMS_DEV_EVENT_RELEASE,
 	RTE_IMS_DEV_EVENT_MAX,
 };
 
@@ -98,11 +110,19 @@ enum rte_ims_delivery {
 	RTE_IMS_DELIVERY_MEMORY,
 };
 
+/**
+ * An IMS slot of a kernel device reaches an eventfd by a copy of a message that the kernel composed
+ * for an MSI-X vector. Without interrupt remapping the kernel changes that message when it moves the
+ * interrupt to another CPU, and the copy is stale: such messages are refused. With this flag they
+ * are taken, pinned (the library does not move the interrupt) and audited at every event.
+ */
+#define RTE_IMS_DEV_F_UNSAFE_BORROW 0x1u
+
 /** Settings of rte_ims_dev_open(). All zero is the default. */
 struct rte_ims_dev_conf {
 	/** Longest wait for one answer of the device's peer, in ms; 0 = 5000. */
 	uint32_t timeout_ms;
-	/** No flag is defined yet, must be 0. */
+	/** RTE_IMS_DEV_F_*. */
 	uint32_t flags;
 	uint64_t reserved[6];
 };
@@ -180,6 +200,8 @@ struct rte_ims_vec_stats {
 	uint64_t spurious;
 	/** Deliveries that found no object attached. */
 	uint64_t unhandled;
+	/** Times the kernel had changed the message behind the slot, and it was written anew. */
+	uint64_t stale;
 };
 
 /**
@@ -247,6 +269,20 @@ rte_ims_dev_close(struct rte_ims_dev *dev);
 __rte_experimental
 int
 rte_ims_dev_reset(struct rte_ims_dev *dev);
+
+/**
+ * Compare all messages that the kernel could have changed with what they should be: copies that IMS
+ * slots hold of MSI-X messages, and messages in the MSI-X table that point at memory. Those that
+ * differ are written anew, under mask: no event is lost. The library does so itself after a reset,
+ * and with RTE_IMS_DEV_F_UNSAFE_BORROW at each event; call it after what may have changed them
+ * behind its back, a resume from suspend for example.
+ *
+ * @return
+ *   How many messages were written anew; -EINVAL; -ENODEV gone; -ETIMEDOUT.
+ */
+__rte_experimental
+int
+rte_ims_dev_audit(struct rte_ims_dev *dev);
 
 /** Find an open device by its name. @return the device, or NULL with rte_errno ENODEV. */
 __rte_experimental
@@ -384,8 +420,9 @@ rte_ims_table_next(struct rte_ims_dev *dev, const struct rte_ims_table *prev);
  *   Settings, NULL for the defaults.
  * @return
  *   The vector, or NULL with rte_errno: EINVAL bad argument; ERANGE no such slot; EBUSY the slot is
- *   taken; ENOSPC no free slot or index; ENOTSUP the store cannot do the delivery; ENODEV; EMFILE;
- *   ENOMEM; ETIMEDOUT.
+ *   taken; ENOSPC no free slot or index, or the CPUs have no interrupt vector left; ENOTSUP the
+ *   store cannot do the delivery; EACCES the message to copy cannot be read; ENODEV; EMFILE; ENOMEM;
+ *   ETIMEDOUT.
  */
 __rte_experimental
 struct rte_ims_vec *
@@ -409,7 +446,7 @@ rte_ims_vec_free(struct rte_ims_vec *vec);
  * before may still be delivered. Masking twice is masking once.
  *
  * @return
- *   0; -EINVAL; -ENODEV; -ETIMEDOUT.
+ *   0; -EINVAL; -ENOTSUP the store has no mask (MSI); -ENODEV; -ETIMEDOUT.
  */
 __rte_experimental
 int

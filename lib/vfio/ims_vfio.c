@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <linux/vfio.h>
+
 #include <rte_io.h>
 #include <rte_string_fns.h>
 
@@ -45,7 +47,7 @@ ims_vfio_init(
 	v->numa_node = -1;
 	v->timeout_ms = timeout_ms;
 	TAILQ_INIT(&v->dma_maps);
-	pthread_mutex_init(&v->removed_lock, NULL);
+	pthread_mutex_init(&v->event_lock, NULL);
 	pthread_mutex_init(&v->dma_ctl, NULL);
 	pthread_mutex_init(&v->dma_lock, NULL);
 }
@@ -59,12 +61,12 @@ ims_vfio_fini(struct ims_vfio *v)
 	for (r = 0; r < v->n_regions; r++)
 		for (a = 0; a < v->regions[r].n_areas; a++) {
 			area = &v->regions[r].areas[a];
-			if (area->addr != NULL)
-				munmap(area->addr, area->size);
+			ims_sigbus_unguard(area->addr);
+			munmap(area->addr, area->size);
 		}
 	pthread_mutex_destroy(&v->dma_lock);
 	pthread_mutex_destroy(&v->dma_ctl);
-	pthread_mutex_destroy(&v->removed_lock);
+	pthread_mutex_destroy(&v->event_lock);
 }
 
 void
@@ -76,24 +78,66 @@ ims_vfio_close(struct ims_vfio *v)
 	v->ops->close(v);
 }
 
-void
-ims_vfio_set_removed(struct ims_vfio *v)
+static void
+notify_locked(struct ims_vfio *v, enum ims_vfio_dev_event event)
 {
-	pthread_mutex_lock(&v->removed_lock);
-	if (!atomic_exchange(&v->removed, true) && v->removed_fn != NULL)
-		v->removed_fn(v->removed_arg);
-	pthread_mutex_unlock(&v->removed_lock);
+	if (v->event_fn != NULL)
+		v->event_fn(v->event_arg, event);
 }
 
 void
-ims_vfio_removed_notify(struct ims_vfio *v, void (*fn)(void *arg), void *arg)
+ims_vfio_set_removed(struct ims_vfio *v)
 {
-	pthread_mutex_lock(&v->removed_lock);
-	v->removed_fn = fn;
-	v->removed_arg = arg;
-	if (fn != NULL && atomic_load(&v->removed))
-		fn(arg);
-	pthread_mutex_unlock(&v->removed_lock);
+	pthread_mutex_lock(&v->event_lock);
+	if (!atomic_exchange(&v->removed, true))
+		notify_locked(v, IMS_VFIO_EVENT_REMOVED);
+	pthread_mutex_unlock(&v->event_lock);
+}
+
+void
+ims_vfio_event(struct ims_vfio *v, enum ims_vfio_dev_event event)
+{
+	pthread_mutex_lock(&v->event_lock);
+	notify_locked(v, event);
+	pthread_mutex_unlock(&v->event_lock);
+}
+
+void
+ims_vfio_event_notify(
+	struct ims_vfio *v, void (*fn)(void *arg, enum ims_vfio_dev_event event), void *arg)
+{
+	pthread_mutex_lock(&v->event_lock);
+	v->event_fn = fn;
+	v->event_arg = arg;
+	if (atomic_load(&v->removed))
+		notify_locked(v, IMS_VFIO_EVENT_REMOVED);
+	pthread_mutex_unlock(&v->event_lock);
+}
+
+int
+ims_vfio_area_map(struct ims_vfio *v, uint32_t r, uint64_t offset, uint64_t size, int fd,
+	uint64_t file_offset)
+{
+	struct ims_vfio_region *region = &v->regions[r];
+	struct ims_vfio_area *area = &region->areas[region->n_areas];
+	int prot = 0;
+
+	if (size == 0 || region->n_areas == IMS_VFIO_MAX_AREAS)
+		return 0;
+	if (region->flags & VFIO_REGION_INFO_FLAG_READ)
+		prot |= PROT_READ;
+	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
+		prot |= PROT_WRITE;
+	area->addr = mmap(NULL, size, prot, MAP_SHARED, fd, file_offset + offset);
+	if (area->addr == MAP_FAILED) {
+		area->addr = NULL;
+		return -errno;
+	}
+	area->offset = offset;
+	area->size = size;
+	region->n_areas++;
+	ims_sigbus_guard(v, area->addr, size);
+	return 0;
 }
 
 void *

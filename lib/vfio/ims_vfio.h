@@ -73,6 +73,14 @@ struct ims_vfio_event {
 	uint32_t ack;
 };
 
+/* What a backend has to say of a device itself. */
+enum ims_vfio_dev_event {
+	IMS_VFIO_EVENT_REMOVED, /* it is gone; once */
+	IMS_VFIO_EVENT_ERROR,   /* it reported an uncorrectable error */
+	IMS_VFIO_EVENT_RELEASE, /* it is wanted back: close it */
+	IMS_VFIO_EVENT_MAX,
+};
+
 struct ims_vfio;
 
 struct ims_vfio_ops {
@@ -127,9 +135,9 @@ struct ims_vfio {
 	struct ims_vfio_irq irqs[IMS_VFIO_MAX_IRQS];
 
 	atomic_bool removed;
-	pthread_mutex_t removed_lock;
-	void (*removed_fn)(void *arg);
-	void *removed_arg;
+	pthread_mutex_t event_lock;
+	void (*event_fn)(void *arg, enum ims_vfio_dev_event event);
+	void *event_arg;
 
 	pthread_mutex_t dma_ctl;  /* one map or unmap at a time, held while the peer answers */
 	pthread_mutex_t dma_lock; /* the list, and the memory behind it while it is copied */
@@ -158,16 +166,26 @@ ims_vfio_init(
 	struct ims_vfio *v, const struct ims_vfio_ops *ops, const char *name, uint32_t timeout_ms);
 void
 ims_vfio_fini(struct ims_vfio *v);
+/* For backends: map a part of a region that can be mapped, from a file. Later parts than fit stay
+ * unmapped: they are reached by region_read and region_write. 0 or a negative errno value.
+ */
+int
+ims_vfio_area_map(struct ims_vfio *v, uint32_t region, uint64_t offset, uint64_t size, int fd,
+	uint64_t file_offset);
 /* For backends: the device is gone. Safe to call twice, from any thread. */
 void
 ims_vfio_set_removed(struct ims_vfio *v);
+/* For backends: any other event. */
+void
+ims_vfio_event(struct ims_vfio *v, enum ims_vfio_dev_event event);
 
 /*
- * Have fn called once when the device is gone, at once if it is gone already; NULL: not any more,
- * and it is not running when this returns. fn must not block nor call this.
+ * Have fn called at each event, at once if the device is gone already; NULL: not any more, and it
+ * is not running when this returns. fn must not block nor call this.
  */
 void
-ims_vfio_removed_notify(struct ims_vfio *v, void (*fn)(void *arg), void *arg);
+ims_vfio_event_notify(
+	struct ims_vfio *v, void (*fn)(void *arg, enum ims_vfio_dev_event event), void *arg);
 
 /* Where [off, off + len) of a region is mapped, or NULL. */
 void *
@@ -205,12 +223,24 @@ ims_vfio_user_open(const char *name, const char *path, uint32_t timeout_ms);
 struct ims_vfio *
 ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms);
 
+/* ims_sigbus.c: an access to this mapping that fails makes the device a removed one. */
+void
+ims_sigbus_guard(struct ims_vfio *v, void *addr, size_t size);
+void
+ims_sigbus_unguard(void *addr);
+
 struct ims_vfio *
 ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms);
 
-/* Have a CPU take an MSI-X vector of a kernel device. -ENOENT, -EACCES ...; complains once. */
+/* Have a CPU take an MSI-X or MSI vector of a kernel device. -ENOENT, -EACCES ...; complains once. */
 int
-ims_irq_set_cpu(const char *bdf, uint32_t vector, int cpu);
+ims_irq_set_cpu(const char *bdf, bool msix, uint32_t vector, int cpu);
+/*
+ * 1: the interrupt of a vector with an eventfd goes through interrupt remapping, its message stays
+ * as it is; 0: it does not; -ENOENT: not found.
+ */
+int
+ims_irq_is_remapped(const char *bdf, bool msix, uint32_t vector);
 
 /* PCI configuration space: offset of a capability, 0 if it has none, or -errno. */
 int

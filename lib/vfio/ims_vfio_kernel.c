@@ -2,14 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/*
- * The kernel's vfio-pci, by group and container: a container of its own for each device, so that
- * nobody else's maps or limits are in the way, DPDK's own VFIO included.
- */
+/* A device on the kernel's vfio-pci: regions, interrupts, reset. See ims_vfio_kernel.h. */
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
@@ -17,33 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
 #include <rte_common.h>
 
-#include "ims_vfio.h"
+#include "ims_vfio_kernel.h"
 #include "ims_vfio_log.h"
 
-#define SYSFS_PCI "/sys/bus/pci/devices"
-#define INFO_MAX  4096
-
-struct ims_vfio_kernel {
-	struct ims_vfio v; /* first */
-	int container;
-	int group;
-	int device;
-	uint64_t offset[IMS_VFIO_MAX_REGIONS]; /* of each region in the device's file */
-};
-
-static struct ims_vfio_kernel *
-vk_from(struct ims_vfio *v)
-{
-	return (struct ims_vfio_kernel *)v;
-}
+#define INFO_MAX 4096
 
 /* "0000:3b:00.0": four hexadecimal digits, two, two, one octal. */
 static bool
@@ -61,14 +40,13 @@ bdf_valid(const char *bdf)
 	return bdf[i] == '\0';
 }
 
-/* The last part of what a device's link points to; false if there is no such link. */
-static bool
-sysfs_link(const char *bdf, const char *name, char *val, size_t size)
+bool
+vk_sysfs_link(const char *bdf, const char *name, char *val, size_t size)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	ssize_t n;
 
-	snprintf(path, sizeof(path), SYSFS_PCI "/%s/%s", bdf, name);
+	snprintf(path, sizeof(path), "%s/%s/%s", VK_SYSFS, bdf, name);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
 		return false;
@@ -84,7 +62,7 @@ sysfs_int(const char *bdf, const char *name, int none)
 	int val = none;
 	FILE *f;
 
-	snprintf(path, sizeof(path), SYSFS_PCI "/%s/%s", bdf, name);
+	snprintf(path, sizeof(path), "%s/%s/%s", VK_SYSFS, bdf, name);
 	f = fopen(path, "re");
 	if (f == NULL)
 		return none;
@@ -96,16 +74,16 @@ sysfs_int(const char *bdf, const char *name, int none)
 
 /* Is it there, and vfio-pci's? What to do if not. */
 static int
-check_bound(const char *bdf, char *group, size_t size)
+check_bound(const char *bdf)
 {
 	char path[PATH_MAX], driver[64];
 
-	snprintf(path, sizeof(path), SYSFS_PCI "/%s", bdf);
+	snprintf(path, sizeof(path), "%s/%s", VK_SYSFS, bdf);
 	if (access(path, F_OK) < 0) {
 		IMS_VFIO_LOG(ERR, "pci:%s: there is no such device; lspci -D lists them", bdf);
 		return -ENODEV;
 	}
-	if (!sysfs_link(bdf, "driver", driver, sizeof(driver))) {
+	if (!vk_sysfs_link(bdf, "driver", driver, sizeof(driver))) {
 		IMS_VFIO_LOG(ERR, "pci:%s: no driver is bound; run: dpdk-devbind.py -b vfio-pci %s",
 			bdf, bdf);
 		return -ENODEV;
@@ -115,104 +93,6 @@ check_bound(const char *bdf, char *group, size_t size)
 			bdf, driver, bdf);
 		return -EBUSY;
 	}
-	if (!sysfs_link(bdf, "iommu_group", group, size)) {
-		IMS_VFIO_LOG(ERR,
-			"pci:%s: it has no IOMMU group; enable the IOMMU in the firmware and "
-			"with intel_iommu=on or amd_iommu=on",
-			bdf);
-		return -ENODEV;
-	}
-	return 0;
-}
-
-static int
-open_group(struct ims_vfio_kernel *k, const char *bdf, const char *group)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	char path[64];
-	int rc;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
-	k->group = open(path, O_RDWR | O_CLOEXEC);
-	if (k->group < 0) {
-		rc = -errno;
-		if (rc == -EBUSY)
-			IMS_VFIO_LOG(ERR,
-				"pci:%s: IOMMU group %s is in use by another program, or by "
-				"DPDK in this one (then start with EAL option -b %s)",
-				bdf, group, bdf);
-		else if (rc == -EACCES || rc == -EPERM)
-			IMS_VFIO_LOG(ERR, "pci:%s: no permission for %s; run: chown $USER %s", bdf,
-				path, path);
-		else
-			IMS_VFIO_LOG(ERR, "pci:%s: %s: %s", bdf, path, strerror(-rc));
-		return rc;
-	}
-	if (ioctl(k->group, VFIO_GROUP_GET_STATUS, &status) < 0)
-		return -errno;
-	if ((status.flags & VFIO_GROUP_FLAGS_VIABLE) == 0) {
-		IMS_VFIO_LOG(ERR,
-			"pci:%s: IOMMU group %s is not viable; bind all devices in "
-			"/sys/kernel/iommu_groups/%s/devices to vfio-pci",
-			bdf, group, group);
-		return -EBUSY;
-	}
-	return 0;
-}
-
-static int
-open_container(struct ims_vfio_kernel *k, const char *bdf)
-{
-	int rc;
-
-	k->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	if (k->container < 0) {
-		rc = -errno;
-		IMS_VFIO_LOG(ERR, "pci:%s: /dev/vfio/vfio: %s; is the module vfio loaded?", bdf,
-			strerror(-rc));
-		return rc;
-	}
-	if (ioctl(k->container, VFIO_GET_API_VERSION) != VFIO_API_VERSION ||
-		ioctl(k->container, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1) {
-		IMS_VFIO_LOG(ERR, "pci:%s: the kernel has no VFIO type 1 IOMMU", bdf);
-		return -ENOTSUP;
-	}
-	if (ioctl(k->group, VFIO_GROUP_SET_CONTAINER, &k->container) < 0)
-		return -errno;
-	if (ioctl(k->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) < 0) {
-		rc = -errno;
-		if (rc == -EPERM)
-			IMS_VFIO_LOG(ERR,
-				"pci:%s: the machine has no interrupt remapping; to go "
-				"without its protection load vfio_iommu_type1 with "
-				"allow_unsafe_interrupts=1",
-				bdf);
-		return rc;
-	}
-	return 0;
-}
-
-static int
-area_map(struct ims_vfio_kernel *k, uint32_t r, uint64_t offset, uint64_t size)
-{
-	struct ims_vfio_region *region = &k->v.regions[r];
-	struct ims_vfio_area *area = &region->areas[region->n_areas];
-	int prot = 0;
-
-	if (size == 0 || region->n_areas == IMS_VFIO_MAX_AREAS)
-		return 0; /* reached by pread and pwrite */
-	if (region->flags & VFIO_REGION_INFO_FLAG_READ)
-		prot |= PROT_READ;
-	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
-		prot |= PROT_WRITE;
-	area->addr = mmap(NULL, size, prot, MAP_SHARED, k->device, k->offset[r] + offset);
-	if (area->addr == MAP_FAILED) {
-		area->addr = NULL;
-		return -errno;
-	}
-	area->offset = offset;
-	area->size = size;
-	region->n_areas++;
 	return 0;
 }
 
@@ -233,10 +113,11 @@ region_map(struct ims_vfio_kernel *k, uint32_t r, const struct vfio_region_info 
 			continue;
 		sparse = (const void *)cap;
 		for (i = 0; i < sparse->nr_areas && rc == 0; i++)
-			rc = area_map(k, r, sparse->areas[i].offset, sparse->areas[i].size);
+			rc = ims_vfio_area_map(&k->v, r, sparse->areas[i].offset,
+				sparse->areas[i].size, k->device, k->offset[r]);
 		return rc;
 	}
-	return area_map(k, r, 0, info->size);
+	return ims_vfio_area_map(&k->v, r, 0, info->size, k->device, k->offset[r]);
 }
 
 static int
@@ -268,15 +149,12 @@ irq_setup(struct ims_vfio_kernel *k, uint32_t index)
 }
 
 static int
-open_device(struct ims_vfio_kernel *k, const char *bdf)
+device_setup(struct ims_vfio_kernel *k)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	uint32_t i;
 	int rc = 0;
 
-	k->device = ioctl(k->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
-	if (k->device < 0)
-		return -errno;
 	if (ioctl(k->device, VFIO_DEVICE_GET_INFO, &info) < 0)
 		return -errno;
 	k->v.n_regions = RTE_MIN(info.num_regions, (uint32_t)IMS_VFIO_MAX_REGIONS);
@@ -318,7 +196,7 @@ vk_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, c
 	size_t size = sizeof(struct vfio_irq_set) + count * sizeof(int);
 	struct vfio_irq_set *set;
 	uint32_t i;
-	int rc = 0;
+	int rc;
 
 	if (index >= v->n_irqs || start > v->irqs[index].count ||
 		count > v->irqs[index].count - start)
@@ -334,58 +212,72 @@ vk_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, c
 	             (count == 0 ? VFIO_IRQ_SET_DATA_NONE : VFIO_IRQ_SET_DATA_EVENTFD);
 	for (i = 0; i < count; i++)
 		((int *)(void *)set->data)[i] = fds != NULL ? fds[i] : -1;
-	if (ioctl(vk_from(v)->device, VFIO_DEVICE_SET_IRQS, set) < 0)
-		rc = -errno;
+	rc = ioctl(vk_from(v)->device, VFIO_DEVICE_SET_IRQS, set);
+	/* Above 0: so many could have been had, none was enabled (vfio_msi_enable()). */
+	rc = rc < 0 ? -errno : rc > 0 ? -ENOSPC : 0;
 	free(set);
 	return rc;
+}
+
+/* Before the kernel says EINVAL: no range that the IOMMU can map holds it. */
+static bool
+in_range(const struct ims_vfio_kernel *k, uint64_t iova, size_t len)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->n_ranges; i++)
+		if (iova >= k->ranges[i].first && iova <= k->ranges[i].last &&
+			len - 1 <= k->ranges[i].last - iova)
+			return true;
+	return k->n_ranges == 0;
+}
+
+static void
+explain_range(const struct ims_vfio_kernel *k, uint64_t iova, size_t len)
+{
+	uint32_t i;
+
+	for (i = 0; i < k->n_ranges; i++)
+		IMS_VFIO_LOG(ERR, "%s: the IOMMU can map %#" PRIx64 " to %#" PRIx64, k->v.name,
+			k->ranges[i].first, k->ranges[i].last);
+	IMS_VFIO_LOG(ERR,
+		"%s: memory at %#" PRIx64 " to %#" PRIx64
+		" is out of the IOMMU's reach; start with "
+		"EAL option --base-virtaddr=ADDRESS to have DPDK's memory elsewhere",
+		k->v.name, iova, iova + len - 1);
 }
 
 static int
 vk_dma_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, uint64_t offset)
 {
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map),
-		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)addr,
-		.iova = iova,
-		.size = len,
-	};
+	struct ims_vfio_kernel *k = vk_from(v);
 	int rc;
 
 	RTE_SET_USED(fd);
 	RTE_SET_USED(offset);
-	if (ioctl(vk_from(v)->container, VFIO_IOMMU_MAP_DMA, &map) == 0)
-		return 0;
-	rc = -errno;
+	if (!in_range(k, iova, len)) {
+		explain_range(k, iova, len);
+		return -EINVAL;
+	}
+	rc = v->n_dma_maps < k->max_maps ? k->iommu->map(k, iova, addr, len) : -ENOSPC;
 	if (rc == -ENOMEM)
 		IMS_VFIO_LOG(ERR,
 			"%s: not allowed to lock %zu more bytes; raise the limit: ulimit -l",
 			v->name, len);
 	else if (rc == -ENOSPC)
 		IMS_VFIO_LOG(ERR,
-			"%s: the container has no map left; use larger pages, or raise "
-			"vfio_iommu_type1's dma_entry_limit",
-			v->name);
-	else if (rc == -EINVAL)
-		IMS_VFIO_LOG(ERR,
-			"%s: IOVA %#" PRIx64 " is out of what the IOMMU can map; start with "
-			"EAL option --base-virtaddr to have memory lower",
-			v->name, iova);
+			"%s: no map left, the limit is %u; use larger pages, or raise "
+			"/sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
+			v->name, k->max_maps);
 	return rc;
 }
 
 static int
 vk_dma_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
 {
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap),
-		.iova = iova,
-		.size = len,
-	};
+	struct ims_vfio_kernel *k = vk_from(v);
 
-	if (ioctl(vk_from(v)->container, VFIO_IOMMU_UNMAP_DMA, &unmap) < 0)
-		return -errno;
-	return unmap.size == len ? 0 : -ENOENT;
+	return k->iommu->unmap(k, iova, len);
 }
 
 static int
@@ -401,14 +293,11 @@ vk_close(struct ims_vfio *v)
 {
 	struct ims_vfio_kernel *k = vk_from(v);
 
+	vk_event_stop(k);
 	ims_vfio_fini(v);
 	if (k->device >= 0)
 		close(k->device);
-	/* The container's maps go with it. */
-	if (k->group >= 0)
-		close(k->group);
-	if (k->container >= 0)
-		close(k->container);
+	k->iommu->close(k);
 	free(k);
 }
 
@@ -422,11 +311,26 @@ static const struct ims_vfio_ops vk_ops = {
 	.reset = vk_reset,
 };
 
+static struct ims_vfio_kernel *
+vk_new(const char *name, const char *bdf, uint32_t timeout_ms)
+{
+	struct ims_vfio_kernel *k;
+
+	k = calloc(1, sizeof(*k));
+	if (k == NULL)
+		return NULL;
+	ims_vfio_init(&k->v, &vk_ops, name, timeout_ms);
+	k->iommu = vk_iommufd_present(bdf) ? &vk_iommufd_ops : &vk_container_ops;
+	k->device = k->group = k->iommu_fd = -1;
+	k->err_fd = k->req_fd = k->stop_fd = -1;
+	k->v.numa_node = sysfs_int(bdf, "numa_node", -1);
+	return k;
+}
+
 struct ims_vfio *
 ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms)
 {
 	struct ims_vfio_kernel *k;
-	char group[16];
 	int rc;
 
 	if (!bdf_valid(bdf)) {
@@ -436,20 +340,17 @@ ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms)
 			name);
 		return ims_vfio_err_ptr(-EINVAL);
 	}
-	rc = check_bound(bdf, group, sizeof(group));
+	rc = check_bound(bdf);
 	if (rc != 0)
 		return ims_vfio_err_ptr(rc);
-	k = calloc(1, sizeof(*k));
+	k = vk_new(name, bdf, timeout_ms);
 	if (k == NULL)
 		return ims_vfio_err_ptr(-ENOMEM);
-	ims_vfio_init(&k->v, &vk_ops, name, timeout_ms);
-	k->container = k->group = k->device = -1;
-	k->v.numa_node = sysfs_int(bdf, "numa_node", -1);
-	rc = open_group(k, bdf, group);
+	rc = k->iommu->open(k, bdf);
 	if (rc == 0)
-		rc = open_container(k, bdf);
+		rc = device_setup(k);
 	if (rc == 0)
-		rc = open_device(k, bdf);
+		rc = vk_event_start(k);
 	if (rc == 0)
 		return &k->v;
 	vk_close(&k->v);

@@ -124,39 +124,23 @@ negotiate(struct ims_vfio_user *c)
 	return 0;
 }
 
+/* Touching a page behind the file's end would be a SIGBUS. */
 static int
 area_map(struct ims_vfio_user *c, uint32_t r, uint64_t offset, uint64_t size, uint64_t file_offset,
 	int fd)
 {
-	struct ims_vfio_region *region = &c->v.regions[r];
-	struct ims_vfio_area *area = &region->areas[region->n_areas];
-	int prot = 0;
+	uint64_t region_size = c->v.regions[r].size;
 	struct stat st;
 
-	if (region->n_areas == IMS_VFIO_MAX_AREAS)
-		return 0; /* the rest is reached by messages */
-	if (size == 0 || size > region->size || offset > region->size - size ||
+	if (size == 0 || size > region_size || offset > region_size - size ||
 		offset % PAGE_SIZE != 0 || file_offset + offset < file_offset)
 		return -EPROTO;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	/* Touching a page behind the file's end would be a SIGBUS. */
 	if (S_ISREG(st.st_mode) &&
 		((uint64_t)st.st_size < size || file_offset + offset > (uint64_t)st.st_size - size))
 		return -EPROTO;
-	if (region->flags & VFIO_REGION_INFO_FLAG_READ)
-		prot |= PROT_READ;
-	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
-		prot |= PROT_WRITE;
-	area->addr = mmap(NULL, size, prot, MAP_SHARED, fd, file_offset + offset);
-	if (area->addr == MAP_FAILED) {
-		area->addr = NULL;
-		return -errno;
-	}
-	area->offset = offset;
-	area->size = size;
-	region->n_areas++;
-	return 0;
+	return ims_vfio_area_map(&c->v, r, offset, size, fd, file_offset);
 }
 
 /* Find the sparse mmap capability in a reply of len bytes. NULL: none, or not a sound one. */

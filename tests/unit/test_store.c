@@ -169,6 +169,35 @@ test_removed_event(void **state)
 	fake_dev_destroy(f);
 }
 
+/* Unlike removal, errors and requests to release come more than once, and wait for a reader. */
+static void
+test_repeated_events(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_store *events = rte_ims_dev_store_get(f->dev, RTE_IMS_STORE_DEVICE);
+	struct rte_ims_vec *vec;
+	uint64_t count;
+	uint32_t slot;
+	int fd, i;
+
+	for (slot = RTE_IMS_DEV_EVENT_ERROR; slot < RTE_IMS_DEV_EVENT_MAX; slot++) {
+		/* Nobody is there yet. */
+		ims_vfio_event(&f->v, (enum ims_vfio_dev_event)slot);
+		vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), events, slot, NULL);
+		assert_non_null(vec);
+		fd = rte_ims_vec_fd_get(vec);
+		for (i = 0; i < 3; i++) {
+			assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+			assert_int_equal(count, 1);
+			assert_int_equal(read(fd, &count, sizeof(count)), -1);
+			ims_vfio_event(&f->v, (enum ims_vfio_dev_event)slot);
+		}
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+	assert_false(f->v.removed);
+	fake_dev_destroy(f);
+}
+
 int
 main(void)
 {
@@ -179,6 +208,7 @@ main(void)
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_failure_takes_nothing),
 		cmocka_unit_test(test_removed_event),
+		cmocka_unit_test(test_repeated_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

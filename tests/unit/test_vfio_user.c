@@ -548,8 +548,9 @@ test_dma_by_message(void **state)
 }
 
 static void
-on_removed(void *arg)
+on_removed(void *arg, enum ims_vfio_dev_event event)
 {
+	assert_int_equal(event, IMS_VFIO_EVENT_REMOVED);
 	(*(atomic_int *)arg)++;
 }
 
@@ -563,7 +564,7 @@ test_removed(void **state)
 	uint32_t val, i;
 
 	v = start(&s, GOOD);
-	ims_vfio_removed_notify(v, on_removed, &removed);
+	ims_vfio_event_notify(v, on_removed, &removed);
 	s.quirk = HANG_UP;
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Borrowed messages: on a kernel device nobody but the kernel can compose a message that reaches an
+ * eventfd. It composes one for each MSI-X (or MSI) vector, and an IMS slot of the same function can
+ * hold a copy: the IOMMU tells functions apart by their requester id, not by where in the device a
+ * message was stored.
+ *
+ * A copy is good only as long as the kernel does not change the original. With interrupt remapping
+ * it never does: the message is an index into the IOMMU's table, affinity, hot-plug of CPUs and
+ * posting to a guest change the table's entry (Linux' own rule for such copies is
+ * IRQ_DOMAIN_FLAG_MSI_IMMUTABLE, drivers/pci/endpoint/pci-ep-msi.c). Without it the message names a
+ * CPU and a vector, and a copy goes stale when the interrupt moves: refused, unless the application
+ * has asked for RTE_IMS_DEV_F_UNSAFE_BORROW. Then
+ *   - the library does not move the interrupt itself (pinned),
+ *   - the original is compared at each event, at reset and on demand (audited). If it has changed,
+ *     the borrower is masked, written anew and unmasked.
+ * That loses nothing: the kernel changes the message in the interrupt that follows the request to
+ * move, and gives the old one up only when an interrupt with the new one has arrived
+ * (arch/x86/kernel/apic/vector.c, irq_complete_move()). The lender's own slot in the device is
+ * never fired, so the first one with the new message is the borrower's, after it was written anew.
+ */
+
+#include "ims_private.h"
+
+static struct rte_ims_store *
+lender_store(struct rte_ims_dev *dev)
+{
+	struct rte_ims_store *store;
+
+	TAILQ_FOREACH(store, &dev->stores, next)
+		if (store->lend != NULL)
+			return store;
+	return NULL;
+}
+
+/* VT-d's remappable format (specification, section 5.1.2.2): bit 4 of the address. */
+static bool
+is_remappable(const struct rte_ims_msg *msg)
+{
+	return (msg->addr & ~(uint64_t)0xfffff) == 0xfee00000 && (msg->addr & 0x10) != 0;
+}
+
+/*
+ * Whether the kernel keeps a vector's message as it is. AMD's messages do not show it; there the
+ * name of the interrupt's chip does.
+ */
+static bool
+is_immutable(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	const char *bdf = ims_dev_bdf(store->dev);
+
+	if (is_remappable(msg))
+		return true;
+	return bdf != NULL &&
+	       ims_irq_is_remapped(bdf, store->type == RTE_IMS_STORE_MSIX, slot) == 1;
+}
+
+/* May this message be copied? 0, -ENOTSUP. */
+static int
+admit(struct rte_ims_vec *vec, struct rte_ims_store *store, uint32_t slot)
+{
+	struct rte_ims_dev *dev = store->dev;
+
+	vec->mutable = !is_immutable(store, slot, &vec->msg);
+	if (!vec->mutable)
+		return 0;
+	if (!dev->unsafe_borrow) {
+		IMS_LOG(ERR,
+			"%s: its MSI-X messages name a CPU (no interrupt remapping), a copy of one "
+			"would go stale when the interrupt moves; enable the IOMMU's interrupt "
+			"remapping, use memory delivery, or open it with "
+			"RTE_IMS_DEV_F_UNSAFE_BORROW",
+			dev->name);
+		return -ENOTSUP;
+	}
+	if (!dev->unsafe_told)
+		IMS_LOG(WARNING,
+			"%s: no interrupt remapping, borrowed messages are pinned to their CPU and "
+			"audited: each event costs more",
+			dev->name);
+	dev->unsafe_told = true;
+	return 0;
+}
+
+int
+ims_borrow_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_store *store = lender_store(vec->dev);
+	int64_t slot;
+	int rc;
+
+	if (store == NULL)
+		return -ENOTSUP;
+	slot = ims_store_slot_take(store, RTE_IMS_SLOT_ANY, vec);
+	if (slot < 0)
+		return slot;
+	/* Read after the kernel has attached the eventfd: what was there before may be a dummy. */
+	rc = store->ops->set_eventfd(store, slot, vec->fd);
+	if (rc == 0)
+		rc = store->lend(store, slot, &vec->msg);
+	if (rc == 0)
+		rc = admit(vec, store, slot);
+	if (rc != 0) {
+		store->ops->shutdown(store, slot);
+		ims_store_slot_give(store, slot);
+		return rc;
+	}
+	vec->lender = store;
+	vec->lender_slot = slot;
+	return 0;
+}
+
+void
+ims_borrow_end_locked(struct rte_ims_vec *vec)
+{
+	vec->lender->ops->shutdown(vec->lender, vec->lender_slot);
+	ims_store_slot_give(vec->lender, vec->lender_slot);
+	vec->lender = NULL;
+}
+
+int
+ims_borrow_again_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_store *store = vec->lender;
+	int rc = 0;
+
+	if (store->ops->prepare != NULL)
+		rc = store->ops->prepare(store, vec->lender_slot);
+	if (rc == 0)
+		rc = store->lend(store, vec->lender_slot, &vec->msg);
+	return rc != 0 ? rc : admit(vec, store, vec->lender_slot);
+}
+
+static bool
+same(const struct rte_ims_msg *a, const struct rte_ims_msg *b)
+{
+	return a->addr == b->addr && a->data == b->data;
+}
+
+/* What the slot should hold, and what it holds or is a copy of. */
+static int
+compare(struct rte_ims_vec *vec, struct rte_ims_msg *now)
+{
+	if (vec->lender != NULL)
+		return vec->lender->lend(vec->lender, vec->lender_slot, now);
+	return vec->store->lend(vec->store, vec->slot, now);
+}
+
+/*
+ * Messages that the kernel can change behind our back: copies of its own, and those that we have
+ * written over its own in the MSI-X table.
+ */
+static bool
+is_audited(const struct rte_ims_vec *vec)
+{
+	if (!vec->msg_valid || vec->stopped)
+		return false;
+	return vec->lender != NULL ||
+	       (vec->store->lend != NULL && vec->delivery == RTE_IMS_DELIVERY_MEMORY);
+}
+
+int
+ims_vec_audit_locked(struct rte_ims_vec *vec)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+	struct rte_ims_msg now;
+	int rc;
+
+	if (!is_audited(vec))
+		return 0;
+	rc = compare(vec, &now);
+	if (rc != 0 || same(&now, &vec->msg))
+		return rc;
+	IMS_LOG(NOTICE,
+		"%s: %s: the kernel has changed its message, %#" PRIx64 " %#x is now %#" PRIx64
+		" %#x: written anew",
+		vec->dev->name, vec->name, vec->msg.addr, vec->msg.data, now.addr, now.data);
+	atomic_fetch_add_explicit(&vec->stale, 1, memory_order_relaxed);
+	if (vec->lender != NULL)
+		vec->msg = now;
+	rc = ops->mask(vec->store, vec->slot);
+	if (rc == 0) {
+		vec->sending = false;
+		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
+	}
+	if (rc == 0)
+		rc = ims_vec_apply_locked(vec);
+	return rc != 0 ? rc : 1;
+}
+
+void
+ims_vec_audit_event(struct rte_ims_vec *vec)
+{
+	pthread_mutex_lock(&vec->dev->lock);
+	ims_vec_audit_locked(vec);
+	pthread_mutex_unlock(&vec->dev->lock);
+}
+
+int
+rte_ims_dev_audit(struct rte_ims_dev *dev)
+{
+	struct rte_ims_store *store;
+	struct rte_ims_vec *vec;
+	int changed = 0, rc = 0;
+	uint32_t slot;
+
+	if (dev == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&dev->lock);
+	TAILQ_FOREACH(store, &dev->stores, next)
+		for (slot = 0; slot < store->n_slots && rc >= 0; slot++) {
+			vec = store->vecs[slot];
+			/* A slot whose message is lent is in use, but not its vector's own. */
+			if (vec == NULL || vec->store != store)
+				continue;
+			rc = ims_vec_audit_locked(vec);
+			changed += rc > 0;
+		}
+	pthread_mutex_unlock(&dev->lock);
+	return rc < 0 ? rc : changed;
+}
