@@ -18,6 +18,8 @@
 
 RTE_LOG_REGISTER(nvme_logtype, pmd.nvme, NOTICE);
 
+#define SHUTDOWN_MS 5000
+
 /* Section 3.1.6: wait until the controller is ready, or is not. */
 static int
 wait_ready(struct nvme *nvme, uint32_t want)
@@ -47,6 +49,24 @@ controller_disable(struct nvme *nvme)
 
 	rc = ims_dev_bar_write32(nvme->dev, NVME_BAR, NVME_REG_CC, 0);
 	return rc != 0 ? rc : wait_ready(nvme, 0);
+}
+
+/* Section 7.6.2: the controller writes back what it caches. */
+static void
+controller_shutdown(struct nvme *nvme)
+{
+	uint32_t csts = 0, ms;
+
+	if (ims_dev_bar_write32(nvme->dev, NVME_BAR, NVME_REG_CC,
+		    NVME_CC_EN | NVME_CC_IOSQES | NVME_CC_IOCQES | NVME_CC_SHN_NORMAL) != 0)
+		return;
+	for (ms = 0; ms < SHUTDOWN_MS; ms++) {
+		if (ims_dev_bar_read32(nvme->dev, NVME_BAR, NVME_REG_CSTS, &csts) != 0 ||
+			NVME_CSTS_SHST(csts) == NVME_CSTS_SHST_DONE)
+			break;
+		usleep(1000);
+	}
+	controller_disable(nvme);
 }
 
 /* Section 7.6.1: admin queue, configuration, enable. */
@@ -153,8 +173,37 @@ nvme_remove(struct rte_ims_dev *dev)
 {
 	struct nvme *nvme = ims_dev_priv(dev);
 
-	controller_disable(nvme);
+	controller_shutdown(nvme);
 	nvme_free(nvme);
+}
+
+/* The controller has forgotten its queues: make them again, as they were. */
+static int
+controller_restart(struct nvme *nvme)
+{
+	uint32_t n = NVME_MAX_QUEUES, id;
+	int rc;
+
+	rc = controller_disable(nvme);
+	for (id = 0; id <= NVME_MAX_QUEUES; id++)
+		if (nvme->queues[id] != NULL)
+			nvme_queue_restart(nvme->queues[id]);
+	/* Nobody takes the admin queue's aborted commands: their callers have gone. */
+	nvme_queue_forget(nvme->queues[0]);
+	if (rc == 0)
+		rc = controller_enable(nvme);
+	if (rc == 0)
+		rc = nvme_set_n_queues(nvme, &n);
+	for (id = 1; id <= NVME_MAX_QUEUES && rc == 0; id++)
+		if (nvme->queues[id] != NULL)
+			rc = nvme_create_queue(nvme->queues[id]);
+	return rc;
+}
+
+static int
+nvme_reset_done(struct rte_ims_dev *dev)
+{
+	return controller_restart(ims_dev_priv(dev));
 }
 
 static const struct ims_driver_id nvme_ids[] = {
@@ -168,6 +217,7 @@ static struct ims_driver nvme_driver = {
 	.class_code = 0x010802,
 	.probe = nvme_probe,
 	.remove = nvme_remove,
+	.reset_done = nvme_reset_done,
 };
 
 IMS_DRIVER_REGISTER(nvme_driver)
@@ -222,7 +272,8 @@ rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_im
 	q = nvme_queue_new(nvme, id, depth);
 	if (q == NULL)
 		return NULL;
-	rc = nvme_create_queue(q, vector);
+	q->vector = vector;
+	rc = nvme_create_queue(q);
 	if (rc != 0) {
 		nvme_queue_free(q);
 		rte_errno = -rc;
@@ -230,6 +281,16 @@ rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_im
 	}
 	nvme->queues[id] = q;
 	return q;
+}
+
+int
+rte_pmd_nvme_reset(struct rte_ims_dev *dev)
+{
+	struct nvme *nvme = nvme_from(dev);
+
+	if (dev == NULL)
+		return -EINVAL;
+	return nvme != NULL ? controller_restart(nvme) : -ENODEV;
 }
 
 int

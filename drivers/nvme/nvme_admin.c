@@ -12,29 +12,44 @@
 #include "nvme_private.h"
 
 #define ADMIN_TIMEOUT_MS 5000
+#define ADMIN_LOOK_MS    20 /* while the function is being reset its interrupts are not set up */
+
+/* Wait for more completions. Whether there is one is seen in the queue, not by the interrupt. */
+static int
+admin_wait(struct nvme *nvme, int *left_ms)
+{
+	struct pollfd pfd = { .fd = rte_ims_vec_fd_get(nvme->admin_vec), .events = POLLIN };
+	uint64_t count;
+	int n;
+
+	n = poll(&pfd, 1, ADMIN_LOOK_MS);
+	if (n == 0)
+		*left_ms -= ADMIN_LOOK_MS;
+	else if (n > 0 && read(pfd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return -errno;
+	return *left_ms > 0 ? 0 : -ETIMEDOUT;
+}
 
 int
 nvme_admin(struct nvme *nvme, const struct nvme_cmd *cmd, uint32_t *result)
 {
-	struct rte_pmd_nvme_queue *q = nvme->queues[0];
-	struct pollfd pfd = { .fd = rte_ims_vec_fd_get(nvme->admin_vec), .events = POLLIN };
-	struct rte_pmd_nvme_completion done;
-	uint16_t head = q->cq_head;
-	uint64_t count;
-	int rc;
+	void *cookie = (void *)(uintptr_t)++nvme->n_admin;
+	struct rte_pmd_nvme_completion done = { 0 };
+	int rc, left_ms = ADMIN_TIMEOUT_MS;
 
-	rc = nvme_queue_submit(q, cmd, NULL);
+	rc = nvme_queue_submit(nvme->queues[0], cmd, cookie);
 	if (rc != 0)
 		return rc;
-	while (rte_pmd_nvme_poll(q, &done, 1) == 0) {
-		rc = poll(&pfd, 1, ADMIN_TIMEOUT_MS);
-		if (rc == 0)
-			return -ETIMEDOUT;
-		if (rc > 0 && read(pfd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-			return -errno;
+	/* A completion of an earlier command that was given up is not ours. */
+	while (rte_pmd_nvme_poll(nvme->queues[0], &done, 1) == 0 || done.cookie != cookie) {
+		rc = admin_wait(nvme, &left_ms);
+		if (rc != 0)
+			return rc;
 	}
 	if (result != NULL)
-		*result = q->cq[head].result;
+		*result = done.result;
+	if (done.status == RTE_PMD_NVME_STATUS_ABORTED && ims_dev_removed(nvme->dev))
+		return -ENODEV;
 	if (done.status != 0)
 		NVME_LOG(ERR, "admin command %#x: status %#x", cmd->opcode, done.status);
 	return done.status == 0 ? 0 : -EIO;
@@ -55,7 +70,7 @@ nvme_identify(struct nvme *nvme)
 	struct nvme_cmd cmd = { .opcode = NVME_ADMIN_IDENTIFY, .prp1 = (uintptr_t)nvme->page };
 	struct rte_pmd_nvme_info *info = &nvme->info;
 	const uint8_t *data = nvme->page;
-	uint32_t lbaf, mdts, lbads;
+	uint32_t lbaf, mdts, lbads, sgls;
 	int rc;
 
 	cmd.cdw10 = NVME_CNS_CONTROLLER;
@@ -65,6 +80,8 @@ nvme_identify(struct nvme *nvme)
 	copy_text(info->serial, data + NVME_ID_CTRL_SN, NVME_ID_CTRL_SN_LEN);
 	copy_text(info->model, data + NVME_ID_CTRL_MN, NVME_ID_CTRL_MN_LEN);
 	mdts = data[NVME_ID_CTRL_MDTS];
+	memcpy(&sgls, data + NVME_ID_CTRL_SGLS, sizeof(sgls));
+	info->sgl = (sgls & NVME_SGLS_SUPPORTED) != 0;
 	/* A list of one page has 512 entries: 2 MiB, our limit. */
 	info->max_transfer = NVME_PAGE_SIZE << (mdts == 0 || mdts > 9 ? 9 : mdts);
 
@@ -105,7 +122,7 @@ nvme_set_n_queues(struct nvme *nvme, uint32_t *n)
 
 /* Sections 5.3 and 5.4: the completion queue first, it carries the vector. */
 int
-nvme_create_queue(struct rte_pmd_nvme_queue *q, int64_t vector)
+nvme_create_queue(struct rte_pmd_nvme_queue *q)
 {
 	struct nvme_cmd cmd = {
 		.opcode = NVME_ADMIN_CREATE_CQ,
@@ -115,8 +132,8 @@ nvme_create_queue(struct rte_pmd_nvme_queue *q, int64_t vector)
 	};
 	int rc;
 
-	if (vector >= 0)
-		cmd.cdw11 |= NVME_CQ_IEN | (uint32_t)vector << 16;
+	if (q->vector >= 0)
+		cmd.cdw11 |= NVME_CQ_IEN | (uint32_t)q->vector << 16;
 	rc = nvme_admin(q->nvme, &cmd, NULL);
 	if (rc != 0)
 		return rc;

@@ -39,15 +39,19 @@ struct rte_pmd_nvme_queue {
 	uint16_t n_free;
 	uint16_t *free_cids;
 	void **cookies; /* by cid */
+	bool *busy;     /* by cid: submitted, not completed */
+	bool aborting;  /* what is busy will never be completed by the controller */
+	int64_t vector; /* MSI-X, -1: none */
+	uint64_t n_bad; /* completions that make no sense */
 };
 
 struct nvme {
 	struct rte_ims_dev *dev;
 	uint64_t cap;
-	uint32_t n_queues;
 	struct rte_pmd_nvme_info info;
 	struct rte_ims_table *table;
 	struct rte_ims_vec *admin_vec;
+	uint64_t n_admin; /* admin commands so far */
 	struct rte_pmd_nvme_queue *queues[NVME_MAX_QUEUES + 1];
 	void *page; /* for admin commands' data */
 };
@@ -57,9 +61,12 @@ struct rte_pmd_nvme_queue *
 nvme_queue_new(struct nvme *nvme, uint16_t id, uint16_t depth);
 void
 nvme_queue_free(struct rte_pmd_nvme_queue *queue);
-/* Forget all that is under way: the controller was reset. */
+/* The controller was reset: start anew. What was under way is completed as aborted. */
 void
-nvme_queue_reset(struct rte_pmd_nvme_queue *queue);
+nvme_queue_restart(struct rte_pmd_nvme_queue *queue);
+/* All identifiers are free: nobody asks what became of the commands. */
+void
+nvme_queue_forget(struct rte_pmd_nvme_queue *queue);
 /* Submit with a command identifier of the queue's. -EAGAIN: it is full. */
 int
 nvme_queue_submit(struct rte_pmd_nvme_queue *queue, const struct nvme_cmd *cmd, void *cookie);
@@ -72,7 +79,7 @@ nvme_identify(struct nvme *nvme);
 int
 nvme_set_n_queues(struct nvme *nvme, uint32_t *n);
 int
-nvme_create_queue(struct rte_pmd_nvme_queue *queue, int64_t vector);
+nvme_create_queue(struct rte_pmd_nvme_queue *queue);
 void
 nvme_delete_queue(struct rte_pmd_nvme_queue *queue);
 

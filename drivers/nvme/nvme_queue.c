@@ -30,14 +30,17 @@ nvme_queue_new(struct nvme *nvme, uint16_t id, uint16_t depth)
 	q->prp_lists = rte_zmalloc("nvme", (size_t)depth * NVME_PAGE_SIZE, NVME_PAGE_SIZE);
 	q->free_cids = calloc(depth, sizeof(*q->free_cids));
 	q->cookies = calloc(depth, sizeof(*q->cookies));
+	q->busy = calloc(depth, sizeof(*q->busy));
+	q->vector = -1;
 	q->sq_doorbell = ims_dev_bar_map(nvme->dev, NVME_BAR, NVME_REG_SQ_TAIL(id, strd), 4);
 	q->cq_doorbell = ims_dev_bar_map(nvme->dev, NVME_BAR, NVME_REG_CQ_HEAD(id, strd), 4);
 	if (q->sq == NULL || q->cq == NULL || q->prp_lists == NULL || q->free_cids == NULL ||
-		q->cookies == NULL || q->sq_doorbell == NULL || q->cq_doorbell == NULL) {
+		q->cookies == NULL || q->busy == NULL || q->sq_doorbell == NULL ||
+		q->cq_doorbell == NULL) {
 		nvme_queue_free(q);
 		return NULL;
 	}
-	nvme_queue_reset(q);
+	nvme_queue_restart(q);
 	return q;
 }
 
@@ -51,21 +54,59 @@ nvme_queue_free(struct rte_pmd_nvme_queue *q)
 	rte_free(q->prp_lists);
 	free(q->free_cids);
 	free(q->cookies);
+	free(q->busy);
 	free(q);
 }
 
+/* One entry of a ring stays empty: a full one would look like an empty one. So there are depth - 1
+ * identifiers, and those that are not free are busy.
+ */
 void
-nvme_queue_reset(struct rte_pmd_nvme_queue *q)
+nvme_queue_restart(struct rte_pmd_nvme_queue *q)
 {
-	uint16_t i;
+	uint16_t cid;
 
 	memset(q->cq, 0, q->depth * sizeof(*q->cq));
 	q->sq_tail = q->cq_head = 0;
 	q->phase = NVME_CQE_PHASE;
-	/* One entry stays empty: a full ring would look like an empty one. */
-	q->n_free = q->depth - 1;
-	for (i = 0; i < q->n_free; i++)
-		q->free_cids[i] = i;
+	q->n_free = 0;
+	for (cid = 0; cid < q->depth - 1; cid++)
+		if (!q->busy[cid])
+			q->free_cids[q->n_free++] = cid;
+	q->aborting = q->n_free != q->depth - 1;
+}
+
+void
+nvme_queue_forget(struct rte_pmd_nvme_queue *q)
+{
+	memset(q->busy, 0, q->depth * sizeof(*q->busy));
+	nvme_queue_restart(q);
+}
+
+static void
+cid_give(struct rte_pmd_nvme_queue *q, uint16_t cid)
+{
+	q->busy[cid] = false;
+	q->free_cids[q->n_free++] = cid;
+}
+
+/* Complete what no controller will complete any more. */
+static unsigned int
+abort_busy(struct rte_pmd_nvme_queue *q, struct rte_pmd_nvme_completion *done, unsigned int n)
+{
+	unsigned int got = 0;
+	uint16_t cid;
+
+	for (cid = 0; cid < q->depth - 1 && got < n; cid++) {
+		if (!q->busy[cid])
+			continue;
+		cid_give(q, cid);
+		done[got].cookie = q->cookies[cid];
+		done[got].status = RTE_PMD_NVME_STATUS_ABORTED;
+		done[got++].result = 0;
+	}
+	q->aborting = q->n_free != q->depth - 1;
+	return got;
 }
 
 int
@@ -73,9 +114,13 @@ nvme_queue_submit(struct rte_pmd_nvme_queue *q, const struct nvme_cmd *cmd, void
 {
 	uint16_t cid;
 
-	if (q->n_free == 0)
+	/* Until its aborted commands have been taken, a queue that was reset takes no new ones. */
+	if (q->n_free == 0 || q->aborting)
 		return -EAGAIN;
+	if (ims_dev_removed(q->nvme->dev))
+		return -ENODEV;
 	cid = q->free_cids[--q->n_free];
+	q->busy[cid] = true;
 	q->cookies[cid] = cookie;
 	q->sq[q->sq_tail] = *cmd;
 	q->sq[q->sq_tail].cid = cid;
@@ -85,6 +130,14 @@ nvme_queue_submit(struct rte_pmd_nvme_queue *q, const struct nvme_cmd *cmd, void
 	return 0;
 }
 
+static void
+bad_completion(struct rte_pmd_nvme_queue *q, uint16_t cid)
+{
+	if (q->n_bad++ == 0)
+		NVME_LOG(ERR, "queue %u: completion of a command that is not under way (%u)", q->id,
+			cid);
+}
+
 int
 rte_pmd_nvme_poll(
 	struct rte_pmd_nvme_queue *q, struct rte_pmd_nvme_completion *done, unsigned int n)
@@ -92,9 +145,12 @@ rte_pmd_nvme_poll(
 	struct nvme_cqe *cqe;
 	unsigned int got = 0;
 	uint16_t status, cid;
+	bool moved = false;
 
 	if (q == NULL || (done == NULL && n != 0))
 		return -EINVAL;
+	if (unlikely(q->aborting))
+		return abort_busy(q, done, n);
 	while (got < n) {
 		cqe = &q->cq[q->cq_head];
 		status = __atomic_load_n(&cqe->status, __ATOMIC_ACQUIRE);
@@ -105,19 +161,22 @@ rte_pmd_nvme_poll(
 			q->cq_head = 0;
 			q->phase ^= NVME_CQE_PHASE;
 		}
+		moved = true;
 		/* The controller is not trusted with an index. */
-		if (cid >= q->depth || q->n_free >= q->depth - 1) {
-			NVME_LOG(ERR, "queue %u: completion of a command never submitted (%u)",
-				q->id, cid);
+		if (cid >= q->depth || !q->busy[cid]) {
+			bad_completion(q, cid);
 			continue;
 		}
-		q->free_cids[q->n_free++] = cid;
+		cid_give(q, cid);
 		done[got].cookie = q->cookies[cid];
 		done[got].status = status >> 1 & 0x7ff;
+		done[got].result = cqe->result;
 		got++;
 	}
-	if (got != 0)
+	if (moved)
 		rte_write32(q->cq_head, q->cq_doorbell);
+	else if (unlikely(ims_dev_removed(q->nvme->dev)))
+		got = abort_busy(q, done, n);
 	return got;
 }
 
@@ -186,6 +245,8 @@ rte_pmd_nvme_post(
 
 	if (q == NULL || buf == NULL)
 		return -EINVAL;
+	if (!q->nvme->info.sgl)
+		return -ENOTSUP;
 	if (q->n_free == 0)
 		return -EAGAIN;
 	rest = q->nvme->info.block_size - 4;

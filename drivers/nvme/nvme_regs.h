@@ -23,11 +23,14 @@
 #define NVME_CAP_MPSMIN(cap)      ((uint32_t)((cap) >> 48 & 0xf))
 #define NVME_REG_CC               0x14
 #define NVME_CC_EN                0x1u
+#define NVME_CC_SHN_NORMAL        (1u << 14)
 #define NVME_CC_IOSQES            (6u << 16) /* 2^6 bytes */
 #define NVME_CC_IOCQES            (4u << 20) /* 2^4 bytes */
 #define NVME_REG_CSTS             0x1c
 #define NVME_CSTS_RDY             0x1u
 #define NVME_CSTS_CFS             0x2u
+#define NVME_CSTS_SHST(csts)      ((csts) >> 2 & 0x3)
+#define NVME_CSTS_SHST_DONE       2u
 #define NVME_REG_AQA              0x24
 #define NVME_REG_ASQ              0x28 /* 64-bit */
 #define NVME_REG_ACQ              0x30 /* 64-bit */
@@ -88,6 +91,8 @@ static_assert(sizeof(struct nvme_cqe) == 16, "section 4.6");
 #define NVME_ID_CTRL_MN       24
 #define NVME_ID_CTRL_MN_LEN   40
 #define NVME_ID_CTRL_MDTS     77
+#define NVME_ID_CTRL_SGLS     536
+#define NVME_SGLS_SUPPORTED   0x3u
 #define NVME_ID_NS_NSZE       0
 #define NVME_ID_NS_FLBAS      26
 #define NVME_ID_NS_LBAF       128

@@ -12,10 +12,12 @@
  * namespace, number 1. This is no storage stack.
  *
  * Threads: a queue belongs to one thread at a time; different queues may be used concurrently.
- * Queues are created and destroyed by one thread at a time.
+ * Queues are created and destroyed, and the controller is reset, by one thread at a time.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
+
+#include <stdbool.h>
 
 #include <rte_ims.h>
 
@@ -36,6 +38,8 @@ struct rte_pmd_nvme_info {
 	/** Most I/O queues, and entries of one. */
 	uint32_t max_queues;
 	uint32_t max_depth;
+	/** Scatter-gather lists are supported. */
+	bool sgl;
 };
 
 enum rte_pmd_nvme_op {
@@ -44,11 +48,16 @@ enum rte_pmd_nvme_op {
 	RTE_PMD_NVME_FLUSH,
 };
 
+/** Status of a command that the controller will never complete: it was reset, or is gone. */
+#define RTE_PMD_NVME_STATUS_ABORTED 0x007
+
 struct rte_pmd_nvme_completion {
 	/** As given to rte_pmd_nvme_submit(). */
 	void *cookie;
 	/** 0: done; else the status code (bits 7:0) and its type (bits 10:8). */
 	uint16_t status;
+	/** Doubleword 0 of the completion. */
+	uint32_t result;
 };
 
 /** @return 0; -EINVAL; -ENODEV not an NVMe controller. */
@@ -72,6 +81,18 @@ __rte_experimental
 struct rte_pmd_nvme_queue *
 rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_ims_vec *vec);
 
+/**
+ * Reset the controller (CC.EN) and set it up again: queues stay as they are, and keep their vectors.
+ * Commands under way are completed by rte_pmd_nvme_poll() with RTE_PMD_NVME_STATUS_ABORTED. No
+ * other thread may use the controller's queues meanwhile. rte_ims_dev_reset() resets the whole PCI
+ * function, to the same effect, and raises every vector once.
+ *
+ * @return 0; -EINVAL; -ENODEV; -EIO the controller refuses; -ETIMEDOUT.
+ */
+__rte_experimental
+int
+rte_pmd_nvme_reset(struct rte_ims_dev *dev);
+
 /** Destroy a queue; commands under way are aborted. @return 0; -EINVAL. */
 __rte_experimental
 int
@@ -84,7 +105,7 @@ rte_pmd_nvme_queue_destroy(struct rte_pmd_nvme_queue *queue);
  *   DPDK memory, not crossing more than one 4 KiB page boundary unless page aligned; not used for a
  *   flush.
  * @return
- *   0; -EINVAL; -EAGAIN the queue is full.
+ *   0; -EINVAL; -EAGAIN the queue is full; -ENODEV the controller is gone.
  */
 __rte_experimental
 int
@@ -103,7 +124,10 @@ int
 rte_pmd_nvme_post(
 	struct rte_pmd_nvme_queue *queue, uint64_t lba, uint64_t addr, void *buf, void *cookie);
 
-/** Take completions. @return how many, 0 .. n; -EINVAL. */
+/**
+ * Take completions. Once the controller is gone, what was under way comes as aborted.
+ * @return how many, 0 .. n; -EINVAL.
+ */
 __rte_experimental
 int
 rte_pmd_nvme_poll(

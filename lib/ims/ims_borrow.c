@@ -69,7 +69,7 @@ admit(struct rte_ims_vec *vec, struct rte_ims_store *store, uint32_t slot)
 		return 0;
 	if (!dev->unsafe_borrow) {
 		IMS_LOG(ERR,
-			"%s: its MSI-X messages name a CPU (no interrupt remapping), a copy of one "
+			"%s: its messages name a CPU (no interrupt remapping), a copy of one "
 			"would go stale when the interrupt moves; enable the IOMMU's interrupt "
 			"remapping, use memory delivery, or open it with "
 			"RTE_IMS_DEV_F_UNSAFE_BORROW",

@@ -216,6 +216,20 @@ rte_ims_dev_close(struct rte_ims_dev *dev)
 	return 0;
 }
 
+/* What was pending in the device is lost, and so may be what was on its way: have a look. */
+static int
+vec_restore_locked(struct rte_ims_vec *vec)
+{
+	int rc;
+
+	if (vec->store->type == RTE_IMS_STORE_DEVICE)
+		return 0; /* the transport's, not the function's */
+	rc = ims_vec_restore_locked(vec);
+	if (rc == 0)
+		ims_vec_kick_locked(vec);
+	return rc;
+}
+
 static int
 restore_locked(struct rte_ims_dev *dev)
 {
@@ -227,7 +241,7 @@ restore_locked(struct rte_ims_dev *dev)
 		for (slot = 0; slot < store->n_slots && rc == 0; slot++)
 			/* A slot whose message was lent is in use, but not its vector's own. */
 			if (store->vecs[slot] != NULL && store->vecs[slot]->store == store)
-				rc = ims_vec_restore_locked(store->vecs[slot]);
+				rc = vec_restore_locked(store->vecs[slot]);
 	return rc;
 }
 

@@ -82,6 +82,12 @@ ims_dev_priv(const struct rte_ims_dev *dev)
 	return dev->driver_priv;
 }
 
+bool
+ims_dev_removed(const struct rte_ims_dev *dev)
+{
+	return atomic_load_explicit(&dev->vfio->removed, memory_order_relaxed);
+}
+
 void *
 ims_dev_bar_map(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, uint64_t len)
 {
@@ -102,7 +108,7 @@ ims_dev_bar_read(struct rte_ims_dev *dev, unsigned int bar, uint64_t offset, voi
 {
 	if (bar > VFIO_PCI_BAR5_REGION_INDEX)
 		return -EINVAL;
-	if (atomic_load_explicit(&dev->vfio->removed, memory_order_relaxed))
+	if (ims_dev_removed(dev))
 		return -ENODEV;
 	return ims_vfio_read(dev->vfio, bar, offset, buf, len);
 }
@@ -113,7 +119,7 @@ ims_dev_bar_write(
 {
 	if (bar > VFIO_PCI_BAR5_REGION_INDEX)
 		return -EINVAL;
-	if (atomic_load_explicit(&dev->vfio->removed, memory_order_relaxed))
+	if (ims_dev_removed(dev))
 		return -ENODEV;
 	return ims_vfio_write(dev->vfio, bar, offset, buf, len);
 }

@@ -79,6 +79,10 @@ ims_dev_priv_set(struct rte_ims_dev *dev, void *priv);
 void *
 ims_dev_priv(const struct rte_ims_dev *dev);
 
+/** The device is gone: unplugged, or its process ended. For the data path, one load. */
+bool
+ims_dev_removed(const struct rte_ims_dev *dev);
+
 /**
  * Part of a BAR as ordinary memory. Stays mapped until the device is closed, also when the device
  * is gone: loads then return stale or arbitrary values.
@@ -156,7 +160,10 @@ struct ims_store_ops {
 	int (*unmask)(struct rte_ims_store *store, uint32_t slot);
 	/** 1 if an event is held back, 0 if not. May be NULL: unknown, 0. */
 	int (*pending)(struct rte_ims_store *store, uint32_t slot);
-	/** The slot is masked and has no user any more: wipe its message. May be NULL. */
+	/**
+	 * The slot is masked and has no user any more: wipe its message, let go of its eventfd. May be
+	 * NULL if there is no set_eventfd.
+	 */
 	void (*shutdown)(struct rte_ims_store *store, uint32_t slot);
 };
 

@@ -231,6 +231,9 @@ ims_wait_leave_locked(struct rte_ims_vec *vec);
 /* The set has been drained: learn whether an event came meanwhile, let go of the entry. */
 void
 ims_wait_left_locked(struct rte_ims_vec *vec);
+/* Have the handlers run once, whatever the device does. */
+void
+ims_vec_kick_locked(struct rte_ims_vec *vec);
 void
 ims_wait_source_check_locked(struct rte_ims_dev *dev);
 

@@ -18,7 +18,8 @@ check_conf(const struct ims_store_conf *conf)
 	if (conf->name == NULL || conf->n_slots == 0 || conf->n_slots == RTE_IMS_SLOT_ANY ||
 		conf->n_special > conf->n_slots || ops == NULL)
 		return -EINVAL;
-	if (ops->write_msg == NULL || ops->mask == NULL || ops->unmask == NULL)
+	if (ops->write_msg == NULL || ops->mask == NULL || ops->unmask == NULL ||
+		(ops->set_eventfd != NULL && ops->shutdown == NULL))
 		return -EINVAL;
 	return 0;
 }

@@ -9,6 +9,10 @@
  * neither be pointed elsewhere nor masked, and read only from sysfs, with privileges. So MSI
  * vectors have eventfd delivery, and no mask; an IMS of such a device can borrow their message.
  *
+ * A vector without mask that nobody wants any more must not go back to the kernel while the device
+ * may still send its message: that would be an IOMMU fault, the kernel takes the message away while
+ * MSI stays enabled. So its message stays good, and reaches an eventfd that nobody reads.
+ *
  * All vectors are switched on by the first one (VFIO_IRQ_INFO_NORESIZE, on all kernels), with holes
  * (descriptor -1) that are filled in place. A device that asks for more than the CPUs can give gets
  * half as many, down to one, as pci_alloc_irq_vectors() would.
@@ -18,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <linux/pci_regs.h>
@@ -26,10 +31,12 @@
 #include "ims_private.h"
 
 struct msi_store {
+	uint32_t n_slots;
 	uint32_t n_enabled;
-	int *fds; /* what the kernel signals, by slot; -1 */
-	int cap;  /* offset of the capability */
-	int cfg;  /* sysfs' view of configuration space, -1: not opened yet */
+	int *fds;    /* what the kernel signals, by slot; -1 */
+	int *parked; /* eventfds of ours, by slot, for vectors without a user; -1 */
+	int cap;     /* offset of the capability */
+	int cfg;     /* sysfs' view of configuration space, -1: not opened yet */
 };
 
 static int
@@ -102,10 +109,13 @@ msi_unmask(struct rte_ims_store *store, uint32_t slot)
 static void
 msi_shutdown(struct rte_ims_store *store, uint32_t slot)
 {
-	const struct msi_store *m = store->priv;
+	struct msi_store *m = store->priv;
 
-	if (m->fds[slot] >= 0)
-		msi_set_eventfd(store, slot, -1);
+	if (m->fds[slot] < 0)
+		return;
+	if (m->parked[slot] < 0)
+		m->parked[slot] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	msi_set_eventfd(store, slot, m->parked[slot]);
 }
 
 /* After a reset the kernel has restored its message: attach anew, as with MSI-X. */
@@ -174,9 +184,8 @@ msi_lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
 	if (rc == 0 && (flags & PCI_MSI_FLAGS_64BIT) != 0)
 		rc = cfg_read(m, PCI_MSI_ADDRESS_HI, &hi, sizeof(hi));
 	if (rc == 0)
-		rc = cfg_read(m,
-			flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32, &data,
-			sizeof(data));
+		rc = cfg_read(m, flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32,
+			&data, sizeof(data));
 	if (rc == -EACCES)
 		IMS_LOG(ERR,
 			"%s: its MSI message can be read with privileges only (CAP_SYS_ADMIN), so "
@@ -191,7 +200,12 @@ static void
 msi_free(void *priv)
 {
 	struct msi_store *m = priv;
+	uint32_t i;
 
+	for (i = 0; m->parked != NULL && i < m->n_slots; i++)
+		if (m->parked[i] >= 0)
+			close(m->parked[i]);
+	free(m->parked);
 	if (m->cfg >= 0)
 		close(m->cfg);
 	free(m->fds);
@@ -219,12 +233,17 @@ ims_store_msi_create(struct rte_ims_dev *dev)
 		return ims_err_ptr(-ENOMEM);
 	m->cap = cap;
 	m->cfg = -1;
-	m->fds = malloc(conf.n_slots * sizeof(*m->fds));
-	if (m->fds == NULL) {
+	m->n_slots = conf.n_slots;
+	m->fds = malloc(m->n_slots * sizeof(*m->fds));
+	m->parked = malloc(m->n_slots * sizeof(*m->parked));
+	if (m->fds == NULL || m->parked == NULL) {
+		free(m->fds);
+		free(m->parked);
 		free(m);
 		return ims_err_ptr(-ENOMEM);
 	}
-	memset(m->fds, 0xff, conf.n_slots * sizeof(*m->fds)); /* -1 */
+	memset(m->fds, 0xff, m->n_slots * sizeof(*m->fds)); /* -1 */
+	memset(m->parked, 0xff, m->n_slots * sizeof(*m->parked));
 	conf.priv = m;
 	store = ims_store_create(dev, &conf);
 	if (store == NULL) {

@@ -81,8 +81,9 @@ eventfd_setup(struct rte_ims_vec *vec)
 	return rc;
 }
 
+/* Let go of the message that reaches the eventfd. */
 static void
-eventfd_release(struct rte_ims_vec *vec)
+message_release(struct rte_ims_vec *vec)
 {
 	struct ims_vfio *v = vec->dev->vfio;
 	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
@@ -93,19 +94,17 @@ eventfd_release(struct rte_ims_vec *vec)
 		ims_wait_source_check_locked(vec->dev);
 	} else if (vec->lender != NULL) {
 		ims_borrow_end_locked(vec);
-	} else if (vec->fd >= 0 && vec->store->ops->set_eventfd != NULL) {
-		vec->store->ops->set_eventfd(vec->store, vec->slot, -1);
 	}
-	if (vec->fd >= 0)
-		close(vec->fd);
 }
 
 static void
 vec_forget(struct rte_ims_vec *vec)
 {
-	eventfd_release(vec);
+	message_release(vec);
 	if (vec->store->ops->shutdown != NULL)
 		vec->store->ops->shutdown(vec->store, vec->slot);
+	if (vec->fd >= 0)
+		close(vec->fd);
 	ims_table_index_give(vec->table, vec->index);
 	ims_store_slot_give(vec->store, vec->slot);
 	vec->dev->n_vecs--;
@@ -300,8 +299,6 @@ ims_vec_restore_locked(struct rte_ims_vec *vec)
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc = 0;
 
-	if (vec->store->type == RTE_IMS_STORE_DEVICE)
-		return 0; /* the transport's, not the function's */
 	vec->sending = false;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);

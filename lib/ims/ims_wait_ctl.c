@@ -256,6 +256,21 @@ deliver_carried(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 		IMS_LOG(ERR, "%s: cannot signal its eventfd", vec->name);
 }
 
+void
+ims_vec_kick_locked(struct rte_ims_vec *vec)
+{
+	const uint64_t one = 1;
+
+	vec->carry = true;
+	if (vec->wait != NULL) {
+		pthread_mutex_lock(&vec->wait->lock);
+		deliver_carried(vec->wait, vec);
+		pthread_mutex_unlock(&vec->wait->lock);
+	} else if (vec->fd >= 0 && write(vec->fd, &one, sizeof(one)) > 0) {
+		vec->carry = false;
+	}
+}
+
 static int
 enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {

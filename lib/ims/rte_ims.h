@@ -261,10 +261,12 @@ rte_ims_dev_close(struct rte_ims_dev *dev);
 
 /**
  * Reset the device's function. Its drivers' queues, timers and the like stop; vectors stay and work
- * as before, their messages are written anew.
+ * as before, their messages are written anew. The handlers of all of them run once more: an event
+ * from before the reset may have been lost with it.
  *
  * @return
- *   0; -EINVAL; -ENOTSUP the device cannot; -ENODEV gone; -ETIMEDOUT.
+ *   0; -EINVAL; -ENOTSUP the device cannot; -ENODEV gone; -ETIMEDOUT; or what the driver says that
+ *   could not set the device up again.
  */
 __rte_experimental
 int

@@ -42,7 +42,7 @@ cdev_path(const char *bdf, char *path, size_t size)
 	while (!found && (entry = readdir(d)) != NULL)
 		found = strncmp(entry->d_name, "vfio", 4) == 0 &&
 		        snprintf(path, size, "%s/vfio/devices/%s", VK_DEV, entry->d_name) <
-			        (int)size;
+		                (int)size;
 	closedir(d);
 	return found && access(path, F_OK) == 0;
 }
@@ -66,8 +66,8 @@ open_node(const char *bdf, const char *path)
 		return fd;
 	rc = -errno;
 	if (rc == -EACCES || rc == -EPERM)
-		IMS_VFIO_LOG(ERR, "pci:%s: no permission for %s; run: chown $USER %s", bdf, path,
-			path);
+		IMS_VFIO_LOG(
+			ERR, "pci:%s: no permission for %s; run: chown $USER %s", bdf, path, path);
 	else
 		IMS_VFIO_LOG(ERR, "pci:%s: %s: %s", bdf, path, strerror(-rc));
 	return rc;

@@ -48,7 +48,7 @@ struct ims_vfio_kernel {
 	struct ims_vfio v; /* first */
 	const struct vk_iommu_ops *iommu;
 	int device;
-	int group; /* -1: reached by its own character device */
+	int group;    /* -1: reached by its own character device */
 	int iommu_fd; /* container, or /dev/iommu */
 	uint32_t ioas;
 	struct vk_range ranges[VK_MAX_RANGES];

@@ -18,6 +18,15 @@
 const char *e2e_dev_name;
 uint64_t e2e_ops;
 bool e2e_no_remap;
+bool e2e_amd;
+
+#define EAL_ARGS 32
+
+static char *
+arg(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
 
 void
 e2e_init(int argc, char **argv, const char *dev_default)
@@ -27,15 +36,16 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ "ops", required_argument, NULL, 'o' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "no-remap", no_argument, NULL, 'r' },
+		{ "amd", no_argument, NULL, 'a' },
+		{ "lcores", required_argument, NULL, 'l' },
+		{ "eal", required_argument, NULL, 'e' },
 		{ "test", required_argument, NULL, 't' },
 		{ 0 },
 	};
-	static char mem[16] = "64";
-	static char *eal[] = { (char *)(uintptr_t) "e2e", (char *)(uintptr_t) "--no-huge",
-		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
-		(char *)(uintptr_t) "-m", mem, (char *)(uintptr_t) "-l", (char *)(uintptr_t) "0",
-		NULL };
-	int c;
+	static char mem[16] = "64", lcores[64] = "0";
+	char *eal[EAL_ARGS] = { arg("e2e"), arg("--no-pci"), arg("--no-shconf"), arg("-l"),
+		lcores };
+	int c, n_eal = 5, n_own = 0;
 
 	e2e_dev_name = dev_default;
 	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
@@ -45,6 +55,12 @@ e2e_init(int argc, char **argv, const char *dev_default)
 			e2e_ops = strtoull(optarg, NULL, 0);
 		else if (c == 'r')
 			e2e_no_remap = true;
+		else if (c == 'a')
+			e2e_amd = true;
+		else if (c == 'l')
+			snprintf(lcores, sizeof(lcores), "%s", optarg);
+		else if (c == 'e' && n_own < EAL_ARGS / 2)
+			eal[n_eal + n_own++] = optarg;
 		else if (c == 't')
 			cmocka_set_test_filter(optarg);
 		else if (c == 'm')
@@ -52,7 +68,13 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		else
 			exit(1);
 	}
-	if (rte_eal_init(8, eal) < 0) {
+	/* Unless the caller says what memory there is. */
+	if (n_own == 0) {
+		eal[n_eal++] = arg("--no-huge");
+		eal[n_eal++] = arg("-m");
+		eal[n_eal++] = mem;
+	}
+	if (rte_eal_init(n_eal + n_own, eal) < 0) {
 		fprintf(stderr, "EAL does not start: %s\n", rte_strerror(rte_errno));
 		exit(1);
 	}
@@ -61,9 +83,16 @@ e2e_init(int argc, char **argv, const char *dev_default)
 struct rte_ims_dev *
 e2e_open(void)
 {
+	return e2e_open_flags(0);
+}
+
+struct rte_ims_dev *
+e2e_open_flags(uint32_t flags)
+{
+	struct rte_ims_dev_conf conf = { .flags = flags };
 	struct rte_ims_dev *dev;
 
-	dev = rte_ims_dev_open(e2e_dev_name, NULL);
+	dev = rte_ims_dev_open(e2e_dev_name, &conf);
 	if (dev == NULL)
 		print_error("%s: %s\n", e2e_dev_name, rte_strerror(rte_errno));
 	assert_non_null(dev);

@@ -22,16 +22,22 @@
  * and sums over it all.
  */
 
-/* Command line: [--dev NAME] [--ops N] [--mem MB] [--no-remap] [--test PATTERN]. A failure to start EAL ends the program with 1. */
+/*
+ * Command line: [--dev NAME] [--ops N] [--mem MB | --eal ARG...] [--lcores LIST] [--no-remap] [--amd]
+ * [--test PATTERN]. A failure to start EAL ends the program with 1.
+ */
 void
 e2e_init(int argc, char **argv, const char *dev_default);
 
 extern const char *e2e_dev_name;
 extern uint64_t e2e_ops;  /* 0: the test's own default */
 extern bool e2e_no_remap; /* the machine has no interrupt remapping */
+extern bool e2e_amd; /* its IOMMU is AMD's, whose messages do not show that they are remapped */
 
 struct rte_ims_dev *
 e2e_open(void);
+struct rte_ims_dev *
+e2e_open_flags(uint32_t flags);
 
 /* Open descriptors, and lines of /proc/self/maps that name a file. */
 unsigned int

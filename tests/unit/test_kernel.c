@@ -48,8 +48,8 @@ root_path(const char *name);
 static struct {
 	int bind_error;
 	int attach_error;
-	int set_irqs; /* < 0: -errno, else the ioctl's result */
-	uint64_t last; /* highest address that can be mapped */
+	int set_irqs;   /* < 0: -errno, else the ioctl's result */
+	uint64_t last;  /* highest address that can be mapped */
 	uint32_t avail; /* maps, type 1 */
 	unsigned int n_maps;
 	unsigned int n_unmaps;
