@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <rte_pmd_nvme.h>
+
 struct tp_dev;
 
 /* histogram.c: latencies in ticks, 16 steps to each power of two. */
@@ -63,5 +65,21 @@ struct bench_timer_conf {
 
 int
 bench_timer(const struct bench_timer_conf *conf);
+
+/* bench_nvme.c */
+#define BENCH_NVME_DEPTH 256u
+
+struct bench_nvme_conf {
+	struct tp_dev *dev;
+	struct rte_pmd_nvme_info info;
+	uint32_t n_queues;
+	uint32_t depth;
+	uint64_t duration_ns;
+	bool write;
+	const char *json; /* NULL: none */
+};
+
+int
+bench_nvme(const struct bench_nvme_conf *conf);
 
 #endif /* _BENCH_H_ */

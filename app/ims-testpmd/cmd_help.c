@@ -31,7 +31,10 @@ cmd_help(const struct tp_args *args)
 	if (name == NULL)
 		printf("Topics (help TOPIC shows its commands; Tab completes, Ctrl-C ends a command):\n");
 	for (topic = tp_topics(); topic != NULL; topic = topic->next) {
-		if (name == NULL) {
+		if (name == NULL && topic->next != NULL &&
+			strcmp(topic->name, topic->next->name) == 0) {
+			continue; /* several files have commands of this topic */
+		} else if (name == NULL) {
 			printf("  %-10s %s\n", topic->name, topic->help);
 		} else if (strcmp(topic->name, name) == 0) {
 			found = true;

@@ -147,21 +147,30 @@ choice_topic(unsigned int i, char *buf, size_t size)
 {
 	const struct tp_topic *topic = tp_topics();
 
-	while (topic != NULL && i-- > 0)
-		topic = topic->next;
-	if (topic != NULL)
-		snprintf(buf, size, "%s", topic->name);
-	return topic != NULL;
+	for (; topic != NULL; topic = topic->next) {
+		if (topic->next != NULL && strcmp(topic->name, topic->next->name) == 0)
+			continue; /* several files have commands of this topic */
+		if (i-- == 0) {
+			snprintf(buf, size, "%s", topic->name);
+			return true;
+		}
+	}
+	return false;
 }
 
 static const struct tp_kind tp_kinds[] = {
+	{ "BLOCKS", "a number of blocks", parse_num, NULL, NULL },
+	{ "BYTE", "a byte: 0 to 255, or 0x00 to 0xff", parse_num, NULL, NULL },
 	{ "COUNT", "a number", parse_num, NULL, NULL },
 	{ "CPU", "number of a CPU", parse_num, NULL, NULL },
+	{ "DEPTH", "commands of a queue at a time", parse_num, NULL, NULL },
 	{ "DEV", "number or name of an open device", NULL, resolve_dev, choice_dev },
 	{ "FILE", "path of a file", NULL, NULL, NULL },
+	{ "LBA", "number of a block", parse_num, NULL, NULL },
 	{ "N", "a number", parse_num, NULL, NULL },
-	{ "NAME", "emu:MODEL[,key=value...] or vfio-user:PATH", NULL, NULL, NULL },
+	{ "NAME", "emu:MODEL[,key=value...], vfio-user:PATH or pci:0000:3b:00.0", NULL, NULL, NULL },
 	{ "NS", "a time: ns, or with a unit as in 100us 2.5ms 1s", parse_ns, NULL, NULL },
+	{ "QUEUES", "a number of queues", parse_num, NULL, NULL },
 	{ "SECONDS", "a time: seconds, or with a unit as in 200ms", parse_seconds, NULL, NULL },
 	{ "SLOT", "number of a slot", parse_num, NULL, NULL },
 	{ "TIMER", "number of a timer", parse_num, NULL, NULL },

@@ -39,7 +39,7 @@
 
 #define TP_MAX_ARGS   16
 #define TP_MAX_ALTS   8
-#define TP_MAX_GROUPS 4
+#define TP_MAX_GROUPS 5
 
 struct tp_arg;
 struct tp_args;
