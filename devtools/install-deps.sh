@@ -11,7 +11,7 @@ set -eu
 
 build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev"
 test="libcmocka-dev pciutils clang-format-14 python3"
-guest="qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
+guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
 
 wanted=""
 for group in "${@:-build}"; do

@@ -232,19 +232,22 @@ in_range(const struct ims_vfio_kernel *k, uint64_t iova, size_t len)
 	return k->n_ranges == 0;
 }
 
+/* One line, with as many ranges as it can hold. */
 static void
 explain_range(const struct ims_vfio_kernel *k, uint64_t iova, size_t len)
 {
+	char ranges[256] = "";
+	size_t used = 0;
 	uint32_t i;
 
-	for (i = 0; i < k->n_ranges; i++)
-		IMS_VFIO_LOG(ERR, "%s: the IOMMU can map %#" PRIx64 " to %#" PRIx64, k->v.name,
-			k->ranges[i].first, k->ranges[i].last);
+	for (i = 0; i < k->n_ranges && used < sizeof(ranges); i++)
+		used += snprintf(ranges + used, sizeof(ranges) - used, "%s%#" PRIx64 "-%#" PRIx64,
+			i != 0 ? ", " : "", k->ranges[i].first, k->ranges[i].last);
 	IMS_VFIO_LOG(ERR,
-		"%s: memory at %#" PRIx64 " to %#" PRIx64
+		"%s: memory at %#" PRIx64 "-%#" PRIx64
 		" is out of the IOMMU's reach; start with "
-		"EAL option --base-virtaddr=ADDRESS to have DPDK's memory elsewhere",
-		k->v.name, iova, iova + len - 1);
+		"EAL option --base-virtaddr=ADDRESS to have DPDK's memory in %s",
+		k->v.name, iova, iova + len - 1, ranges);
 }
 
 static int

@@ -187,7 +187,9 @@ test_affinity(void **state)
 	struct io io;
 	int i;
 
-	conf.lcore_id = 0; /* EAL's only one */
+	if (geteuid() != 0)
+		skip(); /* only root can move interrupts */
+	conf.lcore_id = 0;
 	here = rte_ims_wait_create("lcore0", &conf);
 	assert_non_null(here);
 	io_open(&io, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
@@ -334,10 +336,10 @@ test_move(void **state)
 			rte_ims_wait_del(sleeper[moves / NV_N_QUEUES % 2].set, busy[i].io.vec), 0);
 		io_close(&busy[i].io);
 	}
+	/* The interrupts did arrive on both CPUs, for those that have any; only root can move them. */
+	assert_true(geteuid() != 0 || used >= NV_N_QUEUES / 2 - 1);
 	print_message("%lu commands on %u queues, %lu moves\n", (unsigned long)n, NV_N_QUEUES,
 		(unsigned long)moves);
-	/* The interrupts did arrive on both CPUs, for those that have any. */
-	assert_true(used >= NV_N_QUEUES / 2 - 1);
 	sleeper_end(&sleeper[0]);
 	sleeper_end(&sleeper[1]);
 }

@@ -6,6 +6,8 @@
 # and the script that the guest runs.
 #
 #   mkinitrd.sh OUT MODULES_DIR "MODULE..." SCRIPT PROGRAM...
+#
+# PROGRAM is a path, the name of an installed program, or one of DPDK's plug-ins: librte_NAME.
 
 set -eu
 
@@ -14,6 +16,7 @@ shift 4
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
 mkdir -p "$root"/{bin,lib,lib64,prog,modules,etc}
 
 cp /bin/busybox "$root/bin/busybox"
@@ -48,6 +51,11 @@ done
 printf '%s\n' "${order[@]}" > "$root/modules/order"
 
 for p in "$@"; do
+	case $p in
+	librte_*) p=$(find /usr/lib /usr/local/lib -path "*/dpdk/pmds-*/$p.so.??" | head -n 1) ;;
+	*/*) ;;
+	*) p=$(command -v "$p") ;;
+	esac
 	cp "$p" "$root/prog/"
 	ldd "$p" | awk '$3 ~ /^\// { print $3 } $1 ~ /^\// { print $1 }' | while read -r lib; do
 		case $lib in

@@ -8,7 +8,7 @@
 #   stock.sh KERNEL SCRIPT QEMU_ARGS PROGRAM...
 #
 # KERNEL is a directory of the guest cache. QEMU_ARGS are added to the machine; DISK in them stands
-# for a fresh 64 MiB disk image.
+# for a fresh 64 MiB disk image. A line "guest: qmp {...}" of the guest is passed on to QEMU's monitor.
 
 set -eu
 
@@ -20,14 +20,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 kernel=$cache/$kernel
 need "$kernel/vmlinux"
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+monitor=
+trap 'rm -rf "$dir"; [ -z "$monitor" ] || kill "$monitor" 2> /dev/null || true' EXIT
 
 truncate -s 64M "$dir/disk"
 "$here/mkinitrd.sh" "$dir/initrd" "$(echo "$kernel"/root/*lib/modules/*)" \
-	"vfio-pci vfio_iommu_type1" "$script" "$@"
+	"vfio-pci vfio_iommu_type1 $(sed -n 's/^# modules: //p' "$script")" "$script" "$@"
+"$here/monitor.py" "$dir/qmp" "$dir/console" &
+monitor=$!
 # shellcheck disable=SC2086 # lists
 timeout 120 qemu-system-x86_64 $accel -smp 2 -m 1G -machine q35 \
-	-nodefaults -display none -serial stdio -no-reboot \
+	-nodefaults -display none -serial stdio -no-reboot -qmp unix:$dir/qmp,server=on,wait=off \
 	-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
 	-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
 	${args//DISK/$dir/disk} < /dev/null > "$dir/console" 2>&1 || echo "QEMU ended with $?"
