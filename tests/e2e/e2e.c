@@ -18,7 +18,6 @@
 const char *e2e_dev_name;
 uint64_t e2e_ops;
 bool e2e_no_remap;
-bool e2e_amd;
 
 #define EAL_ARGS 32
 
@@ -36,7 +35,6 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ "ops", required_argument, NULL, 'o' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "no-remap", no_argument, NULL, 'r' },
-		{ "amd", no_argument, NULL, 'a' },
 		{ "lcores", required_argument, NULL, 'l' },
 		{ "eal", required_argument, NULL, 'e' },
 		{ "test", required_argument, NULL, 't' },
@@ -55,8 +53,6 @@ e2e_init(int argc, char **argv, const char *dev_default)
 			e2e_ops = strtoull(optarg, NULL, 0);
 		else if (c == 'r')
 			e2e_no_remap = true;
-		else if (c == 'a')
-			e2e_amd = true;
 		else if (c == 'l')
 			snprintf(lcores, sizeof(lcores), "%s", optarg);
 		else if (c == 'e' && n_own < EAL_ARGS / 2)

@@ -23,7 +23,7 @@
  */
 
 /*
- * Command line: [--dev NAME] [--ops N] [--mem MB | --eal ARG...] [--lcores LIST] [--no-remap] [--amd]
+ * Command line: [--dev NAME] [--ops N] [--mem MB | --eal ARG...] [--lcores LIST] [--no-remap]
  * [--test PATTERN]. A failure to start EAL ends the program with 1.
  */
 void
@@ -32,7 +32,6 @@ e2e_init(int argc, char **argv, const char *dev_default);
 extern const char *e2e_dev_name;
 extern uint64_t e2e_ops;  /* 0: the test's own default */
 extern bool e2e_no_remap; /* the machine has no interrupt remapping */
-extern bool e2e_amd; /* its IOMMU is AMD's, whose messages do not show that they are remapped */
 
 struct rte_ims_dev *
 e2e_open(void);
