@@ -140,8 +140,8 @@ queue_open(struct bench *b, struct bench_queue *bq, uint8_t *buf)
 		bq->places[i].buf = buf + (size_t)i * b->conf->info.block_size;
 	}
 	if (b->mode != MODE_QUEUES) {
-		conf.delivery = b->mode == MODE_MEMORY ? RTE_IMS_DELIVERY_MEMORY
-		                                       : RTE_IMS_DELIVERY_EVENTFD;
+		conf.delivery =
+			b->mode == MODE_MEMORY ? RTE_IMS_DELIVERY_MEMORY : RTE_IMS_DELIVERY_EVENTFD;
 		bq->vec = rte_ims_vec_alloc(rte_ims_dev_table(dev),
 			rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX), RTE_IMS_SLOT_ANY, &conf);
 		if (bq->vec == NULL)

@@ -253,7 +253,8 @@ cmd_bench_nvme(const struct tp_args *args)
 		return rc;
 	if (conf.n_queues == 0 || conf.n_queues > conf.info.max_queues)
 		return tp_fail(-EINVAL, "%s has 1 to %u queues", dev->name, conf.info.max_queues);
-	if (conf.depth == 0 || conf.depth > conf.info.max_depth - 1 || conf.depth > BENCH_NVME_DEPTH)
+	if (conf.depth == 0 || conf.depth > conf.info.max_depth - 1 ||
+		conf.depth > BENCH_NVME_DEPTH)
 		return tp_fail(-EINVAL, "a queue takes 1 to %u commands at a time",
 			RTE_MIN(conf.info.max_depth - 1, BENCH_NVME_DEPTH));
 	if (conf.duration_ns == 0 || conf.duration_ns > 3600 * TP_NSEC)
@@ -280,8 +281,7 @@ TP_TOPIC_REGISTER(nvme_topic);
 
 static const struct tp_cmd bench_cmds[] = {
 	{ "bench nvme DEV [queues QUEUES] [depth DEPTH] [seconds SECONDS] [write] [json FILE]",
-		cmd_bench_nvme,
-		"Reads of one block: IOPS, latency and CPU use by delivery",
+		cmd_bench_nvme, "Reads of one block: IOPS, latency and CPU use by delivery",
 		"    Each queue has depth DEPTH, default 1. With write it overwrites the namespace.\n" },
 };
 static struct tp_topic bench_topic = {

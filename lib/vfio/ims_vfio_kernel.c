@@ -244,8 +244,7 @@ explain_range(const struct ims_vfio_kernel *k, uint64_t iova, size_t len)
 		used += snprintf(ranges + used, sizeof(ranges) - used, "%s%#" PRIx64 "-%#" PRIx64,
 			i != 0 ? ", " : "", k->ranges[i].first, k->ranges[i].last);
 	IMS_VFIO_LOG(ERR,
-		"%s: memory at %#" PRIx64 "-%#" PRIx64
-		" is out of the IOMMU's reach; start with "
+		"%s: memory at %#" PRIx64 "-%#" PRIx64 " is out of the IOMMU's reach; start with "
 		"EAL option --base-virtaddr=ADDRESS to have DPDK's memory in %s",
 		k->v.name, iova, iova + len - 1, ranges);
 }

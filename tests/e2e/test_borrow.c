@@ -277,8 +277,8 @@ test_refused(void **state)
 
 	assert_null(rte_ims_vec_alloc(rte_ims_dev_table(nv.dev), store, 0, NULL));
 	assert_int_equal(rte_errno, ENOTSUP);
-	assert_int_equal(rte_ims_store_info_get(
-				 rte_ims_dev_store_get(nv.dev, RTE_IMS_STORE_MSIX), &sinfo),
+	assert_int_equal(
+		rte_ims_store_info_get(rte_ims_dev_store_get(nv.dev, RTE_IMS_STORE_MSIX), &sinfo),
 		0);
 	assert_int_equal(sinfo.n_used, 1);
 }

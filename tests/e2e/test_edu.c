@@ -155,8 +155,8 @@ vec_open(enum rte_ims_store_type type, struct rte_ims_obj *obj)
 {
 	struct rte_ims_vec *vec;
 
-	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), rte_ims_dev_store_get(dev, type),
-		RTE_IMS_SLOT_ANY, NULL);
+	vec = rte_ims_vec_alloc(
+		rte_ims_dev_table(dev), rte_ims_dev_store_get(dev, type), RTE_IMS_SLOT_ANY, NULL);
 	assert_non_null(vec);
 	memset(obj, 0, sizeof(*obj));
 	obj->fn = on_event;

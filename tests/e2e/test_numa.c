@@ -42,8 +42,8 @@ irq_cpu(uint32_t vector)
 	int cpu = -1;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/irq/%u/effective_affinity_list",
-		nv_irqs(vector, count));
+	snprintf(
+		path, sizeof(path), "/proc/irq/%u/effective_affinity_list", nv_irqs(vector, count));
 	f = fopen(path, "r");
 	assert_non_null(f);
 	assert_int_equal(fscanf(f, "%d", &cpu), 1);
@@ -57,8 +57,7 @@ one_command(struct io *io, struct rte_ims_wait *set)
 {
 	uint64_t done = io->done + 1;
 
-	assert_int_equal(
-		rte_pmd_nvme_submit(io->queue, RTE_PMD_NVME_READ, 0, 1, nv.buf, NULL), 0);
+	assert_int_equal(rte_pmd_nvme_submit(io->queue, RTE_PMD_NVME_READ, 0, 1, nv.buf, NULL), 0);
 	while (io->done < done)
 		assert_true(rte_ims_wait_sleep(set, 5 * SECOND_NS) >= 0);
 }
@@ -97,8 +96,7 @@ test_placement(void **state)
 	assert_int_equal(dinfo.numa_node, DEV_NODE);
 	io_open(&io[0], RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
 	io_open(&io[1], RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
-	RTE_LCORE_FOREACH(lcore)
-	{
+	RTE_LCORE_FOREACH(lcore) {
 		conf.lcore_id = lcore;
 		set = rte_ims_wait_create("lcore", &conf);
 		assert_non_null(set);
@@ -111,8 +109,8 @@ test_placement(void **state)
 		}
 		assert_irq_cpu(&io[0], set, rte_lcore_to_cpu_id(lcore));
 		assert_int_equal(rte_ims_vec_info_get(io[1].vec, &vinfo), 0);
-		assert_int_equal(node_of((void *)(uintptr_t)vinfo.msg.addr),
-			rte_lcore_to_socket_id(lcore));
+		assert_int_equal(
+			node_of((void *)(uintptr_t)vinfo.msg.addr), rte_lcore_to_socket_id(lcore));
 		for (n = 0; n < 2; n++) {
 			assert_int_equal(rte_ims_wait_del(set, io[n].vec), 0);
 			assert_int_equal(rte_ims_wait_add(nv.set, io[n].vec), 0);
