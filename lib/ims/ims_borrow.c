@@ -86,6 +86,17 @@ admit(struct rte_ims_vec *vec, struct rte_ims_store *store, uint32_t slot)
 }
 
 int
+ims_borrow_admit_locked(struct rte_ims_vec *vec, struct rte_ims_msg *msg)
+{
+	int rc;
+
+	rc = vec->store->lend(vec->store, vec->slot, msg);
+	if (rc != 0)
+		return rc;
+	return is_immutable(vec->store, vec->slot, msg) ? 0 : -ENOTSUP;
+}
+
+int
 ims_borrow_locked(struct rte_ims_vec *vec)
 {
 	struct rte_ims_store *store = lender_store(vec->dev);
@@ -179,8 +190,10 @@ ims_vec_audit_locked(struct rte_ims_vec *vec)
 		" %#x: written anew",
 		vec->dev->name, vec->name, vec->msg.addr, vec->msg.data, now.addr, now.data);
 	atomic_fetch_add_explicit(&vec->stale, 1, memory_order_relaxed);
-	if (vec->lender != NULL)
+	if (vec->lender != NULL) {
 		vec->msg = now;
+		ims_export_changed_locked(vec, &now);
+	}
 	rc = ops->mask(vec->store, vec->slot);
 	if (rc == 0) {
 		vec->sending = false;

@@ -46,6 +46,13 @@ struct ims_driver {
 	 * this has returned. May be NULL. 0 or a negative errno value.
 	 */
 	int (*reset_done)(struct rte_ims_dev *dev);
+	/**
+	 * A pool has a vector, not in a wait set yet, for any number of objects: give it what tells them
+	 * apart, an event queue for example. Both may be NULL. They may sleep, and call the library for
+	 * this vector. vec_fini: the vector has no objects any more and is about to be freed.
+	 */
+	int (*vec_init)(struct rte_ims_vec *vec);
+	void (*vec_fini)(struct rte_ims_vec *vec);
 	/** Library's own. */
 	struct ims_driver *next;
 };
@@ -158,6 +165,12 @@ struct ims_store_ops {
 	int (*mask)(struct rte_ims_store *store, uint32_t slot);
 	/** Guarantees: an event pending, and any later one, is sent without further help. */
 	int (*unmask)(struct rte_ims_store *store, uint32_t slot);
+	/**
+	 * Change the message of a slot that is not masked. May be NULL: then mask, write_msg, unmask.
+	 * Guarantees: each event is sent with the old or with the new message; on success none with the
+	 * old one is on its way any more; -ETIMEDOUT: either may be in force; other errors: the old.
+	 */
+	int (*retarget)(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg);
 	/** 1 if an event is held back, 0 if not. May be NULL: unknown, 0. */
 	int (*pending)(struct rte_ims_store *store, uint32_t slot);
 	/**
@@ -174,6 +187,8 @@ struct ims_store_conf {
 	uint32_t n_slots;
 	/** Slots 0 .. n_special - 1 have a meaning of their own: never given out for ANY. */
 	uint32_t n_special;
+	/** Any slot serves any purpose: a pool may take them. */
+	bool fungible;
 	const struct ims_store_ops *ops;
 	/** Returned by ims_store_priv(). */
 	void *priv;
@@ -216,6 +231,70 @@ struct ims_store_bar_conf {
 /** Add such a store, in probe. @return the store, or NULL with rte_errno EINVAL, ENOMEM. */
 struct rte_ims_store *
 ims_store_bar_create(struct rte_ims_dev *dev, const struct ims_store_bar_conf *conf);
+
+/** What the device should have in a slot of queue memory. */
+struct ims_store_queue_ctx {
+	struct rte_ims_msg msg;
+	bool masked;
+};
+
+/** Messages that are fields of objects' contexts in system memory, made effective by a command. */
+struct ims_store_queue_conf {
+	/** Short name for listings. */
+	const char *name;
+	uint32_t n_slots;
+	/** As in struct ims_store_conf. */
+	uint32_t n_special;
+	bool fungible;
+	/** Number that slot 0 has in the calls below; slot n has first + n. */
+	uint32_t first;
+	/**
+	 * Make a slot's context effective: issue the command and wait for the device, at most its
+	 * timeout. Called with the device's lock held, one at a time; may sleep; must not call the
+	 * library but for ims_dev_*. 0 at once if the slot's object does not exist: it is created with
+	 * ims_store_queue_ctx_get() later.
+	 * Guarantees: 0: it is in force and messages of the earlier contents have left the device;
+	 * -ETIMEDOUT: the earlier or the new contents are in force; other errors: the earlier.
+	 */
+	int (*update)(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
+	/** As in struct ims_store_ops. May be NULL. */
+	int (*pending)(struct rte_ims_dev *dev, uint32_t slot);
+};
+
+/** Add such a store, in probe. @return the store, or NULL with rte_errno EINVAL, ENOMEM. */
+struct rte_ims_store *
+ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_conf *conf);
+
+/** What a slot's object is to be created with; under the lock that update() is called with. */
+void
+ims_store_queue_ctx_get(
+	const struct rte_ims_store *store, uint32_t slot, struct ims_store_queue_ctx *ctx);
+
+/**
+ * Find the objects of a vector that have work by something better than a look at each: run is
+ * called for each event of the vector, in the thread of its wait set, and calls ims_obj_run() for
+ * the objects it finds. Set before the vector is in a wait set.
+ */
+void
+ims_vec_demux_set(
+	struct rte_ims_vec *vec, void (*run)(struct rte_ims_vec *vec, void *priv), void *priv);
+
+/** Run the handler of an object, from a demux. The object may be gone when this returns. */
+static inline void
+ims_obj_run(struct rte_ims_vec *vec, struct rte_ims_obj *obj)
+{
+	obj->fn(vec, obj->arg);
+}
+
+/** Driver's own data of a vector. */
+void
+ims_vec_driver_priv_set(struct rte_ims_vec *vec, void *priv);
+void *
+ims_vec_driver_priv(const struct rte_ims_vec *vec);
+
+/** The store that a vector's slot is in. */
+struct rte_ims_store *
+ims_vec_store(const struct rte_ims_vec *vec);
 
 /** The slot a vector of this device and store type has; for drivers. -EINVAL if it is another's. */
 int64_t

@@ -5,13 +5,23 @@
 /*
  * Objects on a vector, and running their handlers.
  *
- * The list is changed under dev->lock and walked without a lock by the one thread that runs the
+ * The list is changed under vec->obj_lock and walked without a lock by the one thread that runs the
  * vector's handlers. So links are atomic, a new object is complete before a link leads to it, and
  * an object's own `next` stays as it was when it is taken off: a walk that is already there goes on
- * from it. The object's memory is the caller's again once the wait set has been drained.
+ * from it. The object's memory is the caller's again once the wait sets that may be running the
+ * vector have been drained.
+ *
+ * Which sets those are is read without dev->lock, which may be held over a command of the device.
+ * A vector's `left` is stored before its `wait` is cleared, and cleared after that set has been
+ * drained; detach unlinks, then reads `wait`, then `left`, all sequentially consistent. A set that
+ * it does not see either begins to run the vector after the unlinking, and finds the object gone,
+ * or has been drained meanwhile.
  *
  * A handler may take off any object, the next one to run included, and free it when detach returns:
  * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread.
+ *
+ * A vector whose driver has a way to tell which objects have work (an event queue) does not walk
+ * the list: see ims_vec_demux_set().
  */
 
 #include "ims_private.h"
@@ -50,6 +60,10 @@ ims_vec_run(struct rte_ims_vec *vec)
 		count(&vec->spurious);
 	if (obj == NULL)
 		count(&vec->unhandled);
+	if (vec->demux != NULL) {
+		vec->demux(vec, vec->demux_priv);
+		return;
+	}
 	while (obj != NULL) {
 		vec->cursor = load(&obj->next);
 		obj->fn(vec, obj->arg);
@@ -64,7 +78,7 @@ rte_ims_vec_attach(struct rte_ims_vec *vec, struct rte_ims_obj *obj)
 
 	if (vec == NULL || obj == NULL || obj->fn == NULL)
 		return -EINVAL;
-	pthread_mutex_lock(&vec->dev->lock);
+	pthread_mutex_lock(&vec->obj_lock);
 	if (obj->vec == NULL) {
 		obj->vec = vec;
 		store(&obj->next, NULL);
@@ -74,7 +88,7 @@ rte_ims_vec_attach(struct rte_ims_vec *vec, struct rte_ims_obj *obj)
 		vec->n_objs++;
 		rc = 0;
 	}
-	pthread_mutex_unlock(&vec->dev->lock);
+	pthread_mutex_unlock(&vec->obj_lock);
 	return rc;
 }
 
@@ -95,26 +109,48 @@ unlink_locked(struct rte_ims_vec *vec, struct rte_ims_obj *obj, bool same_thread
 	vec->n_objs--;
 }
 
+/* The calling thread is running the vector's handlers, in whichever set. */
+static bool
+running_here(const struct rte_ims_vec *vec)
+{
+	const struct rte_ims_wait *wait = atomic_load(&vec->wait), *left = atomic_load(&vec->left);
+
+	return (wait != NULL && ims_wait_running(wait, vec)) ||
+	       (left != NULL && ims_wait_running(left, vec));
+}
+
 int
 rte_ims_vec_detach(struct rte_ims_obj *obj)
 {
-	struct rte_ims_wait *wait;
+	struct rte_ims_wait *wait, *left;
 	struct rte_ims_vec *vec;
-	int rc;
+	int rc = 0;
 
 	if (obj == NULL || obj->vec == NULL)
 		return -EINVAL;
 	vec = obj->vec;
-	pthread_mutex_lock(&vec->dev->lock);
-	wait = vec->wait != NULL ? vec->wait : vec->left;
+	pthread_mutex_lock(&vec->obj_lock);
 	if (obj->prev != OFF(obj))
-		unlink_locked(vec, obj, wait != NULL && ims_wait_running(wait, vec));
-	pthread_mutex_unlock(&vec->dev->lock);
+		unlink_locked(vec, obj, running_here(vec));
+	pthread_mutex_unlock(&vec->obj_lock);
 
-	rc = wait != NULL ? ims_wait_drain(wait) : 0;
+	wait = atomic_load(&vec->wait);
+	left = atomic_load(&vec->left);
+	if (wait != NULL)
+		rc = ims_wait_drain(wait);
+	if (rc == 0 && left != NULL)
+		rc = ims_wait_drain(left);
 	if (rc != 0)
 		return rc;
 	obj->next = obj->prev = NULL;
 	obj->vec = NULL;
 	return 0;
+}
+
+void
+ims_vec_demux_set(
+	struct rte_ims_vec *vec, void (*run)(struct rte_ims_vec *vec, void *priv), void *priv)
+{
+	vec->demux_priv = priv;
+	vec->demux = run;
 }

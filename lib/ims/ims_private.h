@@ -25,9 +25,12 @@
  *
  * Locks, outermost first:
  *   registry lock (ims_dev.c)   the list of open devices
- *   rte_ims_dev.lock            stores, tables, vectors and objects of a device; held over accesses
- *                               to the device, which are bounded by its timeout
+ *   rte_ims_pool.lock           lcores and vectors of a pool
+ *   rte_ims_dev.lock            stores, tables and vectors of a device; held over accesses to the
+ *                               device and over commands of its driver, which are bounded by the
+ *                               device's timeout: who waits for this lock can wait that long
  *   rte_ims_wait.lock           which vector has which entry of a wait set
+ *   rte_ims_vec.obj_lock        the objects of a vector; a leaf, never held over anything slow
  *   ims_vfio's locks
  * No lock is held while waiting for a handler to return, and none while one runs. The data path
  * takes none; ims_wait.c says how it and the control path agree.
@@ -90,6 +93,7 @@ struct rte_ims_store {
 	const struct ims_store_ops *ops;
 	void *priv;
 	void (*priv_free)(void *priv);
+	bool fungible;
 	/* Kernel stores: the message now in the table, which is the kernel's if we have not written
 	 * another one over it. The slot must have an eventfd. NULL: the store has none to lend.
 	 */
@@ -112,6 +116,8 @@ struct rte_ims_vec {
 	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
 	struct rte_ims_obj *objs;
 	struct rte_ims_obj *cursor; /* the object to run next */
+	void (*demux)(struct rte_ims_vec *vec, void *priv); /* NULL: run all objects */
+	void *demux_priv;
 	atomic_bool masked;         /* by the user */
 	bool mutable;               /* EVENTFD: the kernel may change msg, look at each event */
 	int fd;                     /* EVENTFD: ours, or the source's; -1 */
@@ -119,9 +125,12 @@ struct rte_ims_vec {
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t unhandled;
 
-	/* The control path's, under dev->lock. */
-	struct rte_ims_obj *objs_tail __rte_cache_aligned;
+	/* The control path's, under obj_lock ... */
+	pthread_mutex_t obj_lock __rte_cache_aligned;
+	struct rte_ims_obj *objs_tail;
 	uint32_t n_objs;
+
+	/* ... and under dev->lock. */
 	struct rte_ims_dev *dev;
 	struct rte_ims_store *store;
 	struct rte_ims_table *table;
@@ -135,10 +144,19 @@ struct rte_ims_vec {
 	bool msg_fd;    /* msg was handed out by the transport for fd */
 	bool carry;     /* an event came while it left a wait set: deliver at the next one */
 	bool stopped;   /* being freed */
+	bool moving;    /* from one set to another */
+	bool own_fd;    /* fd is the caller's, not in any set of ours */
 	struct rte_ims_msg msg;
-	struct rte_ims_wait *wait;
-	struct rte_ims_wait *left; /* not drained yet */
-	uint32_t entry;            /* in wait */
+	/* Where its handlers may run: read by detach without dev->lock, see ims_obj.c. */
+	_Atomic(struct rte_ims_wait *) wait;
+	_Atomic(struct rte_ims_wait *) left; /* not drained yet */
+	uint32_t entry;                      /* in wait */
+	uint32_t left_entry;                 /* in left */
+	struct ims_pool_vec *pool_vec; /* its place in a pool, NULL: it is in none */
+	void *driver_priv;
+	/* Told when the message is about to be another one, or none. */
+	void (*export_fn)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg);
+	void *export_arg;
 	/* msg is a copy of that of a slot of this store, NULL: it is not. */
 	struct rte_ims_store *lender;
 	uint32_t lender_slot;
@@ -177,6 +195,9 @@ ims_store_msi_create(struct rte_ims_dev *dev);
 /* Give an EVENTFD vector a copy of a message that reaches its fd. */
 int
 ims_borrow_locked(struct rte_ims_vec *vec);
+/* The message of an MSI-X vector itself, if it may be copied. */
+int
+ims_borrow_admit_locked(struct rte_ims_vec *vec, struct rte_ims_msg *msg);
 /* The slot that has the copy is masked and drained by now. */
 void
 ims_borrow_end_locked(struct rte_ims_vec *vec);
@@ -211,6 +232,21 @@ ims_vec_apply_locked(struct rte_ims_vec *vec);
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec);
 
+/* Point the slot at another message, atomically for the device. -ETIMEDOUT: either may be in force. */
+int
+ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
+
+/* ims_fd.c */
+/* The caller's eventfd is this vector's alone: 0, -EBUSY, -EINVAL it is no eventfd, -EBADF. */
+int
+ims_fd_claim(const struct rte_ims_vec *vec, int fd);
+void
+ims_fd_release(const struct rte_ims_vec *vec);
+
+/* ims_export.c: tell the peer that has the vector's message; NULL: it has none any more. */
+void
+ims_export_changed_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
+
 /* ims_obj.c */
 void
 ims_vec_run(struct rte_ims_vec *vec);
@@ -224,6 +260,10 @@ ims_wait_running(const struct rte_ims_wait *wait, const struct rte_ims_vec *vec)
 /* Wait until the handlers running in the set now have returned; -ETIMEDOUT. */
 int
 ims_wait_drain(struct rte_ims_wait *wait);
+
+/* Drain and forget the set that a vector has not quite left; dev->lock not held. */
+int
+ims_wait_settle(struct rte_ims_vec *vec);
 
 /* ims_wait_ctl.c; vec->dev->lock held */
 void

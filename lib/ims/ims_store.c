@@ -46,6 +46,7 @@ ims_store_create(struct rte_ims_dev *dev, const struct ims_store_conf *conf)
 	store->n_special = conf->n_special;
 	store->next_any = conf->n_special;
 	store->ops = conf->ops;
+	store->fungible = conf->fungible;
 	store->priv = conf->priv;
 	TAILQ_INSERT_TAIL(&dev->stores, store, next);
 	dev->n_stores++;

@@ -169,6 +169,7 @@ ims_store_bar_create(struct rte_ims_dev *dev, const struct ims_store_bar_conf *c
 	sc.name = conf->name;
 	sc.n_slots = conf->n_slots;
 	sc.n_special = conf->n_special;
+	sc.fungible = true;
 	sc.priv = b;
 	store = ims_store_create(dev, &sc);
 	if (store == NULL)

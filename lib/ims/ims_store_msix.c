@@ -288,6 +288,7 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 		.type = RTE_IMS_STORE_MSIX,
 		.name = "msix",
 		.n_slots = irq->count,
+		.fungible = true,
 		.ops = &msix_ops,
 	};
 	struct rte_ims_store *store = NULL;

@@ -101,6 +101,14 @@ ims_table_remove(struct rte_ims_table *table)
 		pthread_mutex_unlock(&dev->lock);
 		return -EDEADLK;
 	}
+	pthread_mutex_unlock(&dev->lock);
+	for (i = 0; i < table->size; i++)
+		if (table->vecs[i] != NULL) {
+			rc = ims_wait_settle(table->vecs[i]);
+			if (rc != 0)
+				return rc;
+		}
+	pthread_mutex_lock(&dev->lock);
 	/* All are silent before the first one goes. */
 	for (i = 0; i < table->size; i++)
 		if (table->vecs[i] != NULL)

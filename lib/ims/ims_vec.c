@@ -13,6 +13,7 @@
  * let go of eventfd, slot and memory.
  */
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,7 +26,7 @@
 static bool
 has_destination(const struct rte_ims_vec *vec)
 {
-	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD || vec->wait != NULL;
+	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD || vec->wait != NULL || vec->moving;
 }
 
 int
@@ -63,18 +64,31 @@ compose(struct rte_ims_vec *vec)
 	return 0;
 }
 
+/*
+ * What reaches the eventfd of a slot that takes messages only. The root complex that we play on a
+ * vfio-user device signals it itself, in a thread of ours: not for a dedicated vector.
+ */
+static int
+message_setup(struct rte_ims_vec *vec)
+{
+	if (vec->dev->vfio->ops->msg_alloc != NULL && !vec->own_fd)
+		return compose(vec);
+	return ims_borrow_locked(vec);
+}
+
 /* Give an EVENTFD vector its descriptor and the store what reaches it. */
 static int
-eventfd_setup(struct rte_ims_vec *vec)
+eventfd_setup(struct rte_ims_vec *vec, int fd)
 {
 	int rc;
 
-	vec->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vec->fd = vec->own_fd ? fcntl(fd, F_DUPFD_CLOEXEC, 0)
+	                      : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vec->fd < 0)
 		return -errno;
 	if (vec->store->ops->set_eventfd != NULL)
 		return vec->store->ops->set_eventfd(vec->store, vec->slot, vec->fd);
-	rc = vec->dev->vfio->ops->msg_alloc != NULL ? compose(vec) : ims_borrow_locked(vec);
+	rc = message_setup(vec);
 	if (rc == 0)
 		rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
 	vec->msg_valid = rc == 0;
@@ -111,7 +125,7 @@ vec_forget(struct rte_ims_vec *vec)
 }
 
 static int
-vec_setup(struct rte_ims_vec *vec)
+vec_setup(struct rte_ims_vec *vec, int fd)
 {
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc = 0;
@@ -121,7 +135,7 @@ vec_setup(struct rte_ims_vec *vec)
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
 	if (rc == 0 && vec->delivery == RTE_IMS_DELIVERY_EVENTFD)
-		rc = eventfd_setup(vec);
+		rc = eventfd_setup(vec, fd);
 	if (rc == 0)
 		rc = ims_vec_apply_locked(vec);
 	if (rc != 0 && vec->sending)
@@ -130,7 +144,7 @@ vec_setup(struct rte_ims_vec *vec)
 }
 
 static int
-vec_alloc_locked(struct rte_ims_vec *vec, uint32_t slot)
+vec_alloc_locked(struct rte_ims_vec *vec, uint32_t slot, int fd)
 {
 	static atomic_uint_fast64_t next_id;
 	int64_t n;
@@ -150,7 +164,7 @@ vec_alloc_locked(struct rte_ims_vec *vec, uint32_t slot)
 	vec->index = n;
 	vec->id = atomic_fetch_add(&next_id, 1);
 	vec->dev->n_vecs++;
-	rc = vec_setup(vec);
+	rc = vec_setup(vec, fd);
 	if (rc != 0)
 		vec_forget(vec);
 	return rc;
@@ -166,17 +180,27 @@ check_alloc(const struct rte_ims_table *table, const struct rte_ims_store *store
 		return -EINVAL;
 	if (conf == NULL)
 		return 0;
-	if (conf->flags != 0 || conf->delivery > RTE_IMS_DELIVERY_MEMORY ||
+	if ((conf->flags & ~RTE_IMS_VEC_F_FD) != 0 || conf->delivery > RTE_IMS_DELIVERY_MEMORY ||
+		((conf->flags & RTE_IMS_VEC_F_FD) != 0 &&
+			conf->delivery != RTE_IMS_DELIVERY_EVENTFD) ||
 		(conf->name != NULL && strlen(conf->name) >= RTE_IMS_NAME_LEN) ||
 		memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
 		return -EINVAL;
 	return 0;
 }
 
+static void
+vec_destroy(struct rte_ims_vec *vec)
+{
+	pthread_mutex_destroy(&vec->obj_lock);
+	free(vec);
+}
+
 struct rte_ims_vec *
 rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint32_t slot,
 	const struct rte_ims_vec_conf *conf)
 {
+	bool own_fd = conf != NULL && (conf->flags & RTE_IMS_VEC_F_FD) != 0;
 	struct rte_ims_vec *vec;
 	int rc;
 
@@ -191,8 +215,15 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 	vec->table = table;
 	vec->fd = -1;
 	vec->delivery = conf != NULL ? conf->delivery : RTE_IMS_DELIVERY_EVENTFD;
+	vec->own_fd = own_fd;
+	pthread_mutex_init(&vec->obj_lock, NULL);
+	rc = own_fd ? ims_fd_claim(vec, conf->fd) : 0;
+	if (rc != 0) {
+		vec_destroy(vec);
+		return ims_err_ptr(rc);
+	}
 	pthread_mutex_lock(&store->dev->lock);
-	rc = vec_alloc_locked(vec, slot);
+	rc = vec_alloc_locked(vec, slot, own_fd ? conf->fd : -1);
 	if (rc == 0 && conf != NULL && conf->name != NULL)
 		rte_strlcpy(vec->name, conf->name, sizeof(vec->name));
 	else if (rc == 0)
@@ -200,7 +231,9 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 	pthread_mutex_unlock(&store->dev->lock);
 	if (rc == 0)
 		return vec;
-	free(vec);
+	if (own_fd)
+		ims_fd_release(vec);
+	vec_destroy(vec);
 	return ims_err_ptr(rc);
 }
 
@@ -212,6 +245,9 @@ int
 ims_vec_stop_locked(struct rte_ims_vec *vec)
 {
 	vec->stopped = true;
+	if (vec->export_fn != NULL)
+		ims_export_changed_locked(vec, NULL);
+	vec->export_fn = NULL;
 	if (vec->wait != NULL)
 		ims_wait_leave_locked(vec);
 	return ims_vec_apply_locked(vec);
@@ -230,7 +266,9 @@ ims_vec_release_locked(struct rte_ims_vec *vec)
 		obj->vec = NULL;
 	}
 	vec_forget(vec);
-	free(vec);
+	if (vec->own_fd)
+		ims_fd_release(vec);
+	vec_destroy(vec);
 }
 
 int
@@ -248,6 +286,11 @@ rte_ims_vec_free(struct rte_ims_vec *vec)
 		pthread_mutex_unlock(&dev->lock);
 		return -EDEADLK;
 	}
+	pthread_mutex_unlock(&dev->lock);
+	rc = ims_wait_settle(vec);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&dev->lock);
 	ims_vec_stop_locked(vec);
 	left = vec->left;
 	pthread_mutex_unlock(&dev->lock);
@@ -292,6 +335,32 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec)
 	return set_masked(vec, false);
 }
 
+int
+ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+	int rc = 0;
+
+	if (vec->sending && ops->retarget != NULL) {
+		rc = ops->retarget(vec->store, vec->slot, msg);
+	} else {
+		if (vec->sending)
+			rc = ops->mask(vec->store, vec->slot);
+		if (rc == 0) {
+			vec->sending = false;
+			rc = ops->write_msg(vec->store, vec->slot, msg);
+		}
+		if (rc == 0)
+			rc = ims_vec_apply_locked(vec);
+	}
+	if (rc == 0) {
+		vec->msg = *msg;
+		vec->msg_valid = true;
+		ims_export_changed_locked(vec, msg);
+	}
+	return rc;
+}
+
 /* The function was reset: what its slots held is lost, they are masked. */
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec)
@@ -329,6 +398,24 @@ rte_ims_vec_store(const struct rte_ims_vec *vec)
 	return vec != NULL ? vec->store : ims_err_ptr(-EINVAL);
 }
 
+struct rte_ims_store *
+ims_vec_store(const struct rte_ims_vec *vec)
+{
+	return vec->store;
+}
+
+void
+ims_vec_driver_priv_set(struct rte_ims_vec *vec, void *priv)
+{
+	vec->driver_priv = priv;
+}
+
+void *
+ims_vec_driver_priv(const struct rte_ims_vec *vec)
+{
+	return vec->driver_priv;
+}
+
 int64_t
 ims_vec_slot(
 	const struct rte_ims_vec *vec, const struct rte_ims_dev *dev, enum rte_ims_store_type type)
@@ -356,6 +443,10 @@ rte_ims_vec_info_get(const struct rte_ims_vec *vec, struct rte_ims_vec_info *inf
 	info->delivery = vec->delivery;
 	info->masked = atomic_load(&vec->masked);
 	info->waited = vec->wait != NULL;
+	info->dedicated = vec->own_fd;
+	info->borrowed = vec->lender != NULL;
+	info->exported = vec->export_fn != NULL;
+	info->demux = vec->demux != NULL ? RTE_IMS_DEMUX_EVENT_QUEUE : RTE_IMS_DEMUX_ALL;
 	info->n_objs = vec->n_objs;
 	if (vec->msg_valid)
 		info->msg = vec->msg;

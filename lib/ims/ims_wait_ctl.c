@@ -182,6 +182,7 @@ enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
 		return rc;
 	vec->msg = msg;
 	vec->msg_valid = true;
+	ims_export_changed_locked(vec, &msg);
 	if (atomic_load(&w->n_bells) < end)
 		atomic_store(&w->n_bells, end);
 	atomic_fetch_add(&w->n_memory, 1);
@@ -223,6 +224,9 @@ static void
 leave_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
 	vec->msg_valid = false;
+	if (vec->export_fn != NULL)
+		ims_export_changed_locked(vec, NULL);
+	vec->export_fn = NULL;
 	atomic_fetch_sub(&w->n_memory, 1);
 }
 
@@ -311,7 +315,9 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 	if (wait == NULL || vec == NULL)
 		return -EINVAL;
 	pthread_mutex_lock(&vec->dev->lock);
-	if (vec->wait == NULL && vec->left == NULL && !vec->stopped) {
+	if (vec->own_fd)
+		rc = -EINVAL;
+	else if (vec->wait == NULL && vec->left == NULL && !vec->stopped && !vec->moving) {
 		pthread_mutex_lock(&wait->lock);
 		rc = enter_locked(wait, vec);
 		pthread_mutex_unlock(&wait->lock);
@@ -329,8 +335,10 @@ ims_wait_leave_locked(struct rte_ims_vec *vec)
 	struct rte_ims_wait *w = vec->wait;
 	int rc = 0;
 
-	vec->wait = NULL;
-	vec->left = w;
+	/* In this order: see ims_obj.c. */
+	atomic_store(&vec->left, w);
+	vec->left_entry = vec->entry;
+	atomic_store(&vec->wait, NULL);
 	/* MEMORY has lost its destination, so this masks; EVENTFD goes on into its eventfd. */
 	rc = ims_vec_apply_locked(vec);
 	pthread_mutex_lock(&w->lock);
@@ -351,7 +359,7 @@ void
 ims_wait_left_locked(struct rte_ims_vec *vec)
 {
 	struct rte_ims_wait *w = vec->left;
-	uint32_t i = vec->entry;
+	uint32_t i = vec->left_entry;
 
 	pthread_mutex_lock(&w->lock);
 	if (atomic_exchange(&w->bells[i], 0) != 0 || atomic_exchange(&w->entries[i].missed, false))
@@ -359,7 +367,190 @@ ims_wait_left_locked(struct rte_ims_vec *vec)
 	entry_give_locked(w, i);
 	source_forget_locked(w, vec->dev);
 	pthread_mutex_unlock(&w->lock);
-	vec->left = NULL;
+	atomic_store(&vec->left, NULL);
+}
+
+/*
+ * Move a vector with MEMORY delivery, live. The new entry is closed until the old set has been
+ * drained, so that the handlers never run in both: what the device sends there meanwhile stays in
+ * the word, or is marked as missed by a poll that took it, and is rung again when the entry opens.
+ *
+ *   message -> new word        from here on events go there; the old word gets no more once the
+ *                              store says that the change is complete
+ *   old entry emptied, drained what was in the old word has been served, or is found in it now
+ *   new entry opened, drained  a poll that took the word before it saw the vector has marked that
+ *   left over -> new word      at worst once too often
+ */
+struct move {
+	struct rte_ims_vec *vec;
+	struct rte_ims_wait *from;
+	struct rte_ims_wait *to;
+	uint32_t entry; /* in to */
+};
+
+static int
+move_take(struct move *m)
+{
+	int64_t i;
+
+	pthread_mutex_lock(&m->to->lock);
+	i = entry_take_locked(m->to);
+	if (i >= 0) {
+		m->entry = i;
+		if (atomic_load(&m->to->n_bells) < RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE))
+			atomic_store(&m->to->n_bells,
+				RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE));
+		atomic_fetch_add(&m->to->n_memory, 1);
+	}
+	pthread_mutex_unlock(&m->to->lock);
+	return RTE_MIN(i, 0);
+}
+
+/* An entry that the device may still write to is never given to anyone else. */
+static void
+move_give(struct move *m, bool unsafe)
+{
+	pthread_mutex_lock(&m->to->lock);
+	atomic_fetch_sub(&m->to->n_memory, 1);
+	if (unsafe)
+		m->to->unsafe = true;
+	else
+		entry_give_locked(m->to, m->entry);
+	pthread_mutex_unlock(&m->to->lock);
+}
+
+static int
+move_message(struct move *m)
+{
+	struct rte_ims_vec *vec = m->vec;
+	struct rte_ims_msg msg = {
+		.addr = (uintptr_t)&m->to->bells[m->entry],
+		.data = atomic_load(&m->to->entries[m->entry].gen),
+	};
+	int rc;
+
+	rc = ims_vec_retarget_locked(vec, &msg);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&m->from->lock);
+	atomic_store(&vec->left, m->from);
+	vec->left_entry = vec->entry;
+	atomic_store(&vec->wait, NULL);
+	atomic_store(&m->from->entries[vec->left_entry].vec, NULL);
+	atomic_fetch_sub(&m->from->n_memory, 1);
+	if (ims_wait_runs_here(m->from))
+		vec->carry = true;
+	vec->entry = m->entry;
+	pthread_mutex_unlock(&m->from->lock);
+	return 0;
+}
+
+/* A set with a handler that does not return stays `left`: ims_wait_settle() waits for it later. */
+static void
+move_open(struct move *m, bool drained)
+{
+	struct rte_ims_vec *vec = m->vec;
+
+	if (drained)
+		ims_wait_left_locked(vec);
+	atomic_store(&vec->wait, m->to);
+	atomic_store(&m->to->entries[m->entry].vec, vec);
+}
+
+static void
+move_finish(struct move *m)
+{
+	struct rte_ims_vec *vec = m->vec;
+
+	pthread_mutex_lock(&m->to->lock);
+	if (atomic_exchange(&m->to->entries[m->entry].missed, false))
+		vec->carry = true;
+	deliver_carried(m->to, vec);
+	pthread_mutex_unlock(&m->to->lock);
+	vec->moving = false;
+}
+
+/* Called and returns with dev->lock held; lets go of it while it waits for handlers. */
+static int
+move_memory(struct move *m)
+{
+	struct rte_ims_dev *dev = m->vec->dev;
+	int rc;
+
+	rc = move_take(m);
+	if (rc != 0)
+		return rc;
+	rc = move_message(m);
+	if (rc != 0) {
+		move_give(m, rc == -ETIMEDOUT);
+		return rc;
+	}
+	m->vec->moving = true;
+	pthread_mutex_unlock(&dev->lock);
+	rc = ims_wait_drain(m->from);
+	pthread_mutex_lock(&dev->lock);
+	move_open(m, rc == 0);
+	pthread_mutex_unlock(&dev->lock);
+	if (rc == 0)
+		rc = ims_wait_drain(m->to);
+	pthread_mutex_lock(&dev->lock);
+	move_finish(m);
+	return rc;
+}
+
+int
+ims_wait_settle(struct rte_ims_vec *vec)
+{
+	struct rte_ims_wait *left = atomic_load(&vec->left);
+	int rc;
+
+	if (left == NULL || atomic_load(&vec->wait) == NULL)
+		return 0;
+	rc = ims_wait_drain(left);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&vec->dev->lock);
+	if (atomic_load(&vec->left) == left)
+		ims_wait_left_locked(vec);
+	pthread_mutex_unlock(&vec->dev->lock);
+	return 0;
+}
+
+static int
+move_check(const struct rte_ims_vec *vec, const struct rte_ims_wait *from)
+{
+	if (vec->own_fd)
+		return -EINVAL;
+	if (from == NULL)
+		return -ENOENT;
+	return vec->left != NULL || vec->stopped || vec->moving ? -EBUSY : 0;
+}
+
+int
+rte_ims_wait_move(struct rte_ims_wait *to, struct rte_ims_vec *vec)
+{
+	struct move m = { .vec = vec, .to = to };
+	int rc;
+
+	if (to == NULL || vec == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&vec->dev->lock);
+	m.from = vec->wait;
+	rc = move_check(vec, m.from);
+	if (rc == 0 && m.from != to && vec->delivery == RTE_IMS_DELIVERY_MEMORY) {
+		rc = move_memory(&m);
+		pthread_mutex_unlock(&vec->dev->lock);
+		rte_ims_wait_wake(to);
+		return rc;
+	}
+	pthread_mutex_unlock(&vec->dev->lock);
+	/* An eventfd keeps what comes while it is in no set. */
+	if (rc == 0 && m.from != to) {
+		rc = rte_ims_wait_del(m.from, vec);
+		if (rc == 0)
+			rc = rte_ims_wait_add(to, vec);
+	}
+	return rc;
 }
 
 int
@@ -369,8 +560,13 @@ rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 
 	if (wait == NULL || vec == NULL)
 		return -EINVAL;
+	rc = ims_wait_settle(vec);
+	if (rc != 0)
+		return rc;
 	pthread_mutex_lock(&vec->dev->lock);
-	if (vec->wait == wait)
+	if (vec->moving)
+		rc = -EBUSY;
+	else if (vec->wait == wait)
 		ims_wait_leave_locked(vec);
 	else if (vec->left != wait)
 		rc = -ENOENT;

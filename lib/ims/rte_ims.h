@@ -162,11 +162,31 @@ struct rte_ims_table_info {
 	uint32_t n_used;
 };
 
+/** How a vector with an event finds the objects that have work. */
+enum rte_ims_demux {
+	/** It runs all of them: the last resort. One object is found at once this way. */
+	RTE_IMS_DEMUX_ALL,
+	/** The device names them in an event queue: as much work as there are objects with work. */
+	RTE_IMS_DEMUX_EVENT_QUEUE,
+};
+
+/**
+ * The vector is dedicated: the eventfd is the caller's, rte_ims_vec_conf.fd. The kernel, or the
+ * device's process, signals it itself; no thread of this library takes part, and the vector can be in
+ * no wait set. For KVM's irqfd, vhost's callfd, or another event loop.
+ */
+#define RTE_IMS_VEC_F_FD 0x1u
+
 /** Settings of rte_ims_vec_alloc(). All zero is the default. */
 struct rte_ims_vec_conf {
 	enum rte_ims_delivery delivery;
-	/** No flag is defined yet, must be 0. */
+	/** RTE_IMS_VEC_F_*. */
 	uint32_t flags;
+	/**
+	 * With RTE_IMS_VEC_F_FD: an eventfd that no other vector has. It is duplicated: the caller may
+	 * close it. Delivery must be EVENTFD.
+	 */
+	int fd;
 	/** For listings; NULL = "<store>:<slot>". Copied. */
 	const char *name;
 	uint64_t reserved[6];
@@ -187,6 +207,13 @@ struct rte_ims_vec_info {
 	bool pending;
 	/** In a wait set. */
 	bool waited;
+	/** Its eventfd is the caller's. */
+	bool dedicated;
+	/** Its message is a copy of an MSI-X vector's, which is taken for it. */
+	bool borrowed;
+	/** Its message is in the hands of a peer. */
+	bool exported;
+	enum rte_ims_demux demux;
 	uint32_t n_objs;
 	/** Message in the slot now; all zero while it has no destination. */
 	struct rte_ims_msg msg;
@@ -422,7 +449,7 @@ rte_ims_table_next(struct rte_ims_dev *dev, const struct rte_ims_table *prev);
  *   Settings, NULL for the defaults.
  * @return
  *   The vector, or NULL with rte_errno: EINVAL bad argument; ERANGE no such slot; EBUSY the slot is
- *   taken; ENOSPC no free slot or index, or the CPUs have no interrupt vector left; ENOTSUP the
+ *   taken, or the eventfd another vector's; EBADF; ENOSPC no free slot or index, or the CPUs have no interrupt vector left; ENOTSUP the
  *   store cannot do the delivery; EACCES the message to copy cannot be read; ENODEV; EMFILE; ENOMEM;
  *   ETIMEDOUT.
  */
@@ -481,6 +508,30 @@ rte_ims_vec_attach(struct rte_ims_vec *vec, struct rte_ims_obj *obj);
 __rte_experimental
 int
 rte_ims_vec_detach(struct rte_ims_obj *obj);
+
+/**
+ * Hand a vector's message to a peer who raises it by a write of its own: another function's DMA
+ * engine, a bridge to a second host. The message is opaque.
+ *
+ * @param changed
+ *   Called, in the thread that changes it, when the message is about to be another one (msg, valid
+ *   from now on) or none (NULL: revoked, the export has ended). When it returns the peer must have
+ *   stopped using the old one; what it sent before is handled. It must not call this library.
+ * @return
+ *   0 and the message in msg; -EINVAL; -EBUSY exported already; -EAGAIN a MEMORY vector in no wait
+ *   set; -ENOTSUP there is no message that stays valid: no interrupt remapping, or a dedicated
+ *   vector of a transport without one; -ENODEV.
+ */
+__rte_experimental
+int
+rte_ims_vec_export(struct rte_ims_vec *vec,
+	void (*changed)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg), void *arg,
+	struct rte_ims_msg *msg);
+
+/** The peer has given the message back. @return 0; -EINVAL; -ENOENT not exported. */
+__rte_experimental
+int
+rte_ims_vec_export_end(struct rte_ims_vec *vec);
 
 /**
  * The eventfd behind a vector, for event loops of the caller's own. It stays the library's. A

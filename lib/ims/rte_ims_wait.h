@@ -101,7 +101,8 @@ rte_ims_wait_destroy(struct rte_ims_wait *wait);
  * Add a vector: point its message at the set and let the device send.
  *
  * @return
- *   0; -EINVAL; -EBUSY the vector is in a set; -ENOSPC the set is full; -ENODEV; -ETIMEDOUT.
+ *   0; -EINVAL, or the vector's eventfd is the caller's; -EBUSY the vector is in a set; -ENOSPC the
+ *   set is full; -ENODEV; -ETIMEDOUT; -EIO the device refused.
  */
 __rte_experimental
 int
@@ -114,12 +115,26 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
  * have not seen is delivered by the set that the vector is added to next, perhaps once too often.
  *
  * @return
- *   0; -EINVAL; -ENOENT not in this set; -ETIMEDOUT a handler did not return in time: the vector is
+ *   0; -EINVAL; -ENOENT not in this set; -EBUSY it is being moved; -ETIMEDOUT a handler did not return in time: the vector is
  *   out of the set, call again to wait longer.
  */
 __rte_experimental
 int
 rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
+
+/**
+ * Move a vector from the set it is in to another one, and so to another thread, while its device
+ * goes on. The message is rewritten, then the old set is drained; the handlers run in one of the
+ * sets at a time. No event is lost; some may be handled twice. A vector's own handler may move it.
+ *
+ * @return
+ *   0, also if it is there already; -EINVAL; -ENOENT in no set; -EBUSY another thread is moving it;
+ *   -ENOSPC the set is full; -EIO the device refused: it stays where it is; -ENODEV; -ETIMEDOUT the
+ *   device did not answer, or a handler did not return in time: it is in one of the two sets.
+ */
+__rte_experimental
+int
+rte_ims_wait_move(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
 
 /**
  * Wait until the handler that is running in the set now, if any, has returned.

@@ -190,6 +190,13 @@ e2e_wait_for(struct rte_ims_wait *wait, bool (*fn)(void *arg), void *arg, uint64
 }
 
 void
+e2e_settle(struct rte_ims_wait *wait)
+{
+	while (rte_ims_wait_sleep(wait, 50000000) > 0)
+		;
+}
+
+void
 e2e_assert_quiet(struct rte_ims_wait *wait, uint64_t ns)
 {
 	uint64_t end = e2e_now_ns() + ns;

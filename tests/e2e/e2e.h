@@ -61,6 +61,10 @@ e2e_vec(struct rte_ims_dev *dev, uint32_t slot, enum rte_ims_delivery delivery);
 bool
 e2e_wait_for(struct rte_ims_wait *wait, bool (*fn)(void *arg), void *arg, uint64_t timeout_ns);
 
+/* Until nothing has come for 50 ms. */
+void
+e2e_settle(struct rte_ims_wait *wait);
+
 /* No handler runs for that long. */
 void
 e2e_assert_quiet(struct rte_ims_wait *wait, uint64_t ns);
