@@ -70,16 +70,14 @@ check_open(const char *name, const struct rte_ims_dev_conf *conf)
 	return 0;
 }
 
-/* MSI-X, or else MSI, of a kernel device; with a vfio-user device there is no kernel. */
+/* MSI-X; or else MSI, of a kernel device only. */
 static int
 msi_setup(struct rte_ims_dev *dev)
 {
 	const struct ims_vfio_irq *irqs = dev->vfio->irqs;
 
-	if (dev->vfio->ops->msg_alloc != NULL)
-		return 0;
 	if (irqs[VFIO_PCI_MSIX_IRQ_INDEX].count == 0) {
-		if (irqs[VFIO_PCI_MSI_IRQ_INDEX].count == 0)
+		if (irqs[VFIO_PCI_MSI_IRQ_INDEX].count == 0 || dev->vfio->ops->msg_alloc != NULL)
 			return 0;
 		return ims_store_msi_create(dev) != NULL ? 0 : -rte_errno;
 	}
@@ -248,14 +246,18 @@ restore_locked(struct rte_ims_dev *dev)
 int
 rte_ims_dev_reset(struct rte_ims_dev *dev)
 {
+	struct rte_ims_store *msix;
 	int rc;
 
 	if (dev == NULL)
 		return -EINVAL;
+	msix = rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX);
 	pthread_mutex_lock(&dev->lock);
 	rc = dev->vfio->ops->reset(dev->vfio);
 	if (rc == 0)
 		rc = ims_pci_command(dev->vfio, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);
+	if (rc == 0 && msix != NULL)
+		rc = ims_store_msix_reset(msix);
 	if (rc == 0 && dev->driver->reset_done != NULL)
 		rc = dev->driver->reset_done(dev);
 	if (rc == 0)

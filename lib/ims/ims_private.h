@@ -186,6 +186,9 @@ ims_store_dev_create(struct rte_ims_dev *dev);
 /* ims_store_msix.c */
 struct rte_ims_store *
 ims_store_msix_create(struct rte_ims_dev *dev);
+/* The function was reset: what does not belong to a vector. */
+int
+ims_store_msix_reset(struct rte_ims_store *store);
 
 /* ims_store_msi.c */
 struct rte_ims_store *

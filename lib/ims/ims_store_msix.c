@@ -3,9 +3,9 @@
  */
 
 /*
- * The MSI-X table of a device on the kernel's vfio-pci, seen as a store.
+ * The MSI-X table, seen as a store.
  *
- * The kernel writes the table's entries (VFIO_DEVICE_SET_IRQS); we write them as well, through the
+ * On the kernel's vfio-pci the kernel writes the table's entries (VFIO_DEVICE_SET_IRQS); we write them as well, through the
  * mapped BAR, to mask a vector and to point its message at memory. SET_IRQS has no mask action for
  * MSI-X, so the vector control word in the table is the only mask there is.
  *
@@ -17,6 +17,9 @@
  * With MEMORY delivery the kernel's irq stays, on an eventfd of ours that nobody reads, and the
  * entry holds our message. Whatever makes the kernel write the entry again is followed by
  * ims_vec_restore_locked().
+ *
+ * On a vfio-user device we are the kernel: the entry's message comes from our own remap table, the
+ * eventfd goes to the device's process with SET_IRQS, and nobody else writes the table.
  */
 
 #include <stdlib.h>
@@ -30,6 +33,8 @@
 #include "ims_private.h"
 
 struct msix_store {
+	bool own; /* we compose the messages */
+	int cap;
 	uint32_t bar;
 	uint32_t table;
 	uint32_t pba;
@@ -37,6 +42,7 @@ struct msix_store {
 	bool enabled;
 	int *fds;    /* what the kernel signals, by slot; -1 */
 	int *parked; /* eventfds of ours behind MEMORY vectors; -1 */
+	struct ims_vfio_msg *msgs; /* own: by slot, address 0: none */
 };
 
 static int
@@ -120,6 +126,71 @@ msix_enable(struct rte_ims_store *store, uint32_t slot, int fd)
 	return 0;
 }
 
+static int
+entry_msg_write(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	uint32_t val;
+	int rc;
+
+	rc = entry_write(store, slot, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)msg->addr);
+	if (rc == 0)
+		rc = entry_write(
+			store, slot, PCI_MSIX_ENTRY_UPPER_ADDR, (uint32_t)(msg->addr >> 32));
+	if (rc == 0)
+		rc = entry_write(store, slot, PCI_MSIX_ENTRY_DATA, msg->data);
+	return rc != 0 ? rc : entry_read(store, slot, PCI_MSIX_ENTRY_DATA, &val);
+}
+
+/* The entry's own message, as the kernel would write it; the slot is masked. */
+static int
+own_msg_write(struct rte_ims_store *store, uint32_t slot)
+{
+	const struct msix_store *m = store->priv;
+	struct rte_ims_msg msg = { .addr = m->msgs[slot].addr, .data = m->msgs[slot].data };
+
+	return entry_msg_write(store, slot, &msg);
+}
+
+static void
+own_detach(struct rte_ims_store *store, uint32_t slot)
+{
+	struct msix_store *m = store->priv;
+	struct ims_vfio *v = store->dev->vfio;
+
+	v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, slot, 1, NULL);
+	if (m->msgs[slot].addr != 0)
+		v->ops->msg_free(v, &m->msgs[slot]);
+	m->msgs[slot].addr = 0;
+	m->fds[slot] = -1;
+}
+
+/* The part of the kernel: compose a message, write it, tell the device what it stands for. */
+static int
+own_attach(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	struct msix_store *m = store->priv;
+	struct ims_vfio *v = store->dev->vfio;
+	struct ims_vfio_sink sink = { .fd = fd };
+	int rc;
+
+	if (m->fds[slot] >= 0)
+		own_detach(store, slot);
+	if (fd < 0)
+		return 0;
+	rc = v->ops->msg_alloc(v, &sink, &m->msgs[slot]);
+	if (rc != 0)
+		return rc;
+	m->fds[slot] = fd;
+	rc = msix_mask(store, slot);
+	if (rc == 0)
+		rc = own_msg_write(store, slot);
+	if (rc == 0)
+		rc = v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, slot, 1, &fd);
+	if (rc != 0)
+		own_detach(store, slot);
+	return rc;
+}
+
 /* Have the kernel signal fd, or nothing (-1). -ENOSPC: the CPUs have no vector left. */
 static int
 msix_attach(struct rte_ims_store *store, uint32_t slot, int fd)
@@ -130,6 +201,8 @@ msix_attach(struct rte_ims_store *store, uint32_t slot, int fd)
 
 	if (m->fds[slot] == fd)
 		return 0;
+	if (m->own)
+		return own_attach(store, slot, fd);
 	if (!m->enabled)
 		rc = msix_enable(store, slot, fd);
 	if (rc == 0 && m->fds[slot] != fd)
@@ -146,21 +219,6 @@ msix_lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
 	const struct msix_store *m = store->priv;
 
 	return m->fds[slot] < 0 ? -EINVAL : entry_msg_read(store, slot, msg);
-}
-
-static int
-entry_msg_write(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
-{
-	uint32_t val;
-	int rc;
-
-	rc = entry_write(store, slot, PCI_MSIX_ENTRY_LOWER_ADDR, (uint32_t)msg->addr);
-	if (rc == 0)
-		rc = entry_write(
-			store, slot, PCI_MSIX_ENTRY_UPPER_ADDR, (uint32_t)(msg->addr >> 32));
-	if (rc == 0)
-		rc = entry_write(store, slot, PCI_MSIX_ENTRY_DATA, msg->data);
-	return rc != 0 ? rc : entry_read(store, slot, PCI_MSIX_ENTRY_DATA, &val);
 }
 
 static int
@@ -181,6 +239,8 @@ msix_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_
 	uint64_t count;
 	int rc;
 
+	if (m->own)
+		return entry_msg_write(store, slot, msg);
 	if (m->parked[slot] < 0) {
 		m->parked[slot] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (m->parked[slot] < 0)
@@ -202,6 +262,10 @@ msix_prepare(struct rte_ims_store *store, uint32_t slot)
 	struct msix_store *m = store->priv;
 	int fd = m->fds[slot], rc = 0;
 
+	if (m->own) {
+		rc = msix_mask(store, slot);
+		return rc == 0 && fd >= 0 ? own_msg_write(store, slot) : rc;
+	}
 	/* After a reset the kernel has restored its messages: have it attach anew, so that ours and
 	 * its idea of the entry agree.
 	 */
@@ -229,7 +293,7 @@ msix_shutdown(struct rte_ims_store *store, uint32_t slot)
 {
 	struct msix_store *m = store->priv;
 
-	if (m->enabled)
+	if (m->enabled || m->own)
 		msix_attach(store, slot, -1);
 	if (m->parked[slot] >= 0)
 		close(m->parked[slot]);
@@ -253,10 +317,28 @@ msix_free(void *priv)
 
 	free(m->fds);
 	free(m->parked);
+	free(m->msgs);
 	free(m);
 }
 
-/* Where the table and the pending bits lie; the table must be within reach of loads and stores. */
+/* The device's word for where its table is. */
+static int
+check_range(const struct rte_ims_dev *dev, const struct msix_store *m, uint32_t n)
+{
+	uint64_t table = (uint64_t)n * PCI_MSIX_ENTRY_SIZE, pba = RTE_ALIGN_CEIL(n, 64u) / 8, size;
+
+	if (m->bar > VFIO_PCI_BAR5_REGION_INDEX || m->bar >= dev->vfio->n_regions)
+		return -EPROTO;
+	size = dev->vfio->regions[m->bar].size;
+	if (table > size || m->table > size - table || pba > size || m->pba > size - pba)
+		return -EPROTO;
+	return 0;
+}
+
+/*
+ * Where the table and the pending bits lie. The kernel shows the table by loads and stores only, its
+ * pread() of it returns all ones.
+ */
 static int
 msix_locate(struct rte_ims_dev *dev, struct msix_store *m, uint32_t n)
 {
@@ -274,10 +356,30 @@ msix_locate(struct rte_ims_dev *dev, struct msix_store *m, uint32_t n)
 	m->bar = table & PCI_MSIX_TABLE_BIR;
 	m->table = table & PCI_MSIX_TABLE_OFFSET;
 	m->pba = pba & PCI_MSIX_PBA_OFFSET;
-	if ((pba & PCI_MSIX_PBA_BIR) != m->bar ||
-		ims_dev_bar_map(dev, m->bar, m->table, (uint64_t)n * PCI_MSIX_ENTRY_SIZE) == NULL)
+	m->cap = cap;
+	if ((pba & PCI_MSIX_PBA_BIR) != m->bar)
+		return -ENOTSUP;
+	if (m->own)
+		return check_range(dev, m, n);
+	if (ims_dev_bar_map(dev, m->bar, m->table, (uint64_t)n * PCI_MSIX_ENTRY_SIZE) == NULL)
 		return -ENOTSUP;
 	return 0;
+}
+
+int
+ims_store_msix_reset(struct rte_ims_store *store)
+{
+	const struct msix_store *m = store->priv;
+	uint16_t flags;
+	int rc;
+
+	if (!m->own)
+		return 0;
+	rc = ims_dev_cfg_read(store->dev, m->cap + PCI_MSIX_FLAGS, &flags, sizeof(flags));
+	flags |= PCI_MSIX_FLAGS_ENABLE;
+	if (rc == 0)
+		rc = ims_dev_cfg_write(store->dev, m->cap + PCI_MSIX_FLAGS, &flags, sizeof(flags));
+	return rc;
 }
 
 struct rte_ims_store *
@@ -296,13 +398,17 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 	uint32_t i;
 	int rc;
 
+	if (irq->count > PCI_MSIX_FLAGS_QSIZE + 1u)
+		return ims_err_ptr(-EPROTO);
 	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return ims_err_ptr(-ENOMEM);
+	m->own = dev->vfio->ops->msg_alloc != NULL;
 	m->resizable = (irq->flags & VFIO_IRQ_INFO_NORESIZE) == 0;
+	m->msgs = calloc(irq->count, sizeof(*m->msgs));
 	m->fds = malloc(irq->count * sizeof(*m->fds));
 	m->parked = malloc(irq->count * sizeof(*m->parked));
-	rc = m->fds != NULL && m->parked != NULL ? 0 : -ENOMEM;
+	rc = m->fds != NULL && m->parked != NULL && m->msgs != NULL ? 0 : -ENOMEM;
 	if (rc == 0)
 		rc = msix_locate(dev, m, irq->count);
 	for (i = 0; rc == 0 && i < irq->count; i++)
@@ -318,5 +424,10 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 	}
 	store->lend = msix_lend;
 	store->priv_free = msix_free;
+	rc = ims_store_msix_reset(store);
+	if (rc != 0) {
+		ims_store_destroy(store);
+		return ims_err_ptr(rc);
+	}
 	return store;
 }
