@@ -121,6 +121,14 @@ void *
 vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write);
 
 /*
+ * Another number than before when an address that vfu_dma_addr() has returned may not be used any
+ * more: a map has gone, or bus mastering was turned off. While it is the same, models may keep
+ * addresses.
+ */
+uint64_t
+vfu_dma_gen(const struct vfu *vfu);
+
+/*
  * Access memory by message. `done` gets 0 or a positive errno, and for reads the data; it is
  * called from vfu_run() with the lock held, ECANCELED if the client goes first. -EAGAIN: too many
  * are under way, -ENOTCONN, -EACCES: bus mastering is off, -EINVAL.

@@ -17,47 +17,87 @@
 
 #include "vfu_priv.h"
 
-static void
-map_free(struct vfu *vfu, struct vfu_map *map)
+static uint64_t
+map_last(const struct vfu_map *map)
 {
-	TAILQ_REMOVE(&vfu->maps, map, next);
-	vfu->n_maps--;
-	if (vfu->last_map == map)
-		vfu->last_map = NULL;
+	return map->iova + map->size - 1;
+}
+
+static void
+map_destroy(struct vfu_map *map)
+{
 	if (map->base != NULL)
 		munmap(map->base, map->base_len);
 	free(map);
 }
 
+/* Addresses that models have got may be valid no longer. */
+static void
+forget_addrs(struct vfu *vfu)
+{
+	vfu->dma_gen++;
+	memset(vfu->map_cache, 0, sizeof(vfu->map_cache));
+}
+
 void
 vfu_dma_reset(struct vfu *vfu)
 {
-	struct vfu_map *map;
+	uint32_t i;
 
-	while ((map = TAILQ_FIRST(&vfu->maps)) != NULL)
-		map_free(vfu, map);
+	forget_addrs(vfu);
+	for (i = 0; i < vfu->n_maps; i++)
+		map_destroy(vfu->maps[i]);
+	free(vfu->maps);
+	vfu->maps = NULL;
+	vfu->n_maps = vfu->maps_room = 0;
 }
 
-/* In order of addresses, so that overlaps are with neighbours. */
-static int
-map_insert(struct vfu *vfu, struct vfu_map *map)
+/* The number of maps that begin at iova or below: the last of them is the one that may hold it. */
+static uint32_t
+maps_up_to(const struct vfu *vfu, uint64_t iova)
 {
-	uint64_t last = map->iova + map->size - 1; /* the end of the last page would be 0 */
-	struct vfu_map *after;
+	uint32_t low = 0, high = vfu->n_maps, mid;
 
-	TAILQ_FOREACH_REVERSE(after, &vfu->maps, vfu_map_list, next)
-	if (after->iova <= last)
-		break;
-	if (after != NULL && after->iova == map->iova && after->size == map->size)
-		return EEXIST;
-	if (after != NULL && after->iova + after->size - 1 >= map->iova)
-		return EINVAL;
-	if (after != NULL)
-		TAILQ_INSERT_AFTER(&vfu->maps, after, map, next);
-	else
-		TAILQ_INSERT_HEAD(&vfu->maps, map, next);
-	vfu->n_maps++;
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (vfu->maps[mid]->iova <= iova)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static int
+maps_grow(struct vfu *vfu)
+{
+	uint32_t room = vfu->maps_room != 0 ? 2 * vfu->maps_room : 64;
+	struct vfu_map **maps;
+
+	if (vfu->n_maps < vfu->maps_room)
+		return 0;
+	maps = realloc(vfu->maps, room * sizeof(*maps));
+	if (maps == NULL)
+		return ENOMEM;
+	vfu->maps = maps;
+	vfu->maps_room = room;
 	return 0;
+}
+
+/* Where in the order of addresses a map belongs, so that overlaps are with neighbours. */
+static int
+map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
+{
+	uint64_t last = iova + size - 1; /* the end of the last page would be 0 */
+	const struct vfu_map *before;
+
+	*place = maps_up_to(vfu, last);
+	if (*place == 0)
+		return 0;
+	before = vfu->maps[*place - 1];
+	if (before->iova == iova && before->size == size)
+		return EEXIST;
+	return map_last(before) >= iova ? EINVAL : 0;
 }
 
 /* Map the file's part; mmap wants whole pages. */
@@ -93,6 +133,7 @@ vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req)
 {
 	struct vfio_user_dma_map cmd;
 	struct vfu_map *map;
+	uint32_t place;
 	int error;
 
 	if (req->len != sizeof(cmd))
@@ -104,26 +145,43 @@ vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req)
 		return EINVAL;
 	if (vfu->n_maps == VFU_MAX_MAPS)
 		return ENOSPC;
+	error = map_place(vfu, cmd.addr, cmd.size, &place);
+	if (error == 0)
+		error = maps_grow(vfu);
+	if (error != 0)
+		return error;
 	map = calloc(1, sizeof(*map));
 	if (map == NULL)
 		return ENOMEM;
 	map->iova = cmd.addr;
 	map->size = cmd.size;
 	map->flags = cmd.flags;
-	error = map_insert(vfu, map);
+	error = req->n_fds == 1 ? map_file(map, req->fds[0], cmd.offset) : 0;
 	if (error != 0) {
 		free(map);
 		return error;
 	}
-	if (req->n_fds == 1) {
-		error = map_file(map, req->fds[0], cmd.offset);
-		if (error != 0) {
-			map_free(vfu, map);
-			return error;
-		}
-	}
+	memmove(&vfu->maps[place + 1], &vfu->maps[place],
+		(vfu->n_maps - place) * sizeof(vfu->maps[0]));
+	vfu->maps[place] = map;
+	vfu->n_maps++;
 	vfu_reply(vfu, req, NULL, 0, NULL, 0, -1);
 	return 0;
+}
+
+/* All maps in the range go. Closes the gap, keeps the order. */
+static void
+maps_remove(struct vfu *vfu, uint32_t first, uint32_t end)
+{
+	uint32_t i;
+
+	if (first == end)
+		return;
+	forget_addrs(vfu);
+	for (i = first; i < end; i++)
+		map_destroy(vfu->maps[i]);
+	memmove(&vfu->maps[first], &vfu->maps[end], (vfu->n_maps - end) * sizeof(vfu->maps[0]));
+	vfu->n_maps -= end - first;
 }
 
 /*
@@ -135,7 +193,7 @@ int
 vfu_cmd_dma_unmap(struct vfu *vfu, const struct vfu_req *req)
 {
 	struct vfio_user_dma_unmap cmd;
-	struct vfu_map *map, *next;
+	uint32_t first, end;
 	uint64_t last;
 	bool all;
 
@@ -150,18 +208,15 @@ vfu_cmd_dma_unmap(struct vfu *vfu, const struct vfu_req *req)
 	last = all ? UINT64_MAX : cmd.addr + cmd.size - 1;
 	if (last < cmd.addr)
 		return EINVAL;
-	TAILQ_FOREACH(map, &vfu->maps, next) {
-		uint64_t map_last = map->iova + map->size - 1;
-
-		if (map->iova <= last && map_last >= cmd.addr &&
-			(map->iova < cmd.addr || map_last > last))
-			return EINVAL;
-	}
-	for (map = TAILQ_FIRST(&vfu->maps); map != NULL; map = next) {
-		next = TAILQ_NEXT(map, next);
-		if (map->iova >= cmd.addr && map->iova <= last)
-			map_free(vfu, map);
-	}
+	first = maps_up_to(vfu, cmd.addr);
+	if (first > 0 && vfu->maps[first - 1]->iova == cmd.addr)
+		first--; /* it begins the range, so it may be in it */
+	else if (first > 0 && map_last(vfu->maps[first - 1]) >= cmd.addr)
+		return EINVAL;
+	end = maps_up_to(vfu, last);
+	if (end > first && map_last(vfu->maps[end - 1]) > last)
+		return EINVAL;
+	maps_remove(vfu, first, end);
 	vfu_reply(vfu, req, &cmd, sizeof(cmd), NULL, 0, -1);
 	return 0;
 }
@@ -172,25 +227,42 @@ map_holds(const struct vfu_map *map, uint64_t iova, uint64_t len)
 	return iova >= map->iova && len <= map->size && iova - map->iova <= map->size - len;
 }
 
+/*
+ * A model goes back and forth between a few maps, so those of late are remembered by address. What
+ * is remembered is only a guess: map_holds() decides.
+ */
+static struct vfu_map *
+map_find(struct vfu *vfu, uint64_t iova, uint64_t len)
+{
+	struct vfu_map **guess = &vfu->map_cache[(iova >> 21 ^ iova >> 32) % VFU_MAP_CACHE];
+	uint32_t n;
+
+	if (*guess != NULL && map_holds(*guess, iova, len))
+		return *guess;
+	n = maps_up_to(vfu, iova);
+	if (n == 0 || !map_holds(vfu->maps[n - 1], iova, len))
+		return NULL;
+	return *guess = vfu->maps[n - 1];
+}
+
 void *
 vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write)
 {
 	uint32_t need = write ? VFIO_USER_DMA_F_WRITE : VFIO_USER_DMA_F_READ;
-	struct vfu_map *map = vfu->last_map;
+	struct vfu_map *map;
 
 	if (!vfu_bus_master(vfu))
 		return NULL;
-	if (map == NULL || !map_holds(map, iova, len)) {
-		TAILQ_FOREACH(map, &vfu->maps, next)
-			if (map_holds(map, iova, len))
-				break;
-		if (map == NULL)
-			return NULL;
-		vfu->last_map = map;
-	}
-	if (map->addr == NULL || (map->flags & need) == 0)
+	map = map_find(vfu, iova, len);
+	if (map == NULL || map->addr == NULL || (map->flags & need) == 0)
 		return NULL;
 	return map->addr + (iova - map->iova);
+}
+
+uint64_t
+vfu_dma_gen(const struct vfu *vfu)
+{
+	return vfu->dma_gen;
 }
 
 static int

@@ -157,6 +157,7 @@ void
 vfu_pci_reset(struct vfu *vfu)
 {
 	vfu_pci_init(vfu);
+	vfu->dma_gen++; /* no bus master any more */
 	vfu->conf.ops->reset(vfu->conf.priv);
 }
 
@@ -174,7 +175,10 @@ vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len)
 	for (i = 0; i < len; i++)
 		vfu->config[off + i] = (vfu->config[off + i] & ~vfu->config_mask[off + i]) |
 		                       (val[i] & vfu->config_mask[off + i]);
-	if (was != vfu_bus_master(vfu) && vfu->conf.ops->bus_master != NULL)
+	if (was == vfu_bus_master(vfu))
+		return;
+	vfu->dma_gen++;
+	if (vfu->conf.ops->bus_master != NULL)
 		vfu->conf.ops->bus_master(vfu->conf.priv, !was);
 }
 

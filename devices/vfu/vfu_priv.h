@@ -18,6 +18,7 @@
 #define VFU_MAX_DATA    65536u /* payload of one access */
 #define VFU_MAX_MSG     (VFU_MAX_DATA + 64)
 #define VFU_MAX_MAPS    65535u
+#define VFU_MAP_CACHE   16u
 #define VFU_MAX_QUEUE   (1u << 20) /* bytes that wait for a client that does not read */
 #define VFU_MAX_CALLS   256u       /* requests of ours that wait for their reply */
 #define VFU_MAX_WATCHES 8
@@ -36,7 +37,6 @@ struct vfu_out {
 };
 
 struct vfu_map {
-	TAILQ_ENTRY(vfu_map) next;
 	uint64_t iova;
 	uint64_t size;
 	uint32_t flags; /* VFIO_USER_DMA_F_* */
@@ -89,9 +89,11 @@ struct vfu {
 	unsigned int n_calls;
 	unsigned int next_call;
 
-	TAILQ_HEAD(vfu_map_list, vfu_map) maps;
+	struct vfu_map **maps; /* in order of addresses */
 	uint32_t n_maps;
-	struct vfu_map *last_map; /* found by the last look-up */
+	uint32_t maps_room;
+	struct vfu_map *map_cache[VFU_MAP_CACHE]; /* by address, of late */
+	uint64_t dma_gen;
 
 	uint8_t config[VFU_CONFIG_SIZE];
 	uint8_t config_mask[VFU_CONFIG_SIZE]; /* bits a client may change */

@@ -29,7 +29,6 @@ vfu_create(const struct vfu_conf *conf)
 	vfu->conf = *conf;
 	vfu->sock = vfu->listener = -1;
 	STAILQ_INIT(&vfu->out);
-	TAILQ_INIT(&vfu->maps);
 	pthread_mutex_init(&vfu->lock, NULL);
 	vfu_irq_init(vfu);
 	vfu_pci_init(vfu);

@@ -277,6 +277,126 @@ test_many(void **state)
 	assert_non_null(dma_addr(500 * 2ull * PAGE, 1, true));
 }
 
+/* Addresses that a model has kept are good as long as the number is the same. */
+static uint64_t
+dma_gen(void)
+{
+	uint64_t gen;
+
+	vfu_lock(m->vfu);
+	gen = vfu_dma_gen(m->vfu);
+	vfu_unlock(m->vfu);
+	return gen;
+}
+
+static void
+test_gen(void **state)
+{
+	uint64_t gen;
+
+	assert_int_equal(map(0x10000, PAGE), 0);
+	gen = dma_gen();
+	assert_int_equal(map(0x20000, PAGE), 0);
+	assert_int_equal(map(0x20000, PAGE), EEXIST);
+	assert_int_equal(peer_dma_unmap(&p, 0x30000, PAGE, 0), 0);
+	assert_int_equal(peer_dma_unmap(&p, 0x20000, 1, 0), EINVAL);
+	peer_bus_master(&p, true);
+	assert_int_equal(dma_gen(), gen);
+	assert_int_equal(peer_dma_unmap(&p, 0x20000, PAGE, 0), 0);
+	assert_int_not_equal(dma_gen(), gen);
+	gen = dma_gen();
+	peer_bus_master(&p, false);
+	assert_int_not_equal(dma_gen(), gen);
+	peer_bus_master(&p, true);
+	gen = dma_gen();
+	assert_int_equal(peer_call(&p, VFIO_USER_DEVICE_RESET, NULL, 0), 0);
+	assert_int_not_equal(dma_gen(), gen);
+}
+
+#define AREA 48u /* pages */
+
+static uint8_t naive[AREA]; /* 0: not mapped, else 1 + the file's page, | 0x80: first of its map */
+
+/* What the naive table says of [page, page + n). */
+static uint32_t
+naive_map(uint32_t page, uint32_t n, uint32_t file_page)
+{
+	uint32_t i;
+	bool same = (naive[page] & 0x80) != 0 &&
+	            (page + n == AREA || naive[page + n] == 0 || (naive[page + n] & 0x80) != 0);
+
+	for (i = 1; i < n; i++)
+		same = same && naive[page + i] != 0 && (naive[page + i] & 0x80) == 0;
+	if (same)
+		return EEXIST;
+	for (i = 0; i < n; i++)
+		if (naive[page + i] != 0)
+			return EINVAL;
+	for (i = 0; i < n; i++)
+		naive[page + i] = (1 + file_page + i) | (i == 0 ? 0x80 : 0);
+	return 0;
+}
+
+static uint32_t
+naive_unmap(uint32_t page, uint32_t n)
+{
+	if ((naive[page] != 0 && (naive[page] & 0x80) == 0) ||
+		(page + n < AREA && naive[page + n] != 0 && (naive[page + n] & 0x80) == 0))
+		return EINVAL;
+	memset(naive + page, 0, n);
+	return 0;
+}
+
+static void
+check_naive(void)
+{
+	uint32_t i, n, len;
+	uint8_t *addr;
+
+	for (i = 0; i < AREA; i++) {
+		for (len = 1;
+			i + len < AREA && (naive[i + len] & 0x80) == 0 && naive[i + len] != 0;)
+			len++;
+		addr = naive[i] != 0 ? dma_addr(i * PAGE, len * PAGE, true) : NULL;
+		assert_true((naive[i] != 0) == (addr != NULL));
+		if (addr == NULL) {
+			assert_null(dma_addr(i * PAGE, 1, true));
+			continue;
+		}
+		for (n = 0; n < len; n++)
+			assert_int_equal(addr[n * PAGE], (naive[i + n] & 0x7f) - 1);
+		assert_null(dma_addr(i * PAGE, len * PAGE + 1, true));
+	}
+}
+
+/* Maps that come and go, against a table of pages; look-ups in between fill what is remembered. */
+static void
+test_random(void **state)
+{
+	uint32_t i, page, n, file_page;
+
+	memset(naive, 0, sizeof(naive));
+	for (i = 0; i < 16; i++)
+		mem[i * PAGE] = i;
+	srand(1);
+	for (i = 0; i < 4000; i++) {
+		page = rand() % AREA;
+		n = 1 + rand() % 4;
+		if (page + n > AREA)
+			continue;
+		file_page = rand() % (17 - n);
+		if (rand() % 3 != 0)
+			assert_int_equal(peer_dma_map(&p, page * PAGE, n * PAGE, RW, memfd,
+						 file_page * PAGE),
+				naive_map(page, n, file_page));
+		else
+			assert_int_equal(
+				peer_dma_unmap(&p, page * PAGE, n * PAGE, 0), naive_unmap(page, n));
+		if (i % 8 == 0)
+			check_naive();
+	}
+}
+
 /* How calls by message ended. */
 static struct outcome {
 	unsigned int n;
@@ -555,6 +675,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_edges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_master, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_gen, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_call_write, setup_calls, teardown),
 		cmocka_unit_test_setup_teardown(test_call_read, setup_calls, teardown),
 		cmocka_unit_test_setup_teardown(test_call_wrong_id, setup_calls, teardown),
