@@ -137,21 +137,43 @@ send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t dat
 	return true;
 }
 
+void
+msi_port_forget(struct msi_port *port, uint32_t slot)
+{
+	port->slots[slot].stale = port->slots[slot].in_flight;
+	port->slots[slot].again = false;
+	port->slots[slot].stamp = NULL;
+}
+
+static void
+set_stamp(_Atomic(uint64_t) *stamp)
+{
+	if (stamp != NULL)
+		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+}
+
 bool
 msi_fire(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
 	_Atomic(uint64_t) *stamp)
 {
 	_Atomic(uint32_t) *word;
+	int vector;
 
 	if (!vfu_bus_master(port->vfu))
 		return false;
+	/* The same message as an MSI-X entry's is the same interrupt: one hop less. */
+	vector = vfu_msix_find(port->vfu, addr, data);
+	if (vector >= 0) {
+		set_stamp(stamp);
+		vfu_msix_signal(port->vfu, vector);
+		return true;
+	}
 	word = addr % sizeof(*word) == 0 ? vfu_dma_addr(port->vfu, addr, sizeof(*word), true)
 	                                 : NULL;
 	if (word == NULL)
 		return send_dma_write(port, slot, addr, data, stamp);
 	vfu_stats(port->vfu)->msgs_memory++;
-	if (stamp != NULL)
-		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+	set_stamp(stamp);
 	/* Release: whoever sees the word sees what the device did before. */
 	atomic_store_explicit(word, data, memory_order_release);
 	return true;

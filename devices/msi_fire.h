@@ -12,8 +12,9 @@
 #include "vfu.h"
 
 /*
- * How a message leaves the device: as a store into memory that the client has mapped, else as a
- * DMA_WRITE to the client, who is the root complex.
+ * How a message leaves the device: as the eventfd of the MSI-X vector whose message it is, as a
+ * store into memory that the client has mapped, else as a DMA_WRITE to the client, who is the root
+ * complex.
  *
  * A slot has at most one DMA_WRITE under way. An event meanwhile is remembered and makes the model
  * look at the slot again when the reply is there: messages merge as MSIs do, none is lost, and a
@@ -25,7 +26,7 @@ struct msi_slot {
 	bool again;               /* an event came meanwhile */
 	bool queued;              /* there was no room */
 	_Atomic(uint64_t) *stamp; /* of the newest event that waits, or NULL */
-	bool stale; /* the function was reset since: what becomes of it is of no interest */
+	bool stale; /* the slot was reset since: what becomes of the message is of no interest */
 };
 
 struct msi_port {
@@ -51,6 +52,10 @@ msi_port_fini(struct msi_port *port);
 /* The function was reset: nothing is to be sent again. */
 void
 msi_port_reset(struct msi_port *port);
+
+/* The slot's object is gone: what becomes of its messages is of no interest, and none follows. */
+void
+msi_port_forget(struct msi_port *port, uint32_t slot);
 
 /*
  * Send a slot's message. stamp, if not NULL, is set to the time right before it leaves. False: the

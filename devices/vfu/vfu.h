@@ -55,7 +55,10 @@ struct vfu_conf {
 	uint8_t revision;
 	uint32_t class_code; /* 24 bits */
 	struct vfu_bar bars[VFU_MAX_BARS];
-	/* MSI-X: none if n_msix is 0. The table and the pending bits lie in a BAR, trapped. */
+	/*
+	 * MSI-X: none if n_msix is 0. The table and the pending bits lie in a BAR outside of its
+	 * areas, at multiples of 8. The server serves them; the model sees no access to them.
+	 */
 	uint16_t n_msix;
 	uint8_t msix_bar;
 	uint32_t msix_table;
@@ -102,6 +105,16 @@ vfu_lock(struct vfu *vfu);
 void
 vfu_unlock(struct vfu *vfu);
 
+/*
+ * For a thread that takes the lock again and again: a mutex alone would let it have the lock each
+ * time, before the thread that waits for it has woken up. vfu_lock_last() lets others go first;
+ * vfu_lock_wanted() says that it is time to let go.
+ */
+void
+vfu_lock_last(struct vfu *vfu);
+bool
+vfu_lock_wanted(const struct vfu *vfu);
+
 /* 256 bytes as a client reads them. */
 void
 vfu_config_get(struct vfu *vfu, uint8_t config[256]);
@@ -139,6 +152,22 @@ vfu_dma_write(
 	struct vfu *vfu, uint64_t iova, const void *data, uint32_t len, vfu_dma_fn done, void *arg);
 int
 vfu_dma_read(struct vfu *vfu, uint64_t iova, uint32_t len, vfu_dma_fn done, void *arg);
+
+/*
+ * Raise an MSI-X vector: its eventfd is signalled, or what its entry says is done, or the event is
+ * held as the vector's pending bit until that is possible. Nothing if there is no such vector.
+ */
+void
+vfu_msix_fire(struct vfu *vfu, uint32_t vector);
+/* The vector whose entry has this message and could send it now, -1: none. */
+int
+vfu_msix_find(const struct vfu *vfu, uint64_t addr, uint32_t data);
+/* Signal a vector's eventfd, if it has one, whatever its entry says. */
+void
+vfu_msix_signal(struct vfu *vfu, uint32_t vector);
+/* Clear all pending bits: a model that resets itself. */
+void
+vfu_msix_forget(struct vfu *vfu);
 
 /* The eventfd of an interrupt, -1 if it is not enabled. */
 int

@@ -5,7 +5,7 @@
 /* Interrupts by eventfd: GET_IRQ_INFO and SET_IRQS. Only MSI-X has vectors here. */
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,10 +17,18 @@ irq_count(const struct vfu *vfu, uint32_t index)
 	return index == VFIO_PCI_MSIX_IRQ_INDEX ? vfu->conf.n_msix : 0;
 }
 
-void
-vfu_irq_init(struct vfu *vfu)
+static void
+irq_attach(struct vfu *vfu, uint32_t vector, int fd)
 {
-	memset(vfu->msix_fds, 0xff, sizeof(vfu->msix_fds)); /* -1 */
+	struct vfu_vector *v = &vfu->vectors[vector];
+	int flags;
+
+	if (v->fd >= 0)
+		close(v->fd);
+	v->fd = fd;
+	flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
+	v->nonblock = flags >= 0 && (flags & O_NONBLOCK) != 0;
+	vfu_msix_sync(vfu, vector);
 }
 
 static void
@@ -28,11 +36,8 @@ irq_disable(struct vfu *vfu, uint32_t start, uint32_t count)
 {
 	uint32_t i;
 
-	for (i = start; i < start + count; i++) {
-		if (vfu->msix_fds[i] >= 0)
-			close(vfu->msix_fds[i]);
-		vfu->msix_fds[i] = -1;
-	}
+	for (i = start; i < start + count; i++)
+		irq_attach(vfu, i, -1);
 }
 
 void
@@ -44,7 +49,7 @@ vfu_irq_reset(struct vfu *vfu)
 int
 vfu_irq_fd(const struct vfu *vfu, uint32_t index, uint32_t subindex)
 {
-	return subindex < irq_count(vfu, index) ? vfu->msix_fds[subindex] : -1;
+	return subindex < irq_count(vfu, index) ? vfu->vectors[subindex].fd : -1;
 }
 
 int
@@ -104,18 +109,6 @@ check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set 
 	}
 }
 
-static void
-trigger(struct vfu *vfu, uint32_t i)
-{
-	struct pollfd pfd = { .fd = vfu->msix_fds[i], .events = POLLOUT };
-	const uint64_t one = 1;
-
-	/* A full counter is an event already, and the client may have made the descriptor block. */
-	if (pfd.fd >= 0 && poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLOUT) != 0 &&
-		write(pfd.fd, &one, sizeof(one)) > 0)
-		vfu->stats.msgs_eventfd++;
-}
-
 int
 vfu_cmd_set_irqs(struct vfu *vfu, struct vfu_req *req)
 {
@@ -135,9 +128,9 @@ vfu_cmd_set_irqs(struct vfu *vfu, struct vfu_req *req)
 	for (i = 0; i < set.count; i++) {
 		if (type == VFIO_IRQ_SET_DATA_NONE ||
 			(type == VFIO_IRQ_SET_DATA_BOOL && bools[i] != 0)) {
-			trigger(vfu, set.start + i);
+			vfu_msix_signal(vfu, set.start + i);
 		} else if (type == VFIO_IRQ_SET_DATA_EVENTFD && i < req->n_fds) {
-			vfu->msix_fds[set.start + i] = req->fds[i];
+			irq_attach(vfu, set.start + i, req->fds[i]);
 			req->fds[i] = -1;
 		}
 	}

@@ -14,11 +14,10 @@
 
 #include "vfu_priv.h"
 
-#define PM_OFFSET   0x40
-#define PM_SIZE     8
-#define EXP_OFFSET  0x50
-#define EXP_SIZE    0x3c
-#define MSIX_OFFSET 0x90
+#define PM_OFFSET  0x40
+#define PM_SIZE    8
+#define EXP_OFFSET 0x50
+#define EXP_SIZE   0x3c
 
 static void
 put8(struct vfu *vfu, uint32_t off, uint8_t val)
@@ -105,11 +104,11 @@ init_caps(struct vfu *vfu)
 
 	if (vfu->conf.n_msix == 0)
 		return;
-	add_cap(vfu, &last, MSIX_OFFSET, PCI_CAP_ID_MSIX);
-	put16(vfu, MSIX_OFFSET + PCI_MSIX_FLAGS, vfu->conf.n_msix - 1);
-	mask16(vfu, MSIX_OFFSET + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-	put32(vfu, MSIX_OFFSET + PCI_MSIX_TABLE, vfu->conf.msix_table | vfu->conf.msix_bar);
-	put32(vfu, MSIX_OFFSET + PCI_MSIX_PBA, vfu->conf.msix_pba | vfu->conf.msix_bar);
+	add_cap(vfu, &last, VFU_MSIX_CAP, PCI_CAP_ID_MSIX);
+	put16(vfu, VFU_MSIX_CAP + PCI_MSIX_FLAGS, vfu->conf.n_msix - 1);
+	mask16(vfu, VFU_MSIX_CAP + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	put32(vfu, VFU_MSIX_CAP + PCI_MSIX_TABLE, vfu->conf.msix_table | vfu->conf.msix_bar);
+	put32(vfu, VFU_MSIX_CAP + PCI_MSIX_PBA, vfu->conf.msix_pba | vfu->conf.msix_bar);
 }
 
 void
@@ -158,6 +157,7 @@ vfu_pci_reset(struct vfu *vfu)
 {
 	vfu_pci_init(vfu);
 	vfu->dma_gen++; /* no bus master any more */
+	vfu_msix_reset(vfu);
 	vfu->conf.ops->reset(vfu->conf.priv);
 }
 
@@ -175,6 +175,7 @@ vfu_pci_write(struct vfu *vfu, uint32_t off, const void *buf, uint32_t len)
 	for (i = 0; i < len; i++)
 		vfu->config[off + i] = (vfu->config[off + i] & ~vfu->config_mask[off + i]) |
 		                       (val[i] & vfu->config_mask[off + i]);
+	vfu_msix_sync_all(vfu);
 	if (was == vfu_bus_master(vfu))
 		return;
 	vfu->dma_gen++;

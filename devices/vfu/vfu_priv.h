@@ -5,6 +5,7 @@
 #ifndef _VFU_PRIV_H_
 #define _VFU_PRIV_H_
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/queue.h>
 #include <sys/types.h>
@@ -26,6 +27,8 @@
 #define VFU_N_REGIONS   9
 #define VFU_N_IRQS      5
 #define VFU_MAX_MSIX    2048
+#define VFU_MSIX_CAP    0x90 /* the capability's place in configuration space */
+#define VFU_MSG_BUCKETS 4096u
 
 /* A message to the client that the socket has no room for yet. */
 struct vfu_out {
@@ -60,9 +63,27 @@ struct vfu_watch {
 	void *arg;
 };
 
+/* An MSI-X vector: its entry of the table, its pending bit, its eventfd. */
+struct vfu_vector {
+	uint64_t addr;
+	uint32_t data;
+	bool masked;
+	bool written;  /* any of it, since the reset */
+	bool has_addr; /* the address was */
+	bool pending;
+	int fd;        /* -1: none */
+	bool nonblock; /* writes to it do not block */
+	/* Found by its message. */
+	bool hashed;
+	uint16_t next;
+	uint32_t hashed_data;
+	uint64_t hashed_addr;
+};
+
 struct vfu {
 	struct vfu_conf conf;
 	pthread_mutex_t lock;
+	atomic_uint lock_wanted; /* by so many */
 	int epfd;
 	int stop_fd;
 	int listener;
@@ -98,7 +119,9 @@ struct vfu {
 	uint8_t config[VFU_CONFIG_SIZE];
 	uint8_t config_mask[VFU_CONFIG_SIZE]; /* bits a client may change */
 
-	int msix_fds[VFU_MAX_MSIX];
+	struct vfu_vector *vectors;
+	uint32_t n_pending;
+	uint16_t by_msg[VFU_MSG_BUCKETS]; /* the first vector with such a message */
 
 	struct vfu_stats stats;
 };
@@ -146,10 +169,31 @@ int
 vfu_cmd_irq_info(struct vfu *vfu, const struct vfu_req *req);
 int
 vfu_cmd_set_irqs(struct vfu *vfu, struct vfu_req *req);
-void
-vfu_irq_init(struct vfu *vfu);
+/* All eventfds go. */
 void
 vfu_irq_reset(struct vfu *vfu);
+
+/* vfu_msix.c */
+bool
+vfu_msix_conf_good(const struct vfu_conf *conf);
+int
+vfu_msix_init(struct vfu *vfu);
+void
+vfu_msix_fini(struct vfu *vfu);
+void
+vfu_msix_reset(struct vfu *vfu);
+/* The access touches the table or the pending bits; read and write return a positive errno. */
+bool
+vfu_msix_owns(const struct vfu *vfu, uint32_t bar, uint64_t off, uint32_t len);
+int
+vfu_msix_read(const struct vfu *vfu, uint64_t off, void *buf, uint32_t len);
+int
+vfu_msix_write(struct vfu *vfu, uint64_t off, const void *buf, uint32_t len);
+/* What decides over a vector, or over all of them, has changed. */
+void
+vfu_msix_sync(struct vfu *vfu, uint32_t vector);
+void
+vfu_msix_sync_all(struct vfu *vfu);
 
 /* vfu_dma.c */
 int

@@ -99,6 +99,8 @@ vfu_cmd_region_read(struct vfu *vfu, const struct vfu_req *req)
 	memset(buf, 0, acc.count);
 	if (acc.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		vfu_pci_read(vfu, acc.offset, buf, acc.count);
+	else if (vfu_msix_owns(vfu, acc.region, acc.offset, acc.count))
+		error = vfu_msix_read(vfu, acc.offset, buf, acc.count);
 	else
 		error = vfu->conf.ops->bar_read(
 			vfu->conf.priv, acc.region, acc.offset, buf, acc.count);
@@ -119,6 +121,8 @@ vfu_cmd_region_write(struct vfu *vfu, const struct vfu_req *req)
 		return error;
 	if (acc.region == VFIO_PCI_CONFIG_REGION_INDEX)
 		vfu_pci_write(vfu, acc.offset, data, acc.count);
+	else if (vfu_msix_owns(vfu, acc.region, acc.offset, acc.count))
+		error = vfu_msix_write(vfu, acc.offset, data, acc.count);
 	else
 		error = vfu->conf.ops->bar_write(
 			vfu->conf.priv, acc.region, acc.offset, data, acc.count);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -23,6 +24,10 @@ vfu_create(const struct vfu_conf *conf)
 	struct epoll_event ev = { .events = EPOLLIN };
 	struct vfu *vfu;
 
+	if (!vfu_msix_conf_good(conf)) {
+		errno = EINVAL;
+		return NULL;
+	}
 	vfu = calloc(1, sizeof(*vfu));
 	if (vfu == NULL)
 		return NULL;
@@ -30,15 +35,14 @@ vfu_create(const struct vfu_conf *conf)
 	vfu->sock = vfu->listener = -1;
 	STAILQ_INIT(&vfu->out);
 	pthread_mutex_init(&vfu->lock, NULL);
-	vfu_irq_init(vfu);
 	vfu_pci_init(vfu);
 	vfu->in = malloc(VFU_MAX_MSG);
 	vfu->scratch = malloc(VFU_MAX_DATA);
 	vfu->epfd = epoll_create1(EPOLL_CLOEXEC);
 	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ev.data.ptr = &vfu->stop_fd;
-	if (vfu->in == NULL || vfu->scratch == NULL || vfu->epfd < 0 || vfu->stop_fd < 0 ||
-		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
+	if (vfu_msix_init(vfu) < 0 || vfu->in == NULL || vfu->scratch == NULL || vfu->epfd < 0 ||
+		vfu->stop_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
 		vfu_destroy(vfu);
 		return NULL;
 	}
@@ -60,6 +64,7 @@ vfu_destroy(struct vfu *vfu)
 		close(vfu->epfd);
 	if (vfu->stop_fd >= 0)
 		close(vfu->stop_fd);
+	vfu_msix_fini(vfu);
 	pthread_mutex_destroy(&vfu->lock);
 	free(vfu->in);
 	free(vfu->scratch);
@@ -205,7 +210,7 @@ vfu_run(struct vfu *vfu)
 	vfu->running = true;
 	while (vfu->running) {
 		n = epoll_wait(vfu->epfd, ev, 8, -1);
-		pthread_mutex_lock(&vfu->lock);
+		vfu_lock(vfu);
 		for (i = 0; i < n; i++)
 			handle_event(vfu, &ev[i]);
 		if (vfu->sock >= 0 && vfu->broken) {
@@ -213,7 +218,7 @@ vfu_run(struct vfu *vfu)
 			if (vfu->one_client)
 				vfu->running = false;
 		}
-		pthread_mutex_unlock(&vfu->lock);
+		vfu_unlock(vfu);
 	}
 }
 
@@ -230,6 +235,24 @@ vfu_stop(struct vfu *vfu)
 void
 vfu_lock(struct vfu *vfu)
 {
+	if (pthread_mutex_trylock(&vfu->lock) == 0)
+		return;
+	atomic_fetch_add(&vfu->lock_wanted, 1);
+	pthread_mutex_lock(&vfu->lock);
+	atomic_fetch_sub(&vfu->lock_wanted, 1);
+}
+
+bool
+vfu_lock_wanted(const struct vfu *vfu)
+{
+	return atomic_load_explicit(&vfu->lock_wanted, memory_order_relaxed) != 0;
+}
+
+void
+vfu_lock_last(struct vfu *vfu)
+{
+	while (vfu_lock_wanted(vfu))
+		sched_yield();
 	pthread_mutex_lock(&vfu->lock);
 }
 
