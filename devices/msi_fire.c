@@ -46,6 +46,7 @@ enqueue(struct msi_port *port, uint32_t slot)
 {
 	struct msi_slot *s = &port->slots[slot];
 
+	s->waiting = true;
 	if (s->queued)
 		return;
 	s->queued = true;
@@ -66,6 +67,9 @@ dequeue(struct msi_port *port)
 		port->queue_head = (port->queue_head + 1) % port->n_slots;
 		port->queue_len--;
 		port->slots[slot].queued = false;
+		if (!port->slots[slot].waiting)
+			continue; /* forgotten */
+		port->slots[slot].waiting = false;
 		port->refire(port->priv, slot);
 		if (port->slots[slot].in_flight || port->slots[slot].queued)
 			return;
@@ -141,40 +145,65 @@ void
 msi_port_forget(struct msi_port *port, uint32_t slot)
 {
 	port->slots[slot].stale = port->slots[slot].in_flight;
-	port->slots[slot].again = false;
+	port->slots[slot].again = port->slots[slot].waiting = false;
 	port->slots[slot].stamp = NULL;
 }
 
-static void
-set_stamp(_Atomic(uint64_t) *stamp)
+/* Where the device can deliver a message by itself. False: it cannot. */
+static bool
+deliver(struct msi_port *port, uint64_t addr, uint32_t data, _Atomic(uint64_t) *stamp)
 {
+	_Atomic(uint32_t) *word = NULL;
+	int vector;
+
+	/* The same message as an MSI-X entry's is the same interrupt: one hop less. */
+	vector = vfu_msix_find(port->vfu, addr, data);
+	if (vector < 0 && addr % sizeof(*word) == 0)
+		word = vfu_dma_addr(port->vfu, addr, sizeof(*word), true);
+	if (vector < 0 && word == NULL)
+		return false;
 	if (stamp != NULL)
 		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+	if (vector >= 0) {
+		vfu_msix_signal(port->vfu, vector);
+		return true;
+	}
+	vfu_stats(port->vfu)->msgs_memory++;
+	/* Release: whoever sees the word sees what the device did before. */
+	atomic_store_explicit(word, data, memory_order_release);
+	return true;
 }
 
 bool
 msi_fire(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
 	_Atomic(uint64_t) *stamp)
 {
-	_Atomic(uint32_t) *word;
-	int vector;
-
 	if (!vfu_bus_master(port->vfu))
 		return false;
-	/* The same message as an MSI-X entry's is the same interrupt: one hop less. */
-	vector = vfu_msix_find(port->vfu, addr, data);
-	if (vector >= 0) {
-		set_stamp(stamp);
-		vfu_msix_signal(port->vfu, vector);
-		return true;
-	}
-	word = addr % sizeof(*word) == 0 ? vfu_dma_addr(port->vfu, addr, sizeof(*word), true)
-	                                 : NULL;
-	if (word == NULL)
-		return send_dma_write(port, slot, addr, data, stamp);
-	vfu_stats(port->vfu)->msgs_memory++;
-	set_stamp(stamp);
-	/* Release: whoever sees the word sees what the device did before. */
-	atomic_store_explicit(word, data, memory_order_release);
-	return true;
+	return deliver(port, addr, data, stamp) || send_dma_write(port, slot, addr, data, stamp);
+}
+
+static void
+on_raw_reply(void *arg, int error, const void *data, uint32_t len)
+{
+	struct msi_port *port = arg;
+
+	if (error != 0 && error != ECANCELED)
+		vfu_stats(port->vfu)->msgs_faulted++;
+}
+
+void
+msi_fire_raw(struct msi_port *port, uint64_t addr, uint32_t data)
+{
+	if (!deliver(port, addr, data, NULL) &&
+		vfu_dma_write(port->vfu, addr, &data, sizeof(data), on_raw_reply, port) == 0)
+		vfu_stats(port->vfu)->msgs_socket++;
+}
+
+void
+msi_port_forget(struct msi_port *port, uint32_t slot)
+{
+	port->slots[slot].stale = port->slots[slot].in_flight;
+	port->slots[slot].again = port->slots[slot].waiting = false;
+	port->slots[slot].stamp = NULL;
 }

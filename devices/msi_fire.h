@@ -24,7 +24,8 @@
 struct msi_slot {
 	bool in_flight;
 	bool again;               /* an event came meanwhile */
-	bool queued;              /* there was no room */
+	bool queued;              /* in the queue of those that wait for room */
+	bool waiting;             /* and has an event that does */
 	_Atomic(uint64_t) *stamp; /* of the newest event that waits, or NULL */
 	bool stale; /* the slot was reset since: what becomes of the message is of no interest */
 };
@@ -64,5 +65,12 @@ msi_port_forget(struct msi_port *port, uint32_t slot);
 bool
 msi_fire(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t data,
 	_Atomic(uint64_t) *stamp);
+
+/*
+ * Send a message that no slot stands for, if that is possible now: what a device should not do.
+ * Nobody is told when it is refused.
+ */
+void
+msi_fire_raw(struct msi_port *port, uint64_t addr, uint32_t data);
 
 #endif /* _MSI_FIRE_H_ */

@@ -31,4 +31,11 @@ clock_ns(void)
 	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
+/*
+ * How fast ticks_now() runs, measured against CLOCK_MONOTONIC when it is first asked (5 ms). In
+ * model.c.
+ */
+uint64_t
+ticks_hz(void);
+
 #endif /* _TICKS_H_ */

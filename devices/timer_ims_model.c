@@ -27,7 +27,6 @@ _Static_assert(offsetof(struct timer_ims_block, count) == TIMER_IMS_TIMER_COUNT,
 _Static_assert(offsetof(struct timer_ims_block, stamp) == TIMER_IMS_TIMER_STAMP, "layout");
 _Static_assert(offsetof(struct timer_ims_block, status) == TIMER_IMS_TIMER_STATUS, "layout");
 
-#define CALIBRATE_NS  5000000
 #define READ_ATTEMPTS 100
 
 static void
@@ -199,23 +198,6 @@ timer_ims_bus_master(void *priv, bool on)
 		slot_sync(t, i);
 }
 
-/* How fast the stamps' clock runs, measured against CLOCK_MONOTONIC the first time it is asked. */
-static uint64_t
-tick_hz(struct timer_ims *t)
-{
-	uint64_t ns, ticks, passed;
-
-	if (t->tick_hz == 0) {
-		ns = clock_ns();
-		ticks = ticks_now();
-		do {
-			passed = clock_ns() - ns;
-		} while (passed < CALIBRATE_NS);
-		t->tick_hz = (uint64_t)((double)(ticks_now() - ticks) * 1e9 / passed);
-	}
-	return t->tick_hz;
-}
-
 static uint64_t
 ctrl_page_read(struct timer_ims *t, uint64_t reg)
 {
@@ -239,7 +221,7 @@ ctrl_page_read(struct timer_ims *t, uint64_t reg)
 	case TIMER_IMS_REG_IMS_SYNC:
 		return t->sync;
 	case TIMER_IMS_REG_TICK_HZ:
-		return tick_hz(t);
+		return ticks_hz();
 	case TIMER_IMS_REG_TIME:
 		return ticks_now();
 	default:

@@ -63,7 +63,6 @@ struct timer_ims {
 	uint32_t error;
 	uint32_t error_arg;
 	uint32_t sync;
-	uint64_t tick_hz; /* 0: not measured yet */
 
 	struct timer_ims_timer *timers;
 	struct timer_heap heap;
