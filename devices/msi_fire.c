@@ -41,6 +41,14 @@ msi_port_reset(struct msi_port *port)
 	port->queue_len = 0;
 }
 
+void
+msi_port_forget(struct msi_port *port, uint32_t slot)
+{
+	port->slots[slot].stale = port->slots[slot].in_flight;
+	port->slots[slot].again = port->slots[slot].waiting = false;
+	port->slots[slot].stamp = NULL;
+}
+
 static void
 enqueue(struct msi_port *port, uint32_t slot)
 {
@@ -141,14 +149,6 @@ send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t dat
 	return true;
 }
 
-void
-msi_port_forget(struct msi_port *port, uint32_t slot)
-{
-	port->slots[slot].stale = port->slots[slot].in_flight;
-	port->slots[slot].again = port->slots[slot].waiting = false;
-	port->slots[slot].stamp = NULL;
-}
-
 /* Where the device can deliver a message by itself. False: it cannot. */
 static bool
 deliver(struct msi_port *port, uint64_t addr, uint32_t data, _Atomic(uint64_t) *stamp)
@@ -198,12 +198,4 @@ msi_fire_raw(struct msi_port *port, uint64_t addr, uint32_t data)
 	if (!deliver(port, addr, data, NULL) &&
 		vfu_dma_write(port->vfu, addr, &data, sizeof(data), on_raw_reply, port) == 0)
 		vfu_stats(port->vfu)->msgs_socket++;
-}
-
-void
-msi_port_forget(struct msi_port *port, uint32_t slot)
-{
-	port->slots[slot].stale = port->slots[slot].in_flight;
-	port->slots[slot].again = port->slots[slot].waiting = false;
-	port->slots[slot].stamp = NULL;
 }
