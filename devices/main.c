@@ -22,7 +22,7 @@
 #define EXIT_BAD_OPT 2
 #define EXIT_UNKNOWN 3
 
-static const struct model *const models[] = { &timer_ims_model };
+static const struct model *const models[] = { &timer_ims_model, &queue_dev_model };
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
 

@@ -29,6 +29,7 @@ struct model {
 	struct vfu *(*vfu)(void *priv);
 };
 
+extern const struct model queue_dev_model;
 extern const struct model timer_ims_model;
 
 /* Parse a number of a key: false with opts->error if it is none, or not in min .. max. */

@@ -45,7 +45,7 @@ serve() {
 		sleep 0.01
 		n=$((n + 1))
 	done
-	[ "$(cat "$dir/log")" = "ims-devsrv: timer_ims ready on $sock" ] ||
+	[ "$(cat "$dir/log")" = "ims-devsrv: ${2%%,*} ready on $sock" ] ||
 		fail "$*: not ready: $(cat "$dir/log" "$dir/errlog")"
 }
 
@@ -79,13 +79,28 @@ expect 2 "model timer_ims: engine=warp: expected timerfd or spin" \
 	--model timer_ims,engine=warp --dump-config
 expect 2 "model timer_ims: unknown key 'fast=1', expected timers, engine, cpu or mmap" \
 	--model timer_ims,fast=1 --dump-config
+expect 2 "model queue_dev: queues=16385: expected a number from 1 to 16384" \
+	--model queue_dev,queues=16385 --dump-config
+expect 2 "model queue_dev: subdevs=0: expected a number from 1 to 1024" \
+	--model queue_dev,subdevs=0 --dump-config
+expect 2 "model queue_dev: eqs=257: expected a number from 1 to 256" \
+	--model queue_dev,eqs=257 --dump-config
+expect 2 "model queue_dev: msix=2049: expected a number from 0 to 2048" \
+	--model queue_dev,msix=2049 --dump-config
+expect 2 "model queue_dev: engine=spin: expected sleep or poll" \
+	--model queue_dev,engine=spin --dump-config
+expect 2 "model queue_dev: engine=: expected sleep or poll" --model queue_dev,engine --dump-config
+expect 2 "model queue_dev: ims=0,msix=0: expected one of them, or nothing could interrupt" \
+	--model queue_dev,ims=0,msix=0 --dump-config
+expect 2 "model queue_dev: unknown key 'timers=1', expected queues, subdevs, eqs, msix, ims, \
+engine, idle_us, cpu, inject or mmap" --model queue_dev,timers=1 --dump-config
 timeout 10 "$devsrv" --no-such-option > "$dir/out" 2> "$dir/err" && fail "--no-such-option is taken"
 grep -qx "ims-devsrv: try --help" "$dir/err" || fail "--no-such-option: $(cat "$dir/err")"
 [ ! -e "$sock" ] || fail "a wrong option has left a socket"
 
 # A model that does not exist: 3.
-expect 3 "unknown model 'nosuch' (known: timer_ims)" --model nosuch --socket "$sock"
-expect 3 "unknown model '' (known: timer_ims)" --model ,timers=1 --dump-config
+expect 3 "unknown model 'nosuch' (known: timer_ims queue_dev)" --model nosuch --socket "$sock"
+expect 3 "unknown model '' (known: timer_ims queue_dev)" --model ,timers=1 --dump-config
 
 # What the system refuses: 1.
 expect 1 "$dir/no/s: No such file or directory" --model timer_ims --socket "$dir/no/s"
@@ -126,6 +141,18 @@ grep -q '^timer_ims: timers 64, active 0, expirations 0, messages: memory 0,' "$
 	fail "SIGUSR1: $(cat "$dir/errlog")"
 ends INT 0
 [ ! -e "$sock" ] || fail "SIGINT has left the socket"
+
+# The other model, whose thread sleeps.
+serve --model queue_dev,queues=16,idle_us=0 --socket "$sock"
+kill -USR1 "$pid"
+n=0
+while [ ! -s "$dir/errlog" ] && [ $n -lt 500 ]; do
+	sleep 0.01
+	n=$((n + 1))
+done
+grep -q '^queue_dev: subdevs 0, eqs 0, queues 0, completions 0, eqes 0, events 0,' "$dir/errlog" ||
+	fail "SIGUSR1: $(cat "$dir/errlog")"
+ends TERM 0
 
 # What a killed server has left is replaced.
 serve --model timer_ims --socket "$sock"
