@@ -123,7 +123,8 @@ fall_asleep(struct queue_dev *d)
 	vfu_lock_last(d->vfu);
 	atomic_store(d->asleep, 1);
 	atomic_store(&d->sleeping, true);
-	idle = !something_due(d);
+	/* A portal may have come into use since we last looked, which one that polls waits for. */
+	idle = !something_due(d) && (d->engine != QD_ENGINE_POLL || atomic_load(&d->portals) == 0);
 	if (idle) {
 		d->sleeps++;
 	} else {
