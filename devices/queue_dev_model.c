@@ -326,6 +326,7 @@ queue_dev_create(struct model_opts *opts)
 	d->n_eqs = QUEUE_DEV_MAX_EQS;
 	d->n_msix = 64;
 	d->idle_us = 50;
+	d->usec_ns = 1000;
 	d->ims = d->mappable = true;
 	atomic_store(&d->deadline, UINT64_MAX);
 	if (!parse(d, opts)) {

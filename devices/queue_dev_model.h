@@ -191,6 +191,7 @@ struct queue_dev {
 	/* Timers: those of slots (coalescing), behind them those of actions. */
 	struct timer_heap heap;
 	_Atomic(uint64_t) deadline; /* the next one, ns */
+	uint64_t usec_ns;           /* a microsecond; tests make it longer */
 	struct qd_action actions[QD_MAX_ACTIONS];
 	struct qd_hazard hazards[QUEUE_DEV_N_INJECT];
 	uint32_t inject_kind;
@@ -387,8 +388,9 @@ qd_engine_fini(struct queue_dev *d);
 /* There is something to do, found by a bus transaction. */
 void
 qd_engine_kick(struct queue_dev *d);
+/* The timer expires so many microseconds from now. */
 void
-qd_timer_set(struct queue_dev *d, uint32_t timer, uint64_t deadline);
+qd_timer_set(struct queue_dev *d, uint32_t timer, uint32_t usec);
 void
 qd_timer_del(struct queue_dev *d, uint32_t timer);
 void

@@ -42,9 +42,9 @@ update_deadline(struct queue_dev *d)
 }
 
 void
-qd_timer_set(struct queue_dev *d, uint32_t timer, uint64_t deadline)
+qd_timer_set(struct queue_dev *d, uint32_t timer, uint32_t usec)
 {
-	timer_heap_set(&d->heap, timer, deadline);
+	timer_heap_set(&d->heap, timer, clock_ns() + usec * d->usec_ns);
 	update_deadline(d);
 }
 

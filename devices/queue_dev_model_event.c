@@ -27,7 +27,7 @@ notify_due(struct queue_dev *d, uint32_t slot, struct qd_notify *n, uint32_t pi)
 	if (n->coal_usec == 0 || (n->coal_count != 0 && pi - n->base >= n->coal_count))
 		return true;
 	if (d->heap.place[slot] == TIMER_HEAP_NONE)
-		qd_timer_set(d, slot, clock_ns() + n->coal_usec * 1000ull);
+		qd_timer_set(d, slot, n->coal_usec);
 	return false;
 }
 
@@ -262,20 +262,6 @@ qd_eq_detach(struct queue_dev *d, uint32_t qn)
 	q->eqn = QUEUE_DEV_EQN_NONE;
 }
 
-static void
-notify_expire(struct queue_dev *d, uint32_t slot, struct qd_notify *n)
-{
-	uint32_t number;
-
-	if (!n->armed && !n->always)
-		return;
-	number = slot - QUEUE_DEV_N_SPECIAL;
-	if (number < d->n_eqs)
-		eq_fire(d, number);
-	else
-		queue_event(d, number - d->n_eqs, QUEUE_DEV_EQE_COMPLETION);
-}
-
 static struct qd_notify *
 notify_of(struct queue_dev *d, uint32_t slot, uint32_t *pi)
 {
@@ -289,12 +275,16 @@ notify_of(struct queue_dev *d, uint32_t slot, uint32_t *pi)
 	return &d->queues[number - d->n_eqs].notify;
 }
 
+/* A slot whose timer runs is armed, or ALWAYS: whatever else ends the delay stops the timer. */
 void
 qd_notify_expired(struct queue_dev *d, uint32_t slot)
 {
-	uint32_t pi;
+	uint32_t number = slot - QUEUE_DEV_N_SPECIAL;
 
-	notify_expire(d, slot, notify_of(d, slot, &pi));
+	if (number < d->n_eqs)
+		eq_fire(d, number);
+	else
+		queue_event(d, number - d->n_eqs, QUEUE_DEV_EQE_COMPLETION);
 }
 
 /* An event that was delayed by the old values is looked at by the new ones, from now on. */
@@ -310,7 +300,7 @@ qd_notify_modify(struct queue_dev *d, uint32_t slot, uint16_t count, uint16_t us
 	n->coal_usec = usec;
 	qd_timer_del(d, slot);
 	if (delayed && notify_due(d, slot, n, pi))
-		notify_expire(d, slot, n);
+		qd_notify_expired(d, slot);
 }
 
 void

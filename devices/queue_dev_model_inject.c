@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "queue_dev_model.h"
-#include "ticks.h"
 
 static bool
 kind_good(uint32_t kind)
@@ -39,7 +38,7 @@ qd_action(struct queue_dev *d, enum qd_action_kind kind, uint32_t usec)
 	if (i == QD_MAX_ACTIONS)
 		return NULL;
 	d->actions[i] = (struct qd_action){ .kind = kind };
-	qd_timer_set(d, d->n_slots + i, clock_ns() + usec * 1000ull);
+	qd_timer_set(d, d->n_slots + i, usec);
 	return &d->actions[i];
 }
 

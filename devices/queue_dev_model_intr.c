@@ -68,9 +68,12 @@ vector_send(struct queue_dev *d, uint32_t slot)
 	vfu_msix_fire(d->vfu, d->intrs[slot].intr);
 }
 
+/* Section 9: of a device that has halted only the error interrupt comes. */
 static void
 send_event(struct queue_dev *d, uint32_t slot)
 {
+	if (d->halted && slot != QUEUE_DEV_SLOT_ERROR)
+		return;
 	if (d->intrs[slot].intr == QUEUE_DEV_INTR_OWN)
 		slot_send(d, slot);
 	else if (d->intrs[slot].intr != QUEUE_DEV_INTR_NONE)
@@ -80,9 +83,6 @@ send_event(struct queue_dev *d, uint32_t slot)
 void
 qd_intr_raise(struct queue_dev *d, uint32_t slot)
 {
-	/* Section 9: a device that has halted says nothing more. */
-	if (d->halted && slot != QUEUE_DEV_SLOT_ERROR)
-		return;
 	d->intrs[slot].events++;
 	d->events++;
 	send_event(d, slot);

@@ -478,3 +478,22 @@ settle(void)
 			sched_yield();
 	}
 }
+
+void
+stretch_time(uint64_t usec_ns)
+{
+	vfu_lock(t.d->vfu);
+	t.d->usec_ns = usec_ns;
+	vfu_unlock(t.d->vfu);
+}
+
+uint32_t
+timers_n(void)
+{
+	uint32_t n;
+
+	vfu_lock(t.d->vfu);
+	n = t.d->heap.n;
+	vfu_unlock(t.d->vfu);
+	return n;
+}

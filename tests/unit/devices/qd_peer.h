@@ -168,6 +168,15 @@ db_trap(uint64_t db);
 void
 settle(void);
 
+/* From now on the device's microseconds are so long, in ns: what is not to happen yet does not. */
+void
+stretch_time(uint64_t usec_ns);
+/* How many of its timers run. */
+uint32_t
+timers_n(void);
+#define LONG   10000000ull
+#define NORMAL 1000ull
+
 #define MS 1000000ull
 
 #endif /* _QD_PEER_H_ */

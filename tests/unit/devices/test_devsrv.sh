@@ -92,6 +92,7 @@ expect 2 "model queue_dev: engine=spin: expected sleep or poll" \
 expect 2 "model queue_dev: engine=: expected sleep or poll" --model queue_dev,engine --dump-config
 expect 2 "model queue_dev: ims=0,msix=0: expected one of them, or nothing could interrupt" \
 	--model queue_dev,ims=0,msix=0 --dump-config
+expect 2 "model queue_dev: queue_dev: Invalid argument" --model queue_dev,cpu=1023 --dump-config
 expect 2 "model queue_dev: unknown key 'timers=1', expected queues, subdevs, eqs, msix, ims, \
 engine, idle_us, cpu, inject or mmap" --model queue_dev,timers=1 --dump-config
 timeout 10 "$devsrv" --no-such-option > "$dir/out" 2> "$dir/err" && fail "--no-such-option is taken"
