@@ -48,10 +48,14 @@ struct ims_driver {
 	int (*reset_done)(struct rte_ims_dev *dev);
 	/**
 	 * A pool has a vector, not in a wait set yet, for any number of objects: give it what tells them
-	 * apart, an event queue for example. Both may be NULL. They may sleep, and call the library for
-	 * this vector. vec_fini: the vector has no objects any more and is about to be freed.
+	 * apart, an event queue for example. May be NULL. It may sleep, and call the library for this
+	 * vector.
 	 */
 	int (*vec_init)(struct rte_ims_vec *vec);
+	/**
+	 * A vector, from a pool or not, is silent and is about to be freed; its handlers do not run any
+	 * more. May be NULL. It may sleep.
+	 */
 	void (*vec_fini)(struct rte_ims_vec *vec);
 	/** Library's own. */
 	struct ims_driver *next;
@@ -251,8 +255,8 @@ struct ims_store_queue_conf {
 	/**
 	 * Make a slot's context effective: issue the command and wait for the device, at most its
 	 * timeout. Called with the device's lock held, one at a time; may sleep; must not call the
-	 * library but for ims_dev_*. 0 at once if the slot's object does not exist: it is created with
-	 * ims_store_queue_ctx_get() later.
+	 * library but for ims_dev_*. If the slot's object does not exist: keep it, 0 at once; the object
+	 * is created with it later.
 	 * Guarantees: 0: it is in force and messages of the earlier contents have left the device;
 	 * -ETIMEDOUT: the earlier or the new contents are in force; other errors: the earlier.
 	 */
@@ -264,11 +268,6 @@ struct ims_store_queue_conf {
 /** Add such a store, in probe. @return the store, or NULL with rte_errno EINVAL, ENOMEM. */
 struct rte_ims_store *
 ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_conf *conf);
-
-/** What a slot's object is to be created with; under the lock that update() is called with. */
-void
-ims_store_queue_ctx_get(
-	const struct rte_ims_store *store, uint32_t slot, struct ims_store_queue_ctx *ctx);
 
 /**
  * Find the objects of a vector that have work by something better than a look at each: run is

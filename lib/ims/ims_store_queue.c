@@ -149,12 +149,3 @@ ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_con
 		store->priv_free = free;
 	return store;
 }
-
-void
-ims_store_queue_ctx_get(
-	const struct rte_ims_store *store, uint32_t slot, struct ims_store_queue_ctx *ctx)
-{
-	const struct queue_store *q = store->priv;
-
-	*ctx = q->ctx[slot];
-}

@@ -122,6 +122,8 @@ ims_table_remove(struct rte_ims_table *table)
 		rc = left != NULL ? ims_wait_drain(left) : 0;
 		if (rc != 0)
 			return rc;
+		if (dev->driver != NULL && dev->driver->vec_fini != NULL)
+			dev->driver->vec_fini(vec);
 		pthread_mutex_lock(&dev->lock);
 		ims_vec_release_locked(vec);
 	}

@@ -300,6 +300,8 @@ rte_ims_vec_free(struct rte_ims_vec *vec)
 	if (rc != 0)
 		return rc;
 
+	if (dev->driver != NULL && dev->driver->vec_fini != NULL)
+		dev->driver->vec_fini(vec);
 	pthread_mutex_lock(&dev->lock);
 	ims_vec_release_locked(vec);
 	pthread_mutex_unlock(&dev->lock);

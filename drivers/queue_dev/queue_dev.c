@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Driver of queue_dev: thousands of queues, MSI-X, and IMS in the queues' contexts. Section numbers are
+ * those of its data sheet, doc/guides/drivers/queue_dev.rst.
+ *
+ * Its interrupts: slots 0 and 1 are errors and commands, MSI-X vectors or messages of their own by
+ * what the device has. All others are fungible: any vector serves any number of queues, through an
+ * event queue. The messages of queues are a store of their own, for queues that want a vector to
+ * themselves.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "queue_dev_private.h"
+
+RTE_LOG_REGISTER(qd_logtype, pmd.queue_dev, NOTICE);
+
+struct reg {
+	uint32_t off;
+	uint32_t *val;
+	uint32_t min;
+	uint32_t max;
+};
+
+/* Section 3.1: is it what its ids say, and do its numbers make sense? */
+static int
+identify(struct qd *qd)
+{
+	uint32_t id = 0, version = 0, slots = 0, n_msix, i;
+	const struct reg regs[] = {
+		{ QUEUE_DEV_REG_ID, &id, QUEUE_DEV_ID_MAGIC, QUEUE_DEV_ID_MAGIC },
+		{ QUEUE_DEV_REG_VERSION, &version, QUEUE_DEV_VERSION, QUEUE_DEV_VERSION },
+		{ QUEUE_DEV_REG_FEATURES, &qd->features, 0, UINT32_MAX },
+		{ QUEUE_DEV_REG_SUBDEVS, &qd->n_subdevs, 1, QUEUE_DEV_MAX_SUBDEVS },
+		{ QUEUE_DEV_REG_EQS, &qd->n_eqs, 1, QUEUE_DEV_MAX_EQS },
+		{ QUEUE_DEV_REG_QUEUES, &qd->n_queues, 1, QUEUE_DEV_MAX_QUEUES },
+		{ QUEUE_DEV_REG_MSIX, &qd->n_msix, 0, QUEUE_DEV_MAX_MSIX },
+		{ QUEUE_DEV_REG_SLOTS, &slots, 1, QUEUE_DEV_MAX_SLOTS },
+	};
+	int rc;
+
+	for (i = 0; i < RTE_DIM(regs); i++) {
+		rc = ims_dev_bar_read32(qd->dev, QUEUE_DEV_BAR, regs[i].off, regs[i].val);
+		if (rc != 0)
+			return rc;
+		if (*regs[i].val < regs[i].min || *regs[i].val > regs[i].max)
+			return -ENODEV;
+	}
+	if (slots != qd_queue_slot(qd, qd->n_queues))
+		return -ENODEV;
+	/* An event queue's number decides which message is its own: divided beforehand. */
+	if ((qd->features & QUEUE_DEV_FEATURES_IMS) != 0) {
+		n_msix = qd->n_msix > QUEUE_DEV_N_SPECIAL ? qd->n_msix - QUEUE_DEV_N_SPECIAL : 0;
+		qd->n_ims_eqs = qd->n_eqs - RTE_MIN(n_msix, qd->n_eqs / 2);
+	}
+	return 0;
+}
+
+static int
+memory_setup(struct qd *qd)
+{
+	uint32_t n_slots = qd_queue_slot(qd, qd->n_queues), i;
+
+	qd->ctx = rte_zmalloc(
+		"queue_dev", n_slots * sizeof(*qd->ctx), QUEUE_DEV_CTX_ALIGN);
+	qd->query = rte_zmalloc("queue_dev", sizeof(*qd->query), QUEUE_DEV_CTX_ALIGN);
+	qd->cmds = rte_zmalloc("queue_dev", 256 * sizeof(*qd->cmds), QUEUE_DEV_CTX_ALIGN);
+	qd->eqs = calloc(qd->n_eqs, sizeof(*qd->eqs));
+	qd->queues = calloc(qd->n_queues, sizeof(*qd->queues));
+	qd->subdevs = calloc(qd->n_subdevs + 1, sizeof(*qd->subdevs));
+	if (qd->ctx == NULL || qd->query == NULL || qd->cmds == NULL || qd->eqs == NULL ||
+		qd->queues == NULL || qd->subdevs == NULL)
+		return -ENOMEM;
+	for (i = 0; i < n_slots; i++)
+		qd->ctx[i].msg_ctrl = QUEUE_DEV_MSG_CTRL_MASK;
+	return 0;
+}
+
+static int
+update(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx)
+{
+	struct qd *qd = ims_dev_priv(dev);
+	int rc;
+
+	pthread_mutex_lock(&qd->lock);
+	rc = qd_modify_msg(qd, slot, ctx);
+	pthread_mutex_unlock(&qd->lock);
+	return rc;
+}
+
+static int
+stores_setup(struct qd *qd)
+{
+	struct ims_store_queue_conf eqs = {
+		.name = "ims-eq",
+		.n_slots = QUEUE_DEV_SLOT_EQ(qd->n_ims_eqs),
+		.n_special = QUEUE_DEV_N_SPECIAL,
+		.fungible = true,
+		.update = update,
+	};
+	struct ims_store_queue_conf queues = {
+		.name = "ims-queue",
+		.n_slots = qd->n_queues,
+		.first = qd_queue_slot(qd, 0),
+		.update = update,
+	};
+	struct rte_ims_store *msix;
+
+	msix = rte_ims_dev_store_get(qd->dev, RTE_IMS_STORE_MSIX);
+	if (msix != NULL)
+		ims_store_special_set(msix, QUEUE_DEV_N_SPECIAL);
+	if ((qd->features & QUEUE_DEV_FEATURES_IMS) == 0)
+		return msix != NULL ? 0 : -ENODEV;
+	qd->eq_store = ims_store_queue_create(qd->dev, &eqs);
+	if (qd->eq_store == NULL || ims_store_queue_create(qd->dev, &queues) == NULL)
+		return -rte_errno;
+	return 0;
+}
+
+/* Section 3.3: errors and commands by MSI-X where there is any. */
+static uint32_t
+intr_select(const struct qd *qd)
+{
+	return qd->n_msix >= QUEUE_DEV_N_SPECIAL
+	               ? 0
+	               : QUEUE_DEV_INTR_ERROR_OWN | QUEUE_DEV_INTR_CMD_OWN;
+}
+
+/*
+ * The command interrupt, at its fixed index. Commands work without it, they are looked for then: on
+ * a kernel device without MSI-X nothing reaches an eventfd.
+ */
+static int
+cmd_vector(struct qd *qd)
+{
+	struct rte_ims_vec_conf conf = { .name = "queue_dev-cmd" };
+	struct rte_ims_store *store = qd->eq_store;
+
+	if (intr_select(qd) == 0)
+		store = rte_ims_dev_store_get(qd->dev, RTE_IMS_STORE_MSIX);
+	if (store == NULL)
+		return 0;
+	qd->table = rte_ims_table_create(qd->dev, "queue_dev", 1);
+	if (qd->table == NULL)
+		return -rte_errno;
+	qd->cmd_vec = rte_ims_vec_alloc(qd->table, store, QUEUE_DEV_SLOT_CMD, &conf);
+	if (qd->cmd_vec == NULL && rte_errno != ENOTSUP)
+		return -rte_errno;
+	return 0;
+}
+
+static void
+clock_setup(struct qd *qd)
+{
+	uint64_t before, time = 0;
+
+	ims_dev_bar_read(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_TICK_HZ, &qd->tick_hz,
+		sizeof(qd->tick_hz));
+	before = rte_rdtsc();
+	ims_dev_bar_read(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_TIME, &time, sizeof(time));
+	qd->stamp_is_tsc = time >= before && time <= rte_rdtsc();
+	qd->stamps = ims_dev_bar_map(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_STAMPS_OFF,
+		(uint64_t)qd_queue_slot(qd, qd->n_queues) * QUEUE_DEV_STAMP_SIZE);
+}
+
+static void
+qd_free(struct qd *qd)
+{
+	rte_free(qd->ctx);
+	rte_free(qd->query);
+	rte_free(qd->cmds);
+	free(qd->eqs);
+	free(qd->queues);
+	free(qd->subdevs);
+	pthread_mutex_destroy(&qd->lock);
+	free(qd);
+}
+
+static int
+device_reset(struct qd *qd)
+{
+	int rc;
+
+	rc = ims_dev_bar_write32(
+		qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CTRL, QUEUE_DEV_CTRL_RESET);
+	if (rc == 0)
+		rc = ims_dev_bar_write32(
+			qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INTR, intr_select(qd));
+	return rc;
+}
+
+static int
+qd_probe(struct rte_ims_dev *dev)
+{
+	struct qd *qd;
+	int rc;
+
+	if (posix_memalign((void **)&qd, RTE_CACHE_LINE_SIZE, sizeof(*qd)) != 0)
+		return -ENOMEM;
+	memset(qd, 0, sizeof(*qd));
+	qd->dev = dev;
+	pthread_mutex_init(&qd->lock, NULL);
+	ims_dev_priv_set(dev, qd);
+	rc = identify(qd);
+	if (rc == 0)
+		rc = memory_setup(qd);
+	if (rc == 0)
+		rc = device_reset(qd);
+	if (rc == 0)
+		rc = qd_cmd_setup(qd);
+	if (rc == 0)
+		rc = qd_db_setup(qd);
+	if (rc == 0)
+		rc = stores_setup(qd);
+	if (rc == 0)
+		rc = cmd_vector(qd);
+	if (rc != 0) {
+		device_reset(qd);
+		qd_free(qd);
+		return rc;
+	}
+	clock_setup(qd);
+	return 0;
+}
+
+/* Vectors are gone, and event queues with them; what else the user has left behind goes now. */
+static void
+qd_remove(struct rte_ims_dev *dev)
+{
+	struct qd *qd = ims_dev_priv(dev);
+	uint32_t n;
+
+	/* It touches no memory of ours any more. */
+	device_reset(qd);
+	for (n = 1; n <= qd->n_subdevs; n++)
+		free(qd->subdevs[n]);
+	for (n = 0; n < qd->n_queues; n++)
+		qd_queue_free(atomic_load(&qd->queues[n]));
+	qd_free(qd);
+}
+
+static int
+subdevs_restore(struct qd *qd)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_CREATE };
+	int rc = 0;
+
+	for (cmd.number = 1; cmd.number <= qd->n_subdevs && rc == 0; cmd.number++)
+		if (qd->subdevs[cmd.number] != NULL)
+			rc = qd_cmd(qd, &cmd, NULL);
+	return rc;
+}
+
+/* Section 9: everything is gone. Messages are written anew by the library, after this. */
+static int
+qd_reset_done(struct rte_ims_dev *dev)
+{
+	struct qd *qd = ims_dev_priv(dev);
+	int rc;
+
+	pthread_mutex_lock(&qd->lock);
+	rc = ims_dev_bar_write32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INTR, intr_select(qd));
+	if (rc == 0)
+		rc = qd_cmd_setup(qd);
+	if (rc == 0)
+		rc = qd_db_restore(qd);
+	if (rc == 0)
+		rc = subdevs_restore(qd);
+	if (rc == 0)
+		rc = qd_eqs_restore(qd);
+	if (rc == 0)
+		rc = qd_queues_restore(qd);
+	pthread_mutex_unlock(&qd->lock);
+	return rc;
+}
+
+static const struct ims_driver_id qd_ids[] = {
+	{ QUEUE_DEV_PCI_VENDOR_ID, QUEUE_DEV_PCI_DEVICE_ID },
+	{ 0 },
+};
+
+struct ims_driver qd_driver = {
+	.name = "queue_dev",
+	.ids = qd_ids,
+	.probe = qd_probe,
+	.remove = qd_remove,
+	.reset_done = qd_reset_done,
+	.vec_init = qd_vec_init,
+	.vec_fini = qd_vec_fini,
+};
+
+IMS_DRIVER_REGISTER(qd_driver)
+
+int
+rte_pmd_queue_dev_info_get(struct rte_ims_dev *dev, struct rte_pmd_queue_dev_info *info)
+{
+	struct qd *qd = qd_from(dev);
+
+	if (dev == NULL || info == NULL)
+		return -EINVAL;
+	if (qd == NULL)
+		return -ENODEV;
+	memset(info, 0, sizeof(*info));
+	info->n_queues = qd->n_queues;
+	info->n_subdevs = qd->n_subdevs;
+	info->n_eqs = qd->n_eqs;
+	info->n_msix = qd->n_msix;
+	info->ims = (qd->features & QUEUE_DEV_FEATURES_IMS) != 0;
+	info->max_len = QUEUE_DEV_MAX_LEN;
+	info->tick_hz = qd->tick_hz;
+	info->stamp_is_tsc = qd->stamp_is_tsc;
+	pthread_mutex_lock(&qd->lock);
+	info->used_queues = qd->used_queues;
+	info->used_eqs = qd->used_eqs;
+	info->cmd_timeouts = qd->cmd_timeouts;
+	pthread_mutex_unlock(&qd->lock);
+	info->stray_events = atomic_load_explicit(&qd->stray_events, memory_order_relaxed);
+	return 0;
+}
+
+int
+rte_pmd_queue_dev_error_get(struct rte_ims_dev *dev, uint64_t *operand)
+{
+	uint32_t error = 0;
+	int rc;
+
+	if (dev == NULL)
+		return -EINVAL;
+	if (qd_from(dev) == NULL)
+		return -ENODEV;
+	rc = ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR, &error);
+	if (rc == 0 && operand != NULL)
+		rc = ims_dev_bar_read(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR_ARG, operand,
+			sizeof(*operand));
+	if (rc == 0)
+		rc = ims_dev_bar_write32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR, error);
+	return rc != 0 ? rc : (int)error;
+}
+
+uint64_t
+rte_pmd_queue_dev_stamp(const struct rte_ims_vec *vec)
+{
+	struct rte_ims_dev *dev = vec != NULL ? rte_ims_vec_dev(vec) : NULL;
+	const struct qd *qd = qd_from(dev);
+	const struct qd_eq *eq;
+	int64_t slot;
+
+	if (qd == NULL || qd->stamps == NULL)
+		return 0;
+	eq = ims_vec_driver_priv(vec);
+	if (eq != NULL) {
+		slot = QUEUE_DEV_SLOT_EQ(eq->number);
+	} else {
+		slot = ims_vec_slot(vec, dev, RTE_IMS_STORE_QUEUE);
+		if (slot < 0)
+			return 0;
+		if (ims_vec_store(vec) != qd->eq_store)
+			slot = qd_queue_slot(qd, slot);
+	}
+	return __atomic_load_n(&qd->stamps[slot], __ATOMIC_RELAXED);
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Event queues, section 8: one behind each vector that queues share. An event of the vector costs as
+ * much as there are queues with completions, however many hang on it: the device names them.
+ *
+ * No event is lost. EQEs are consumed until there is none, then EQ_ARM tells how far: if there is
+ * one more by now the device interrupts at once, else with the next. Queues are armed by the same
+ * rule after their handlers have run (qd_queue_run()).
+ *
+ * The device is not trusted: a number that is none, or that of a queue which is not on this vector,
+ * is counted and dropped.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_malloc.h>
+
+#include "queue_dev_private.h"
+
+/* Then the vectors beside this one get their turn: the arm with what is left fires at once. */
+#define BUDGET 256
+
+static struct rte_pmd_queue_dev_queue *
+find_queue(struct qd_eq *eq, const struct queue_dev_eqe *eqe)
+{
+	struct rte_pmd_queue_dev_queue *q = NULL;
+
+	if (eqe->queue < eq->qd->n_queues)
+		q = atomic_load_explicit(&eq->qd->queues[eqe->queue], memory_order_acquire);
+	if (q != NULL && __atomic_load_n(&q->eq, __ATOMIC_RELAXED) == eq &&
+		eqe->subdev == (q->subdev != NULL ? q->subdev->number : 0))
+		return q;
+	return NULL;
+}
+
+static void
+eq_run(struct rte_ims_vec *vec, void *priv)
+{
+	struct qd_eq *eq = priv;
+	uint32_t mask = (1u << eq->log_size) - 1;
+	struct rte_pmd_queue_dev_queue *q;
+	const struct queue_dev_eqe *eqe;
+	unsigned int n;
+
+	for (n = 0; n < BUDGET; n++) {
+		eqe = &eq->ring[eq->ci & mask];
+		/* Acquire: the completions that it tells of are visible after it. */
+		if (__atomic_load_n(&eqe->stamp, __ATOMIC_ACQUIRE) >> 63 ==
+			(eq->ci >> eq->log_size & 1))
+			break;
+		eq->ci++;
+		q = find_queue(eq, eqe);
+		if (likely(q != NULL))
+			ims_obj_run(vec, &q->obj);
+		else
+			atomic_fetch_add_explicit(&eq->qd->stray_events, 1, memory_order_relaxed);
+	}
+	qd_ring(eq->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, eq->number, eq->ci));
+}
+
+/* With MSI-X any number does that is not set aside for own messages. */
+static int64_t
+take_number(struct qd *qd, struct rte_ims_vec *vec, uint16_t *intr)
+{
+	int64_t slot = ims_vec_slot(vec, qd->dev, RTE_IMS_STORE_MSIX), n;
+
+	if (slot < 0) {
+		if (ims_vec_store(vec) != qd->eq_store)
+			return -EINVAL;
+		slot = ims_vec_slot(vec, qd->dev, RTE_IMS_STORE_QUEUE);
+		if (slot < QUEUE_DEV_N_SPECIAL)
+			return -EINVAL;
+		*intr = QUEUE_DEV_INTR_OWN;
+		return slot - QUEUE_DEV_N_SPECIAL;
+	}
+	*intr = slot;
+	for (n = qd->n_ims_eqs; n < qd->n_eqs; n++)
+		if (qd->eqs[n] == NULL)
+			return n;
+	return -ENOSPC;
+}
+
+static int
+eq_command(struct qd_eq *eq)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_EQ_CREATE, .number = eq->number };
+	struct queue_dev_ctx *ctx;
+
+	memset(eq->ring, 0, (size_t)sizeof(*eq->ring) << eq->log_size);
+	eq->ci = 0;
+	ctx = qd_ctx(eq->qd, QUEUE_DEV_SLOT_EQ(eq->number), QUEUE_DEV_KIND_EQ, eq->number);
+	ctx->flags = ctx->state = 0;
+	ctx->ring = (uintptr_t)eq->ring;
+	ctx->cq = 0;
+	ctx->log_size = eq->log_size;
+	ctx->cq_log_size = 0;
+	ctx->intr = eq->intr;
+	ctx->eqn = ctx->subdev = ctx->coal_count = ctx->coal_usec = 0;
+	if (eq->intr != QUEUE_DEV_INTR_OWN) {
+		ctx->msg_addr = ctx->msg_data = 0;
+		ctx->msg_ctrl = QUEUE_DEV_MSG_CTRL_MASK;
+	}
+	cmd.ctx = (uintptr_t)ctx;
+	cmd.ctx_seq = ctx->seq;
+	return qd_cmd(eq->qd, &cmd, NULL);
+}
+
+static uint32_t
+log2_ceil(uint32_t n)
+{
+	uint32_t log = QUEUE_DEV_EQ_MIN_LOG;
+
+	while (log < QUEUE_DEV_EQ_MAX_LOG && (1u << log) < n)
+		log++;
+	return log;
+}
+
+static struct qd_eq *
+eq_new(struct qd *qd, struct rte_ims_vec *vec)
+{
+	struct qd_eq *eq;
+	int64_t n;
+	int rc;
+
+	eq = calloc(1, sizeof(*eq));
+	if (eq == NULL)
+		return NULL;
+	n = take_number(qd, vec, &eq->intr);
+	if (n < 0) {
+		free(eq);
+		rte_errno = -n;
+		return NULL;
+	}
+	eq->qd = qd;
+	eq->number = n;
+	eq->vec = vec;
+	/* Room for all queues: no one is refused, whatever is moved to this vector. */
+	eq->log_size = log2_ceil(qd->n_queues);
+	eq->ring = rte_zmalloc(
+		"queue_dev", (size_t)sizeof(*eq->ring) << eq->log_size, RTE_CACHE_LINE_SIZE);
+	rc = eq->ring != NULL ? eq_command(eq) : -ENOMEM;
+	if (rc == 0)
+		return eq;
+	if (rc != -ETIMEDOUT)
+		rte_free(eq->ring);
+	free(eq);
+	rte_errno = -rc;
+	return NULL;
+}
+
+struct qd_eq *
+qd_eq_get(struct qd *qd, struct rte_ims_vec *vec)
+{
+	struct qd_eq *eq = ims_vec_driver_priv(vec);
+
+	if (eq != NULL)
+		return eq;
+	eq = eq_new(qd, vec);
+	if (eq == NULL)
+		return NULL;
+	qd->eqs[eq->number] = eq;
+	qd->used_eqs++;
+	ims_vec_driver_priv_set(vec, eq);
+	ims_vec_demux_set(vec, eq_run, eq);
+	qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, eq->number, 0));
+	return eq;
+}
+
+int
+qd_vec_init(struct rte_ims_vec *vec)
+{
+	struct qd *qd = qd_from(rte_ims_vec_dev(vec));
+	struct qd_eq *eq;
+
+	pthread_mutex_lock(&qd->lock);
+	eq = qd_eq_get(qd, vec);
+	pthread_mutex_unlock(&qd->lock);
+	return eq != NULL ? 0 : -rte_errno;
+}
+
+/* Queues that still hang on it go on without: they can be polled, or attached to another vector. */
+static void
+eq_orphan(struct qd *qd, struct qd_eq *eq)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_QUEUE_MODIFY,
+		.what = QUEUE_DEV_WHAT_EQ,
+		.eqn = QUEUE_DEV_EQN_NONE };
+	struct rte_pmd_queue_dev_queue *q;
+	uint32_t i;
+
+	for (i = 0; i < qd->n_queues && eq->n_queues != 0; i++) {
+		q = atomic_load(&qd->queues[i]);
+		if (q == NULL || q->eq != eq)
+			continue;
+		__atomic_store_n(&q->eq, NULL, __ATOMIC_RELAXED);
+		q->vec = NULL;
+		eq->n_queues--;
+		cmd.number = i;
+		qd_cmd(qd, &cmd, NULL);
+	}
+}
+
+void
+qd_vec_fini(struct rte_ims_vec *vec)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_EQ_DESTROY };
+	struct qd *qd = qd_from(rte_ims_vec_dev(vec));
+	struct qd_eq *eq = ims_vec_driver_priv(vec);
+	int rc;
+
+	if (eq == NULL)
+		return;
+	pthread_mutex_lock(&qd->lock);
+	eq_orphan(qd, eq);
+	cmd.number = eq->number;
+	rc = qd_cmd(qd, &cmd, NULL);
+	qd->eqs[eq->number] = NULL;
+	qd->used_eqs--;
+	pthread_mutex_unlock(&qd->lock);
+	ims_vec_driver_priv_set(vec, NULL);
+	/* A device that has not answered may still write there. */
+	if (rc == 0 || rc == -ENODEV)
+		rte_free(eq->ring);
+	free(eq);
+}
+
+int
+qd_eqs_restore(struct qd *qd)
+{
+	uint32_t n;
+	int rc = 0;
+
+	for (n = 0; n < qd->n_eqs && rc == 0; n++) {
+		if (qd->eqs[n] == NULL)
+			continue;
+		rc = eq_command(qd->eqs[n]);
+		if (rc == 0)
+			qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, n, 0));
+	}
+	return rc;
+}

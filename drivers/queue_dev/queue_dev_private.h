@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _QUEUE_DEV_PRIVATE_H_
+#define _QUEUE_DEV_PRIVATE_H_
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <rte_common.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_spinlock.h>
+
+#include <ims_driver.h>
+
+#include "queue_dev_regs.h"
+#include "rte_pmd_queue_dev.h"
+
+/*
+ * The driver, in five files: probe, registers, the message store (queue_dev.c); the command ring
+ * (queue_dev_cmd.c); doorbells (queue_dev_db.c); event queues (queue_dev_eq.c); queues and
+ * sub-devices (queue_dev_queue.c). Section numbers are those of the data sheet,
+ * doc/guides/drivers/queue_dev.rst.
+ *
+ * Locks: the library's lock of the device -> qd.lock (objects, contexts, commands). The data path
+ * takes none, but for threads that are no lcores, which share a portal.
+ */
+
+extern int qd_logtype;
+
+#define QD_LOG(level, fmt, ...) \
+	rte_log(RTE_LOG_##level, qd_logtype, "QUEUE_DEV: " fmt "\n", ##__VA_ARGS__)
+
+struct qd;
+
+/* Section 4.2: a page of cells, written by one thread. */
+struct qd_portal {
+	_Atomic(uint64_t) *cells; /* NULL: not in use */
+	uint32_t next;
+} __rte_cache_aligned;
+
+/* Section 8. */
+struct qd_eq {
+	struct qd *qd;
+	uint32_t number;
+	uint32_t log_size;
+	struct queue_dev_eqe *ring;
+	uint32_t ci;
+	uint32_t told; /* of ci, to the device */
+	struct rte_ims_vec *vec;
+	uint16_t intr;
+	uint32_t n_queues;
+};
+
+struct rte_pmd_queue_dev_subdev {
+	struct qd *qd;
+	uint16_t number;
+	struct rte_ims_table *table;
+	uint32_t n_queues;
+};
+
+/* Section 7. */
+struct rte_pmd_queue_dev_queue {
+	/* The data path's. */
+	struct qd *qd;
+	uint32_t number;
+	uint32_t log_size;
+	uint32_t submitted;
+	uint32_t completed;
+	struct queue_dev_desc *sq;
+	struct queue_dev_cqe *cq;
+	void **cookies; /* by position in the ring: the device is not trusted with ours */
+	bool aborting;  /* what is under way will not be completed by the device */
+	uint64_t n_bad; /* completions that make no sense */
+	rte_ims_handler_t fn;
+	void *arg;
+
+	/* The control path's. */
+	struct rte_ims_obj obj;
+	struct qd_eq *eq; /* NULL: it interrupts itself, or is polled */
+	struct rte_ims_vec *vec;
+	struct rte_pmd_queue_dev_subdev *subdev;
+	uint16_t intr;
+	uint16_t coal_count;
+	uint16_t coal_usec;
+};
+
+/* A command and its answer: section 5. */
+struct qd_cmd {
+	struct queue_dev_cmd c;
+	const char *what; /* for logs */
+};
+
+struct qd {
+	struct rte_ims_dev *dev;
+	uint32_t features;
+	uint32_t n_subdevs;
+	uint32_t n_eqs;
+	uint32_t n_ims_eqs; /* the first ones interrupt by their own messages, the rest by MSI-X */
+	uint32_t n_queues;
+	uint32_t n_msix;
+	uint64_t tick_hz;
+	bool stamp_is_tsc;
+	struct rte_ims_store *eq_store;
+	const uint64_t *stamps; /* mapped; NULL: by transactions */
+
+	/* Doorbells. */
+	uint8_t *portal_pages; /* NULL: DOORBELL only */
+	const _Atomic(uint32_t) *asleep;
+	_Atomic(uint8_t) lcore_portal[RTE_MAX_LCORE]; /* number + 1; 0: none yet */
+	atomic_uint n_portals;
+	rte_spinlock_t shared_lock;
+	struct qd_portal portals[QUEUE_DEV_N_PORTALS];
+
+	pthread_mutex_t lock;
+	struct queue_dev_ctx *ctx; /* by slot, in DMA memory */
+	struct queue_dev_query *query;
+	struct queue_dev_cmd *cmds;
+	uint32_t cmd_tail;
+	uint32_t token;
+	struct rte_ims_table *table;
+	struct rte_ims_vec *cmd_vec; /* NULL: commands are polled for */
+	uint64_t cmd_timeouts;
+	struct qd_eq **eqs;
+	uint32_t used_eqs;
+	_Atomic(struct rte_pmd_queue_dev_queue *) *queues;
+	uint32_t next_queue;
+	uint32_t used_queues;
+	struct rte_pmd_queue_dev_subdev **subdevs; /* by number */
+
+	atomic_uint_fast64_t stray_events;
+};
+
+extern struct ims_driver qd_driver;
+
+static inline struct qd *
+qd_from(const struct rte_ims_dev *dev)
+{
+	if (dev == NULL || ims_dev_driver(dev) != &qd_driver)
+		return NULL;
+	return ims_dev_priv(dev);
+}
+
+static inline uint32_t
+qd_queue_slot(const struct qd *qd, uint32_t queue)
+{
+	return QUEUE_DEV_SLOT_QUEUE(qd->n_eqs, queue);
+}
+
+/* queue_dev_cmd.c; qd->lock held */
+/* Set the command ring up, or anew: commands that are not done are forgotten. */
+int
+qd_cmd_setup(struct qd *qd);
+/*
+ * Submit and wait: 0; -EIO refused, the status is in *status if that is not NULL; -ETIMEDOUT;
+ * -ENODEV.
+ */
+int
+qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t *status);
+/* Make a slot's context effective. As update() of struct ims_store_queue_conf. */
+int
+qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *want);
+
+/* queue_dev_db.c */
+void
+qd_ring(struct qd *qd, uint64_t doorbell);
+int
+qd_db_setup(struct qd *qd);
+/* After a reset no portal is in use. */
+int
+qd_db_restore(struct qd *qd);
+
+/* queue_dev_eq.c */
+/* The event queue of a vector, made if it has none. NULL with rte_errno. */
+struct qd_eq *
+qd_eq_get(struct qd *qd, struct rte_ims_vec *vec);
+int
+qd_vec_init(struct rte_ims_vec *vec);
+void
+qd_vec_fini(struct rte_ims_vec *vec);
+int
+qd_eqs_restore(struct qd *qd);
+
+/* queue_dev_queue.c */
+int
+qd_queues_restore(struct qd *qd);
+void
+qd_queue_free(struct rte_pmd_queue_dev_queue *queue);
+void
+qd_queue_run(struct rte_ims_vec *vec, void *arg);
+
+/* Fill in what all contexts have; qd->lock held. */
+struct queue_dev_ctx *
+qd_ctx(struct qd *qd, uint32_t slot, uint32_t kind, uint32_t number);
+
+#endif /* _QUEUE_DEV_PRIVATE_H_ */

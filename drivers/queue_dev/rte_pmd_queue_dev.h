@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _RTE_PMD_QUEUE_DEV_H_
+#define _RTE_PMD_QUEUE_DEV_H_
+
+/**
+ * @file
+ * Queues of a queue_dev device, doc/guides/drivers/queue_dev.rst: thousands of them, on hundreds of
+ * sub-devices, on a handful of vectors.
+ *
+ *   submit --> queue --> device --> completion --> event queue of a vector --> fn(vec, arg)
+ *
+ * A queue hangs on a vector: one of a pool (rte_ims_pool_get()), any MSI-X vector or slot of the store
+ * "ims-eq" of the device, which it then shares with any number of others by an event queue; or the
+ * slot of its own in the store "ims-queue", which it has for itself. Without a vector it is polled.
+ *
+ * Threads: a queue belongs to one thread at a time, its handler's if it has a vector. Different
+ * queues may be used concurrently. Creating, destroying and attaching may be done by any thread.
+ * EAL's lcores ring doorbells without a lock; other threads share one portal under a spinlock.
+ *
+ * @warning All of this is EXPERIMENTAL and is not part of DPDK.
+ */
+
+#include <rte_ims.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct rte_pmd_queue_dev_queue;
+struct rte_pmd_queue_dev_subdev;
+
+struct rte_pmd_queue_dev_info {
+	uint32_t n_queues;
+	uint32_t n_subdevs;
+	uint32_t n_eqs;
+	uint32_t n_msix;
+	/** Objects have messages of their own. */
+	bool ims;
+	/** Bytes that one operation handles at most. */
+	uint32_t max_len;
+	/** Queues and event queues that are there. */
+	uint32_t used_queues;
+	uint32_t used_eqs;
+	/** The device's clock, of rte_pmd_queue_dev_stamp(). */
+	uint64_t tick_hz;
+	/** Its clock is this CPU's: stamps can be compared with rte_rdtsc(). */
+	bool stamp_is_tsc;
+	/** Events of the device that named no queue of ours: dropped. */
+	uint64_t stray_events;
+	/** Commands that were not answered in time. */
+	uint64_t cmd_timeouts;
+};
+
+enum rte_pmd_queue_dev_op_type {
+	/** Result: imm. */
+	RTE_PMD_QUEUE_DEV_NOP,
+	/** len bytes from src to dst. */
+	RTE_PMD_QUEUE_DEV_COPY,
+	/** len bytes at dst with the 8 bytes of imm. */
+	RTE_PMD_QUEUE_DEV_FILL,
+	/** Result: CRC-32C of len bytes at src, imm: start value. */
+	RTE_PMD_QUEUE_DEV_CRC32C,
+	/** Raise the interrupt of queue imm: for tests. */
+	RTE_PMD_QUEUE_DEV_POST,
+};
+
+struct rte_pmd_queue_dev_op {
+	enum rte_pmd_queue_dev_op_type type;
+	uint32_t len;
+	/** DPDK memory, or mapped by rte_ims_dev_dma_map(). */
+	const void *src;
+	void *dst;
+	uint64_t imm;
+	/** Comes back in the completion. */
+	void *cookie;
+};
+
+/** Status of an operation that the device will never complete: it was reset, or is gone. */
+#define RTE_PMD_QUEUE_DEV_ABORTED 0xffff
+
+struct rte_pmd_queue_dev_completion {
+	void *cookie;
+	uint64_t result;
+	/** 0: done; RTE_PMD_QUEUE_DEV_ABORTED; else section 7.3 of the data sheet. */
+	uint16_t status;
+};
+
+/** Settings of rte_pmd_queue_dev_queue_create(). */
+struct rte_pmd_queue_dev_queue_conf {
+	/** Operations at one time: a power of two, 2 .. 32768. */
+	uint32_t depth;
+	/** NULL: the function itself. */
+	struct rte_pmd_queue_dev_subdev *subdev;
+	/** NULL: it is polled. */
+	struct rte_ims_vec *vec;
+	/**
+	 * With vec: called when there are completions. It takes all of them (until poll returns less
+	 * than asked for); the driver then asks the device for the next event. It may destroy the queue.
+	 */
+	rte_ims_handler_t fn;
+	void *arg;
+	/** An event for so many completions, or so many us after the first one; 0, 0: for each. */
+	uint16_t coal_count;
+	uint16_t coal_usec;
+	uint64_t reserved[4];
+};
+
+/** @return 0; -EINVAL; -ENODEV not a queue_dev device. */
+__rte_experimental
+int
+rte_pmd_queue_dev_info_get(struct rte_ims_dev *dev, struct rte_pmd_queue_dev_info *info);
+
+/**
+ * Read and clear the device's errors, after an event of its error interrupt (slot 0).
+ * @return bits of section 3.2 of the data sheet; -EINVAL; -ENODEV.
+ */
+__rte_experimental
+int
+rte_pmd_queue_dev_error_get(struct rte_ims_dev *dev, uint64_t *operand);
+
+/**
+ * Create a sub-device: a message table of its own, and queues.
+ *
+ * @param n_vecs
+ *   Indexes of its table, 1 .. 65536.
+ * @return
+ *   It, or NULL with rte_errno EINVAL, ENODEV, ENOSPC, ENOMEM, EIO the device refuses, ETIMEDOUT.
+ */
+__rte_experimental
+struct rte_pmd_queue_dev_subdev *
+rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint32_t n_vecs);
+
+/**
+ * Destroy a sub-device and free its table with all vectors in it.
+ * @return 0; -EINVAL; -EBUSY it has queues; and as rte_ims_table_free().
+ */
+__rte_experimental
+int
+rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev);
+
+/** @return its message table, or NULL with rte_errno EINVAL. */
+__rte_experimental
+struct rte_ims_table *
+rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev);
+
+/**
+ * Create a queue.
+ *
+ * @return
+ *   The queue, or NULL with rte_errno: EINVAL; ENODEV; ENOSPC no queue or event queue is left; EBUSY
+ *   the slot is another queue's; ENOMEM; EIO the device refuses; ETIMEDOUT.
+ */
+__rte_experimental
+struct rte_pmd_queue_dev_queue *
+rte_pmd_queue_dev_queue_create(
+	struct rte_ims_dev *dev, const struct rte_pmd_queue_dev_queue_conf *conf);
+
+/**
+ * Destroy a queue; operations under way are forgotten, and when this returns the device does not
+ * touch their memory any more. Its handler does not run and will not run, except that a handler may
+ * destroy its own queue.
+ *
+ * @return
+ *   0; -EINVAL; -ETIMEDOUT the device did not answer: it and the memory of its operations are kept,
+ *   the device could still use them, until it is reset or closed.
+ */
+__rte_experimental
+int
+rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue);
+
+/**
+ * Hang a queue on another vector, or on none (NULL), while operations go on. No completion is left
+ * without an event; the handler may run once more for nothing. The queue's thread changes with the
+ * vector: its handler does not run in the old one when this returns.
+ *
+ * @return
+ *   0; -EINVAL; -ENOSPC the vector's event queue is full; -EIO; -ETIMEDOUT.
+ */
+__rte_experimental
+int
+rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte_ims_vec *vec);
+
+/** @return its number in the device, or -EINVAL. */
+__rte_experimental
+int
+rte_pmd_queue_dev_queue_number(const struct rte_pmd_queue_dev_queue *queue);
+
+/** @return operations submitted and not taken from poll yet, or -EINVAL. */
+__rte_experimental
+int
+rte_pmd_queue_dev_queue_pending(const struct rte_pmd_queue_dev_queue *queue);
+
+/** Submit up to n operations and ring. @return how many there was room for; -EINVAL; -ENODEV. */
+__rte_experimental
+int
+rte_pmd_queue_dev_submit(struct rte_pmd_queue_dev_queue *queue,
+	const struct rte_pmd_queue_dev_op *ops, unsigned int n);
+
+/** Take up to n completions, in the order of submission. @return how many; -EINVAL. */
+__rte_experimental
+int
+rte_pmd_queue_dev_poll(struct rte_pmd_queue_dev_queue *queue,
+	struct rte_pmd_queue_dev_completion *done, unsigned int n);
+
+/**
+ * Time, in the device's clock, right before the newest event of what interrupts for this vector left
+ * the device: 0 if it is not known.
+ */
+__rte_experimental
+uint64_t
+rte_pmd_queue_dev_stamp(const struct rte_ims_vec *vec);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _RTE_PMD_QUEUE_DEV_H_ */
