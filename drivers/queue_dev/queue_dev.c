@@ -69,8 +69,7 @@ memory_setup(struct qd *qd)
 {
 	uint32_t n_slots = qd_queue_slot(qd, qd->n_queues), i;
 
-	qd->ctx = rte_zmalloc(
-		"queue_dev", n_slots * sizeof(*qd->ctx), QUEUE_DEV_CTX_ALIGN);
+	qd->ctx = rte_zmalloc("queue_dev", n_slots * sizeof(*qd->ctx), QUEUE_DEV_CTX_ALIGN);
 	qd->query = rte_zmalloc("queue_dev", sizeof(*qd->query), QUEUE_DEV_CTX_ALIGN);
 	qd->cmds = rte_zmalloc("queue_dev", 256 * sizeof(*qd->cmds), QUEUE_DEV_CTX_ALIGN);
 	qd->eqs = calloc(qd->n_eqs, sizeof(*qd->eqs));
@@ -96,6 +95,15 @@ update(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx 
 	return rc;
 }
 
+/* A queue that is there hangs on another vector, or none. */
+static bool
+queue_available(const struct rte_ims_dev *dev, uint32_t slot)
+{
+	struct qd *qd = ims_dev_priv(dev);
+
+	return atomic_load(&qd->queues[slot - qd_queue_slot(qd, 0)]) == NULL;
+}
+
 static int
 stores_setup(struct qd *qd)
 {
@@ -111,6 +119,7 @@ stores_setup(struct qd *qd)
 		.n_slots = qd->n_queues,
 		.first = qd_queue_slot(qd, 0),
 		.update = update,
+		.available = queue_available,
 	};
 	struct rte_ims_store *msix;
 
@@ -120,9 +129,10 @@ stores_setup(struct qd *qd)
 	if ((qd->features & QUEUE_DEV_FEATURES_IMS) == 0)
 		return msix != NULL ? 0 : -ENODEV;
 	qd->eq_store = ims_store_queue_create(qd->dev, &eqs);
-	if (qd->eq_store == NULL || ims_store_queue_create(qd->dev, &queues) == NULL)
+	if (qd->eq_store == NULL)
 		return -rte_errno;
-	return 0;
+	qd->queue_store = ims_store_queue_create(qd->dev, &queues);
+	return qd->queue_store != NULL ? 0 : -rte_errno;
 }
 
 /* Section 3.3: errors and commands by MSI-X where there is any. */
@@ -162,8 +172,8 @@ clock_setup(struct qd *qd)
 {
 	uint64_t before, time = 0;
 
-	ims_dev_bar_read(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_TICK_HZ, &qd->tick_hz,
-		sizeof(qd->tick_hz));
+	ims_dev_bar_read(
+		qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_TICK_HZ, &qd->tick_hz, sizeof(qd->tick_hz));
 	before = rte_rdtsc();
 	ims_dev_bar_read(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_TIME, &time, sizeof(time));
 	qd->stamp_is_tsc = time >= before && time <= rte_rdtsc();
@@ -189,8 +199,7 @@ device_reset(struct qd *qd)
 {
 	int rc;
 
-	rc = ims_dev_bar_write32(
-		qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CTRL, QUEUE_DEV_CTRL_RESET);
+	rc = ims_dev_bar_write32(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CTRL, QUEUE_DEV_CTRL_RESET);
 	if (rc == 0)
 		rc = ims_dev_bar_write32(
 			qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INTR, intr_select(qd));
@@ -338,8 +347,8 @@ rte_pmd_queue_dev_error_get(struct rte_ims_dev *dev, uint64_t *operand)
 		return -ENODEV;
 	rc = ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR, &error);
 	if (rc == 0 && operand != NULL)
-		rc = ims_dev_bar_read(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR_ARG, operand,
-			sizeof(*operand));
+		rc = ims_dev_bar_read(
+			dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR_ARG, operand, sizeof(*operand));
 	if (rc == 0)
 		rc = ims_dev_bar_write32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR, error);
 	return rc != 0 ? rc : (int)error;

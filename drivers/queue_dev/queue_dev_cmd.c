@@ -69,8 +69,7 @@ nap(struct qd *qd)
 		pfd.fd = rte_ims_vec_fd_get(qd->cmd_vec);
 	if (pfd.fd < 0)
 		usleep(NAP_US);
-	else if (poll(&pfd, 1, 1) > 0 && read(pfd.fd, &count, sizeof(count)) < 0 &&
-		 errno != EAGAIN)
+	else if (poll(&pfd, 1, 1) > 0 && read(pfd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		usleep(NAP_US);
 }
 
@@ -121,8 +120,7 @@ qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t *status)
 	entry->token = ++qd->token != 0 ? qd->token : ++qd->token;
 	entry->done = 0;
 	/* The entry before the tail: the write is a transaction, or has the barrier in it. */
-	rc = ims_dev_bar_write32(
-		qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CMDQ_TAIL, ++qd->cmd_tail);
+	rc = ims_dev_bar_write32(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CMDQ_TAIL, ++qd->cmd_tail);
 	if (rc == 0)
 		rc = await(qd, entry, qd->token, &st);
 	if (rc == -ETIMEDOUT) {

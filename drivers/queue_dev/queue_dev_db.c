@@ -52,8 +52,8 @@ portal_enable(struct qd *qd, uint32_t n)
 	if (rc != 0)
 		return rc;
 	qd->portals[n].next = 0;
-	qd->portals[n].cells = (_Atomic(uint64_t) *)(void *)(qd->portal_pages +
-							     (size_t)n * QUEUE_DEV_PORTAL_SIZE);
+	qd->portals[n].cells =
+		(_Atomic(uint64_t) *)(void *)(qd->portal_pages + (size_t)n * QUEUE_DEV_PORTAL_SIZE);
 	return 0;
 }
 
@@ -97,8 +97,8 @@ int
 qd_db_setup(struct qd *qd)
 {
 	rte_spinlock_init(&qd->shared_lock);
-	qd->asleep = ims_dev_bar_map(
-		qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_STATUS_OFF, QUEUE_DEV_STATUS_LEN);
+	qd->asleep =
+		ims_dev_bar_map(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_STATUS_OFF, QUEUE_DEV_STATUS_LEN);
 	qd->portal_pages = ims_dev_bar_map(
 		qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_PORTALS_OFF, QUEUE_DEV_PORTALS_LEN);
 	if (qd->asleep == NULL)

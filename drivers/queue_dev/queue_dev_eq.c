@@ -38,6 +38,20 @@ find_queue(struct qd_eq *eq, const struct queue_dev_eqe *eqe)
 	return NULL;
 }
 
+/* After a reset: what was under way in the queues is aborted, their handlers are to hear of it. */
+static void
+run_all(struct qd_eq *eq, struct rte_ims_vec *vec)
+{
+	struct rte_pmd_queue_dev_queue *q;
+	uint32_t n;
+
+	for (n = 0; n < eq->qd->n_queues; n++) {
+		q = atomic_load_explicit(&eq->qd->queues[n], memory_order_acquire);
+		if (q != NULL && __atomic_load_n(&q->eq, __ATOMIC_RELAXED) == eq)
+			ims_obj_run(vec, &q->obj);
+	}
+}
+
 static void
 eq_run(struct rte_ims_vec *vec, void *priv)
 {
@@ -47,6 +61,9 @@ eq_run(struct rte_ims_vec *vec, void *priv)
 	const struct queue_dev_eqe *eqe;
 	unsigned int n;
 
+	if (unlikely(atomic_load_explicit(&eq->look, memory_order_relaxed)) &&
+		atomic_exchange(&eq->look, false))
+		run_all(eq, vec);
 	for (n = 0; n < BUDGET; n++) {
 		eqe = &eq->ring[eq->ci & mask];
 		/* Acquire: the completions that it tells of are visible after it. */
@@ -239,6 +256,7 @@ qd_eqs_restore(struct qd *qd)
 		if (qd->eqs[n] == NULL)
 			continue;
 		rc = eq_command(qd->eqs[n]);
+		atomic_store(&qd->eqs[n]->look, true);
 		if (rc == 0)
 			qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, n, 0));
 	}

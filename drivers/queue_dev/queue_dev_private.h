@@ -49,7 +49,8 @@ struct qd_eq {
 	uint32_t log_size;
 	struct queue_dev_eqe *ring;
 	uint32_t ci;
-	uint32_t told; /* of ci, to the device */
+	atomic_bool
+		look; /* the device was reset: each queue may have completions, without an event */
 	struct rte_ims_vec *vec;
 	uint16_t intr;
 	uint32_t n_queues;
@@ -105,6 +106,7 @@ struct qd {
 	uint64_t tick_hz;
 	bool stamp_is_tsc;
 	struct rte_ims_store *eq_store;
+	struct rte_ims_store *queue_store;
 	const uint64_t *stamps; /* mapped; NULL: by transactions */
 
 	/* Doorbells. */

@@ -16,7 +16,9 @@
 static void
 arm(struct rte_pmd_queue_dev_queue *q)
 {
-	qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed));
+	/* After a reset it is armed anew, and counts from 0 when what was aborted has been taken. */
+	if (likely(!q->aborting))
+		qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed));
 }
 
 /* What hangs on the vector; the user's handler may destroy the queue, or move it. */
@@ -91,9 +93,14 @@ queue_new(struct qd *qd, const struct rte_pmd_queue_dev_queue_conf *conf)
 static bool
 is_own_slot(const struct qd *qd, const struct rte_ims_vec *vec)
 {
-	struct rte_ims_store *store = ims_vec_store(vec);
+	return ims_vec_store(vec) == qd->queue_store;
+}
 
-	return store != qd->eq_store && ims_vec_slot(vec, qd->dev, RTE_IMS_STORE_QUEUE) >= 0;
+static bool
+is_free(const struct qd *qd, uint32_t n)
+{
+	return atomic_load(&qd->queues[n]) == NULL &&
+	       (qd->queue_store == NULL || !ims_store_slot_used(qd->queue_store, n));
 }
 
 static int64_t
@@ -107,7 +114,7 @@ take_number(struct qd *qd, struct rte_ims_vec *vec)
 	}
 	for (i = 0; i < qd->n_queues; i++) {
 		n = (qd->next_queue + i) % qd->n_queues;
-		if (atomic_load(&qd->queues[n]) == NULL) {
+		if (is_free(qd, n)) {
 			/* Reused as late as possible: an event of the last owner may be on its way. */
 			qd->next_queue = n + 1;
 			return n;
@@ -358,8 +365,8 @@ fill_desc(struct queue_dev_desc *d, const struct rte_pmd_queue_dev_op *op)
 }
 
 int
-rte_pmd_queue_dev_submit(struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops,
-	unsigned int n)
+rte_pmd_queue_dev_submit(
+	struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops, unsigned int n)
 {
 	uint32_t mask, room, i;
 

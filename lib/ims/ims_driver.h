@@ -147,6 +147,8 @@ ims_dev_bus_master(struct rte_ims_dev *dev, bool on);
  * value; -ENODEV if the device is gone.
  */
 struct ims_store_ops {
+	/** The slot's object is there and is not used otherwise. Never sleeps. May be NULL: always. */
+	bool (*available)(const struct rte_ims_store *store, uint32_t slot);
 	/**
 	 * Make the device ready to have a message in this slot. May be NULL.
 	 * Guarantees: on return the slot is masked and holds no message of an earlier user.
@@ -209,6 +211,10 @@ ims_store_create(struct rte_ims_dev *dev, const struct ims_store_conf *conf);
 void
 ims_store_special_set(struct rte_ims_store *store, uint32_t n);
 
+/** The slot is a vector's now. Any thread, from `available` or elsewhere. */
+bool
+ims_store_slot_used(const struct rte_ims_store *store, uint32_t slot);
+
 void *
 ims_store_priv(const struct rte_ims_store *store);
 struct rte_ims_dev *
@@ -260,9 +266,11 @@ struct ims_store_queue_conf {
 	 * Guarantees: 0: it is in force and messages of the earlier contents have left the device;
 	 * -ETIMEDOUT: the earlier or the new contents are in force; other errors: the earlier.
 	 */
-	int (*update)(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
+	int (*update)(
+		struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
 	/** As in struct ims_store_ops. May be NULL. */
 	int (*pending)(struct rte_ims_dev *dev, uint32_t slot);
+	bool (*available)(const struct rte_ims_dev *dev, uint32_t slot);
 };
 
 /** Add such a store, in probe. @return the store, or NULL with rte_errno EINVAL, ENOMEM. */

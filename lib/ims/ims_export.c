@@ -35,8 +35,8 @@ current_locked(struct rte_ims_vec *vec, struct rte_ims_msg *msg)
 
 int
 rte_ims_vec_export(struct rte_ims_vec *vec,
-	void (*changed)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg), void *arg,
-	struct rte_ims_msg *msg)
+	void (*changed)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg),
+	void *arg, struct rte_ims_msg *msg)
 {
 	int rc = -EBUSY;
 

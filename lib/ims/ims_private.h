@@ -115,12 +115,12 @@ struct rte_ims_table {
 struct rte_ims_vec {
 	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
 	struct rte_ims_obj *objs;
-	struct rte_ims_obj *cursor; /* the object to run next */
+	struct rte_ims_obj *cursor;                         /* the object to run next */
 	void (*demux)(struct rte_ims_vec *vec, void *priv); /* NULL: run all objects */
 	void *demux_priv;
-	atomic_bool masked;         /* by the user */
-	bool mutable;               /* EVENTFD: the kernel may change msg, look at each event */
-	int fd;                     /* EVENTFD: ours, or the source's; -1 */
+	atomic_bool masked; /* by the user */
+	bool mutable;       /* EVENTFD: the kernel may change msg, look at each event */
+	int fd;             /* EVENTFD: ours, or the source's; -1 */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t unhandled;
@@ -152,7 +152,7 @@ struct rte_ims_vec {
 	_Atomic(struct rte_ims_wait *) left; /* not drained yet */
 	uint32_t entry;                      /* in wait */
 	uint32_t left_entry;                 /* in left */
-	struct ims_pool_vec *pool_vec; /* its place in a pool, NULL: it is in none */
+	struct ims_pool_vec *pool_vec;       /* its place in a pool, NULL: it is in none */
 	void *driver_priv;
 	/* Told when the message is about to be another one, or none. */
 	void (*export_fn)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg);

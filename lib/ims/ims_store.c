@@ -83,6 +83,12 @@ ims_store_dev(const struct rte_ims_store *store)
 	return store->dev;
 }
 
+static bool
+is_available(const struct rte_ims_store *store, uint32_t slot)
+{
+	return store->ops->available == NULL || store->ops->available(store, slot);
+}
+
 static int64_t
 find_any(const struct rte_ims_store *store)
 {
@@ -90,7 +96,7 @@ find_any(const struct rte_ims_store *store)
 
 	for (i = 0; i < n; i++) {
 		slot = store->n_special + (store->next_any - store->n_special + i) % n;
-		if (store->vecs[slot] == NULL)
+		if (store->vecs[slot] == NULL && is_available(store, slot))
 			return slot;
 	}
 	return -ENOSPC;
@@ -108,10 +114,10 @@ ims_store_slot_take(struct rte_ims_store *store, uint32_t slot, struct rte_ims_v
 		store->next_any = found + 1;
 	} else if (slot >= store->n_slots) {
 		return -ERANGE;
-	} else if (store->vecs[slot] != NULL) {
+	} else if (store->vecs[slot] != NULL || !is_available(store, slot)) {
 		return -EBUSY;
 	}
-	store->vecs[found] = vec;
+	__atomic_store_n(&store->vecs[found], vec, __ATOMIC_RELAXED);
 	store->n_used++;
 	return found;
 }
@@ -119,8 +125,15 @@ ims_store_slot_take(struct rte_ims_store *store, uint32_t slot, struct rte_ims_v
 void
 ims_store_slot_give(struct rte_ims_store *store, uint32_t slot)
 {
-	store->vecs[slot] = NULL;
+	__atomic_store_n(&store->vecs[slot], NULL, __ATOMIC_RELAXED);
 	store->n_used--;
+}
+
+bool
+ims_store_slot_used(const struct rte_ims_store *store, uint32_t slot)
+{
+	return slot < store->n_slots &&
+	       __atomic_load_n(&store->vecs[slot], __ATOMIC_RELAXED) != NULL;
 }
 
 struct rte_ims_store *

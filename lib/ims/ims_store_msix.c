@@ -40,8 +40,8 @@ struct msix_store {
 	uint32_t pba;
 	bool resizable; /* NORESIZE is clear */
 	bool enabled;
-	int *fds;    /* what the kernel signals, by slot; -1 */
-	int *parked; /* eventfds of ours behind MEMORY vectors; -1 */
+	int *fds;                  /* what the kernel signals, by slot; -1 */
+	int *parked;               /* eventfds of ours behind MEMORY vectors; -1 */
 	struct ims_vfio_msg *msgs; /* own: by slot, address 0: none */
 };
 

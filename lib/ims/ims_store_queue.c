@@ -27,8 +27,10 @@
 #include "ims_private.h"
 
 struct queue_store {
-	int (*update)(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
+	int (*update)(
+		struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
 	int (*pending)(struct rte_ims_dev *dev, uint32_t slot);
+	bool (*available)(const struct rte_ims_dev *dev, uint32_t slot);
 	uint32_t first; /* the driver's number of slot 0 */
 	struct ims_store_queue_ctx ctx[];
 };
@@ -108,7 +110,16 @@ queue_pending(struct rte_ims_store *store, uint32_t slot)
 	return q->pending != NULL ? q->pending(store->dev, q->first + slot) : 0;
 }
 
+static bool
+queue_available(const struct rte_ims_store *store, uint32_t slot)
+{
+	const struct queue_store *q = store->priv;
+
+	return q->available == NULL || q->available(store->dev, q->first + slot);
+}
+
 static const struct ims_store_ops queue_ops = {
+	.available = queue_available,
 	.prepare = queue_wipe,
 	.write_msg = queue_write_msg,
 	.mask = queue_mask,
@@ -134,6 +145,7 @@ ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_con
 		return ims_err_ptr(-ENOMEM);
 	q->update = conf->update;
 	q->pending = conf->pending;
+	q->available = conf->available;
 	q->first = conf->first;
 	for (i = 0; i < conf->n_slots; i++)
 		q->ctx[i].masked = true;

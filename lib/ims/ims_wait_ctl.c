@@ -398,8 +398,7 @@ move_take(struct move *m)
 	if (i >= 0) {
 		m->entry = i;
 		if (atomic_load(&m->to->n_bells) < RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE))
-			atomic_store(&m->to->n_bells,
-				RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE));
+			atomic_store(&m->to->n_bells, RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE));
 		atomic_fetch_add(&m->to->n_memory, 1);
 	}
 	pthread_mutex_unlock(&m->to->lock);

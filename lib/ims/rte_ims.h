@@ -525,8 +525,8 @@ rte_ims_vec_detach(struct rte_ims_obj *obj);
 __rte_experimental
 int
 rte_ims_vec_export(struct rte_ims_vec *vec,
-	void (*changed)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg), void *arg,
-	struct rte_ims_msg *msg);
+	void (*changed)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg),
+	void *arg, struct rte_ims_msg *msg);
 
 /** The peer has given the message back. @return 0; -EINVAL; -ENOENT not exported. */
 __rte_experimental

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Queues of queue_dev: operations, vectors, sub-devices, resets. Any device with IMS, MSI-X or both. */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <rte_malloc.h>
+
+#include <rte_pmd_queue_dev.h>
+
+#include "e2e.h"
+
+#define SECOND_NS 1000000000ull
+#define DEPTH     64
+
+static struct rte_ims_dev *dev;
+static struct rte_ims_wait *set;
+static struct rte_pmd_queue_dev_info info;
+static uint8_t *buf; /* 1 MiB of DMA memory */
+
+/* A queue with a handler that counts. */
+struct tq {
+	struct rte_pmd_queue_dev_queue *q;
+	uint64_t done;
+	uint64_t failed;
+	uint64_t calls;
+	uint64_t empty;
+	uint64_t last_result;
+	uint16_t last_status;
+	void *last_cookie;
+};
+
+static int
+setup(void **state)
+{
+	dev = e2e_open();
+	assert_int_equal(rte_pmd_queue_dev_info_get(dev, &info), 0);
+	set = rte_ims_wait_create("e2e", NULL);
+	buf = rte_zmalloc("e2e", 1 << 20, 4096);
+	return set == NULL || buf == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	rte_free(buf);
+	assert_int_equal(rte_ims_dev_close(dev), 0);
+	return rte_ims_wait_destroy(set);
+}
+
+static void
+drain(struct tq *t)
+{
+	struct rte_pmd_queue_dev_completion done[32];
+	int n, i, total = 0;
+
+	do {
+		n = rte_pmd_queue_dev_poll(t->q, done, 32);
+		assert_true(n >= 0);
+		for (i = 0; i < n; i++) {
+			t->failed += done[i].status != 0;
+			t->last_result = done[i].result;
+			t->last_status = done[i].status;
+			t->last_cookie = done[i].cookie;
+		}
+		t->done += n;
+		total += n;
+	} while (n == 32);
+	t->empty += total == 0;
+}
+
+static void
+on_queue(struct rte_ims_vec *vec, void *arg)
+{
+	struct tq *t = arg;
+
+	t->calls++;
+	drain(t);
+}
+
+static void
+tq_open(struct tq *t, struct rte_ims_vec *vec, struct rte_pmd_queue_dev_subdev *subdev)
+{
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH,
+		.vec = vec,
+		.subdev = subdev,
+		.fn = vec != NULL ? on_queue : NULL,
+		.arg = t };
+
+	memset(t, 0, sizeof(*t));
+	t->q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	if (t->q == NULL)
+		print_error("queue: %s\n", rte_strerror(rte_errno));
+	assert_non_null(t->q);
+}
+
+static void
+submit(struct tq *t, enum rte_pmd_queue_dev_op_type type, const void *src, void *dst, uint32_t len,
+	uint64_t imm)
+{
+	struct rte_pmd_queue_dev_op op = {
+		.type = type, .src = src, .dst = dst, .len = len, .imm = imm, .cookie = t
+	};
+
+	assert_int_equal(rte_pmd_queue_dev_submit(t->q, &op, 1), 1);
+}
+
+struct target {
+	struct tq *t;
+	uint64_t done;
+};
+
+static bool
+reached(void *arg)
+{
+	const struct target *x = arg;
+
+	return x->t->done >= x->done;
+}
+
+static void
+tq_wait(struct tq *t, uint64_t done)
+{
+	struct target x = { t, done };
+
+	assert_true(e2e_wait_for(set, reached, &x, 10 * SECOND_NS));
+}
+
+static struct rte_ims_store *
+find_store(const char *name)
+{
+	struct rte_ims_store_info sinfo;
+	struct rte_ims_store *store;
+	uint32_t i;
+
+	for (i = 0; (store = rte_ims_dev_store_at(dev, i)) != NULL; i++) {
+		assert_int_equal(rte_ims_store_info_get(store, &sinfo), 0);
+		if (strcmp(sinfo.name, name) == 0)
+			return store;
+	}
+	return NULL;
+}
+
+static struct rte_ims_vec *
+vec_open(const char *store_name, uint32_t slot, enum rte_ims_delivery delivery)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), find_store(store_name), slot, &conf);
+	if (vec == NULL && rte_errno == ENOTSUP && delivery == RTE_IMS_DELIVERY_EVENTFD)
+		return NULL; /* IMS of a kernel device without MSI-X */
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_wait_add(set, vec), 0);
+	return vec;
+}
+
+/* Each kind of operation, and its errors, on a queue that is polled. */
+static void
+test_operations(void **state)
+{
+	uint32_t crc;
+	struct tq t;
+	uint64_t i;
+
+	tq_open(&t, NULL, NULL);
+	for (i = 0; i < 8192; i++)
+		buf[i] = i * 7;
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0x1234567890);
+	while (t.done < 1)
+		drain(&t);
+	assert_int_equal(t.last_result, 0x1234567890);
+	assert_ptr_equal(t.last_cookie, &t);
+	submit(&t, RTE_PMD_QUEUE_DEV_COPY, buf, buf + 65536, 8192, 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_FILL, NULL, buf + 131072, 4096, 0x0807060504030201);
+	submit(&t, RTE_PMD_QUEUE_DEV_CRC32C, buf, NULL, 8192, 0);
+	while (t.done < 4)
+		drain(&t);
+	assert_int_equal(t.failed, 0);
+	assert_memory_equal(buf, buf + 65536, 8192);
+	for (i = 0; i < 4096; i++)
+		assert_int_equal(buf[131072 + i], i % 8 + 1);
+	crc = t.last_result;
+	submit(&t, RTE_PMD_QUEUE_DEV_CRC32C, buf + 65536, NULL, 8192, 0);
+	while (t.done < 5)
+		drain(&t);
+	assert_int_equal(t.last_result, crc);
+	/* Memory that is not mapped for the device, and too much of it. */
+	submit(&t, RTE_PMD_QUEUE_DEV_COPY, (void *)0x1000, buf, 64, 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_FILL, NULL, (void *)0x1000, 64, 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_FILL, NULL, buf, info.max_len + 1, 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_POST, NULL, NULL, 0, 9999);
+	while (t.done < 9)
+		drain(&t);
+	assert_int_equal(t.failed, 4);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+}
+
+/* One operation at a time: one event each, whatever carries it. */
+static void
+events(const char *store, enum rte_ims_delivery delivery)
+{
+	struct rte_ims_vec *vec;
+	struct tq t;
+	uint64_t i;
+
+	if (find_store(store) == NULL)
+		return;
+	vec = vec_open(store, RTE_IMS_SLOT_ANY, delivery);
+	if (vec == NULL)
+		return;
+	tq_open(&t, vec, NULL);
+	for (i = 1; i <= 200; i++) {
+		submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		tq_wait(&t, i);
+		assert_int_equal(t.last_result, i);
+	}
+	assert_int_equal(t.failed, 0);
+	assert_true(t.calls >= 200 && t.calls <= 202);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+	usleep(20000);
+	e2e_assert_quiet(set, 5000000);
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	tq_wait(&t, 201);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+static void
+test_events(void **state)
+{
+	static const char *const stores[] = { "msix", "ims-eq", "ims-queue" };
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		events(stores[i], RTE_IMS_DELIVERY_EVENTFD);
+		events(stores[i], RTE_IMS_DELIVERY_MEMORY);
+	}
+}
+
+/* Many queues on one vector: one event finds the one that has work. */
+static void
+test_shared(void **state)
+{
+	const char *store = info.ims ? "ims-eq" : "msix";
+	uint32_t n = RTE_MIN(info.n_queues, 1000u), i, k;
+	struct rte_ims_vec_info vinfo;
+	struct rte_ims_vec *vec;
+	struct tq *t;
+
+	t = calloc(n, sizeof(*t));
+	vec = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	for (i = 0; i < n; i++)
+		tq_open(&t[i], vec, NULL);
+	assert_int_equal(rte_ims_vec_info_get(vec, &vinfo), 0);
+	assert_int_equal(vinfo.n_objs, n);
+	assert_int_equal(vinfo.demux, RTE_IMS_DEMUX_EVENT_QUEUE);
+	for (k = 1; k <= 5; k++) {
+		for (i = 0; i < n; i++)
+			submit(&t[i], RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		for (i = 0; i < n; i++) {
+			tq_wait(&t[i], k);
+			assert_int_equal(t[i].last_result, i);
+		}
+	}
+	for (i = 0; i < n; i++) {
+		assert_true(t[i].calls <= 6);
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t[i].q), 0);
+	}
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	free(t);
+}
+
+/* A queue goes from vector to vector while it works. */
+static void
+test_attach(void **state)
+{
+	const char *store = info.ims ? "ims-eq" : "msix";
+	struct rte_ims_vec *vec[2];
+	uint64_t submitted = 0, i;
+	struct tq t;
+
+	vec[0] = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	vec[1] = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	tq_open(&t, vec[0], NULL);
+	for (i = 1; i <= 500; i++) {
+		while (submitted - t.done < DEPTH / 2) {
+			submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, submitted);
+			submitted++;
+		}
+		assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, vec[i % 2]), 0);
+		rte_ims_wait_poll(set);
+	}
+	tq_wait(&t, submitted);
+	assert_int_equal(t.failed, 0);
+	/* Off all vectors: it is polled. */
+	assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, NULL), 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+	usleep(10000);
+	e2e_settle(set);
+	assert_int_equal(t.done, submitted);
+	drain(&t);
+	assert_int_equal(t.done, submitted + 1);
+	/* A vector goes, its queues stay. */
+	assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, vec[0]), 0);
+	assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, NULL), 0);
+	assert_int_equal(rte_ims_vec_free(vec[0]), 0);
+	assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, vec[1]), 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+	tq_wait(&t, submitted + 2);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+	assert_int_equal(rte_ims_vec_free(vec[1]), 0);
+}
+
+/* Handlers that destroy their own queue. */
+struct suicide {
+	struct tq t;
+	bool gone;
+};
+
+static void
+on_last(struct rte_ims_vec *vec, void *arg)
+{
+	struct suicide *s = arg;
+
+	drain(&s->t);
+	if (s->t.done == 0)
+		return;
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(s->t.q), 0);
+	s->gone = true;
+}
+
+static bool
+is_gone(void *arg)
+{
+	return ((struct suicide *)arg)->gone;
+}
+
+static void
+test_destroy_in_handler(void **state)
+{
+	const char *store = info.ims ? "ims-eq" : "msix";
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_last };
+	struct suicide s[16];
+	uint32_t i;
+
+	memset(s, 0, sizeof(s));
+	conf.vec = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	for (i = 0; i < 16; i++) {
+		conf.arg = &s[i];
+		s[i].t.q = rte_pmd_queue_dev_queue_create(dev, &conf);
+		assert_non_null(s[i].t.q);
+	}
+	for (i = 0; i < 16; i++)
+		submit(&s[i].t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+	for (i = 0; i < 16; i++)
+		assert_true(e2e_wait_for(set, is_gone, &s[i], 5 * SECOND_NS));
+	assert_int_equal(rte_ims_vec_free(conf.vec), 0);
+}
+
+/* Sub-devices have tables of their own, freed as a whole, and queues. */
+static void
+test_subdevs(void **state)
+{
+	uint32_t n = RTE_MIN(info.n_subdevs, 64u), i, k;
+	struct rte_pmd_queue_dev_subdev *s[64];
+	struct rte_ims_table_info tinfo;
+	struct rte_ims_vec *vec;
+	struct tq t[64];
+	char name[32];
+
+	if (!info.ims)
+		skip();
+	for (i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "sub%u", i);
+		s[i] = rte_pmd_queue_dev_subdev_create(dev, name, 4);
+		assert_non_null(s[i]);
+		vec = rte_ims_vec_alloc(rte_pmd_queue_dev_subdev_table(s[i]), find_store("ims-queue"),
+			RTE_IMS_SLOT_ANY,
+			&(struct rte_ims_vec_conf){ .delivery = RTE_IMS_DELIVERY_MEMORY });
+		assert_non_null(vec);
+		assert_int_equal(rte_ims_wait_add(set, vec), 0);
+		assert_int_equal(
+			rte_ims_table_info_get(rte_pmd_queue_dev_subdev_table(s[i]), &tinfo), 0);
+		assert_int_equal(tinfo.n_used, 1);
+		assert_ptr_equal(
+			rte_ims_table_vec_get(rte_pmd_queue_dev_subdev_table(s[i]), 0), vec);
+		tq_open(&t[i], vec, s[i]);
+	}
+	for (k = 1; k <= 3; k++) {
+		for (i = 0; i < n; i++)
+			submit(&t[i], RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		for (i = 0; i < n; i++)
+			tq_wait(&t[i], k);
+	}
+	assert_int_equal(rte_pmd_queue_dev_subdev_destroy(s[0]), -EBUSY);
+	for (i = 0; i < n; i++) {
+		submit(&t[i], RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t[i].q), 0);
+		assert_int_equal(rte_pmd_queue_dev_subdev_destroy(s[i]), 0);
+	}
+	e2e_assert_quiet(set, 5000000);
+}
+
+/* What was under way is aborted; then everything works, on the same vectors. */
+static void
+test_reset(void **state)
+{
+	static const char *const stores[] = { "msix", "ims-eq", "ims-queue" };
+	struct rte_ims_vec *vec[6];
+	uint32_t n = 0, i, k, round;
+	uint64_t done[6];
+	struct tq t[6];
+
+	for (i = 0; i < 3; i++)
+		for (k = 0; find_store(stores[i]) != NULL && k < 2; k++) {
+			vec[n] = vec_open(stores[i], RTE_IMS_SLOT_ANY, k);
+			if (vec[n] != NULL)
+				tq_open(&t[n], vec[n], NULL), n++;
+		}
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < n; i++)
+			for (k = 0; k < DEPTH; k++)
+				submit(&t[i], RTE_PMD_QUEUE_DEV_FILL, NULL, buf + i * 65536, 65536,
+					k);
+		assert_int_equal(rte_ims_dev_reset(dev), 0);
+		for (i = 0; i < n; i++) {
+			tq_wait(&t[i], (round * 2 + 1) * DEPTH);
+			assert_true(t[i].failed == 0 || t[i].last_status == 0 ||
+				    t[i].last_status == RTE_PMD_QUEUE_DEV_ABORTED);
+			done[i] = t[i].failed;
+		}
+		e2e_settle(set);
+		for (i = 0; i < n; i++)
+			for (k = 0; k < DEPTH; k++) {
+				submit(&t[i], RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, k);
+				tq_wait(&t[i], (round * 2 + 1) * DEPTH + k + 1);
+				assert_int_equal(t[i].last_result, k);
+			}
+		for (i = 0; i < n; i++)
+			assert_int_equal(t[i].failed, done[i]);
+	}
+	for (i = 0; i < n; i++) {
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t[i].q), 0);
+		assert_int_equal(rte_ims_vec_free(vec[i]), 0);
+	}
+}
+
+static void
+test_bad_arguments(void **state)
+{
+	static const uint32_t depths[] = { 0, 1, 3, 65536 };
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH };
+	struct rte_pmd_queue_dev_op op = { .type = 77 };
+	struct tq t;
+	uint32_t i;
+
+	for (i = 0; i < 4; i++) {
+		conf.depth = depths[i];
+		assert_null(rte_pmd_queue_dev_queue_create(dev, &conf));
+		assert_int_equal(rte_errno, EINVAL);
+	}
+	conf.depth = DEPTH;
+	conf.fn = on_queue; /* without a vector */
+	assert_null(rte_pmd_queue_dev_queue_create(dev, &conf));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_null(rte_pmd_queue_dev_queue_create(NULL, &conf));
+	tq_open(&t, NULL, NULL);
+	assert_int_equal(rte_pmd_queue_dev_submit(t.q, &op, 1), -EINVAL);
+	assert_int_equal(rte_pmd_queue_dev_queue_pending(t.q), 0);
+	op.type = RTE_PMD_QUEUE_DEV_NOP;
+	for (i = 0; i < DEPTH; i++)
+		assert_int_equal(rte_pmd_queue_dev_submit(t.q, &op, 1), 1);
+	assert_int_equal(rte_pmd_queue_dev_submit(t.q, &op, 1), 0); /* full */
+	while (t.done < DEPTH)
+		drain(&t);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+}
+
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_operations),
+		T(test_events),
+		T(test_shared),
+		T(test_attach),
+		T(test_destroy_in_handler),
+		T(test_subdevs),
+		T(test_reset),
+		T(test_bad_arguments),
+	};
+
+	e2e_init(argc, argv, "emu:queue_dev");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
