@@ -463,6 +463,17 @@ db_trap(uint64_t db)
 }
 
 void
+wait_awake(void)
+{
+	uint64_t end = clock_ns() + WAIT_NS;
+
+	while (atomic_load((_Atomic(uint32_t) *)(t.bar + 0x1000)) != 0) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+}
+
+void
 settle(void)
 {
 	uint64_t end = clock_ns() + WAIT_NS;

@@ -164,6 +164,9 @@ void
 db_ring(uint64_t db);
 void
 db_trap(uint64_t db);
+/* Until ASLEEP is so. With engine=poll and a portal in use it stays 0 then. */
+void
+wait_awake(void);
 /* All that was rung is taken and done: the device has nothing to do any more. */
 void
 settle(void);

@@ -616,8 +616,10 @@ test_load(void **state)
 		tq_arm(&q[i]);
 	}
 	te_arm(&e);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 2; i++)
 		reg_set(0x90, i + 1);
+	wait_awake();
+	for (i = 0; i < 2; i++) {
 		assert_int_equal(pthread_create(&threads[i], NULL, load_thread, &loads[i]), 0);
 	}
 	while (q[0].ci + q[1].ci + q[2].ci + q[3].ci < N * ROUNDS) {

@@ -583,6 +583,7 @@ test_tear(void **state)
 	db_trap(QUEUE_DEV_DB(1, 3, 1));
 	settle();
 	reg_set(0x90, 1);
+	wait_awake();
 	assert_int_equal(modify_msg(2, 3, tear_addr(k), k, 0), 0);
 	assert_int_equal(pthread_create(&thread, NULL, tear_thread, NULL), 0);
 	end = clock_ns() + 500 * MS;

@@ -438,6 +438,7 @@ test_arm_race(void **state)
 		q = tq_create(&ctx);
 	}
 	reg_set(0x90, 1);
+	wait_awake();
 	tq_arm(&q);
 	assert_int_equal(pthread_create(&thread, NULL, submit_thread, &consumed), 0);
 	while (q.ci < 3000) {
