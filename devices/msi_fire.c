@@ -158,8 +158,8 @@ deliver(struct msi_port *port, uint64_t addr, uint32_t data, _Atomic(uint64_t) *
 
 	/* The same message as an MSI-X entry's is the same interrupt: one hop less. */
 	vector = vfu_msix_find(port->vfu, addr, data);
-	if (vector < 0 && addr % sizeof(*word) == 0)
-		word = vfu_dma_addr(port->vfu, addr, sizeof(*word), true);
+	if (vector < 0)
+		word = vfu_dma_aligned(port->vfu, addr, sizeof(*word), sizeof(*word), true);
 	if (vector < 0 && word == NULL)
 		return false;
 	if (stamp != NULL)

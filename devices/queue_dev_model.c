@@ -24,7 +24,8 @@ qd_ring_addr(struct queue_dev *d, struct qd_ring *ring, bool write)
 	uint64_t gen = vfu_dma_gen(d->vfu);
 
 	if (ring->addr == NULL || ring->gen != gen) {
-		ring->addr = vfu_dma_addr(d->vfu, ring->iova, ring->len, write);
+		ring->addr =
+			vfu_dma_aligned(d->vfu, ring->iova, ring->len, sizeof(uint64_t), write);
 		ring->gen = gen;
 	}
 	return ring->addr;

@@ -28,7 +28,7 @@ qd_ctx_read(struct queue_dev *d, const struct queue_dev_cmd *cmd, uint32_t kind,
 	uint32_t before;
 
 	if (cmd->ctx % QUEUE_DEV_CTX_ALIGN == 0)
-		from = vfu_dma_addr(d->vfu, cmd->ctx, sizeof(*ctx), false);
+		from = vfu_dma_aligned(d->vfu, cmd->ctx, sizeof(*ctx), sizeof(uint64_t), false);
 	if (from == NULL)
 		return QUEUE_DEV_CMD_BAD_ADDR;
 	seq = (_Atomic(uint32_t) *)(from + offsetof(struct queue_dev_ctx, seq));
@@ -179,7 +179,7 @@ eqn_check(const struct queue_dev *d, uint16_t eqn)
 {
 	if (eqn == QUEUE_DEV_EQN_NONE)
 		return QUEUE_DEV_CMD_OK;
-	if (qd_slot(d, QUEUE_DEV_KIND_EQ, eqn) == QD_NONE)
+	if (eqn >= d->n_eqs || d->eqs[eqn].state != QUEUE_DEV_CTX_STATE_READY)
 		return QUEUE_DEV_CMD_NO_EQ;
 	return qd_eq_has_room(d, eqn) ? QUEUE_DEV_CMD_OK : QUEUE_DEV_CMD_NO_ROOM;
 }

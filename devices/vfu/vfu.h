@@ -134,6 +134,13 @@ void *
 vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write);
 
 /*
+ * The same for what is accessed as a word at once: NULL too if it is not aligned here. A map's file
+ * may be one that the client has put at any offset, so the IOVA alone does not tell.
+ */
+void *
+vfu_dma_aligned(struct vfu *vfu, uint64_t iova, uint64_t len, uint32_t align, bool write);
+
+/*
  * Another number than before when an address that vfu_dma_addr() has returned may not be used any
  * more: a map has gone, or bus mastering was turned off. While it is the same, models may keep
  * addresses.

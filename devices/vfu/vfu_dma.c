@@ -259,6 +259,14 @@ vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write)
 	return map->addr + (iova - map->iova);
 }
 
+void *
+vfu_dma_aligned(struct vfu *vfu, uint64_t iova, uint64_t len, uint32_t align, bool write)
+{
+	void *addr = vfu_dma_addr(vfu, iova, len, write);
+
+	return (uintptr_t)addr % align == 0 ? addr : NULL;
+}
+
 uint64_t
 vfu_dma_gen(const struct vfu *vfu)
 {

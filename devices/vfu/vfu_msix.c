@@ -148,7 +148,7 @@ set_pending(struct vfu *vfu, uint32_t vector, bool pending)
 static void
 store_message(struct vfu *vfu, const struct vfu_vector *v)
 {
-	_Atomic(uint32_t) *word = vfu_dma_addr(vfu, v->addr, sizeof(*word), true);
+	_Atomic(uint32_t) *word = vfu_dma_aligned(vfu, v->addr, sizeof(*word), sizeof(*word), true);
 
 	if (word == NULL) {
 		vfu->stats.msgs_faulted++;

@@ -673,6 +673,35 @@ test_ctx_memory(void **state)
 	assert_error(0, 0);
 }
 
+/* Memory that the client has put where words are not aligned here. */
+static void
+test_odd_map(void **state)
+{
+	int fd = memfd_create("odd", MFD_CLOEXEC);
+	struct queue_dev_ctx eq = eq_ctx(3, 4), ctx = queue_ctx(0, 1);
+	struct queue_dev_cmd cmd = { .op = 0x10, .number = 3, .ctx = 0x300000040 };
+	struct peer_stash req;
+
+	assert_int_equal(ftruncate(fd, 8192), 0);
+	assert_int_equal(peer_dma_map(&t.p, 0x300000001, 4096, 3, fd, 0), 0);
+	close(fd);
+	assert_int_equal(cmd_do(&cmd), 6);
+	eq.ring = 0x300000080;
+	assert_int_equal(cmd_ctx(0x10, &eq), 6);
+	reg64_set(0x70, 0x300000080);
+	reg_set(0x78, 1 | 1 << 8);
+	assert_error(8, 0x300000080);
+	qd_again();
+	/* A message goes by request then. */
+	ctx.msg_addr = 0x300000100;
+	tq_create(&ctx);
+	db_trap(QUEUE_DEV_DB(1, 0, 1));
+	settle();
+	db_trap(QUEUE_DEV_DB(2, 0, 0));
+	assert_true(peer_request(&t.p, &req, PEER_TIMEOUT_MS));
+	assert_true(req.acc.addr == 0x300000100);
+}
+
 /* QUERY, MODIFY_MSG and MODIFY_INTR of what is not there. */
 static void
 test_no_object(void **state)
@@ -1024,6 +1053,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_eq_ctx, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_queue_ctx, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ctx_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_odd_map, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_object, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_modify_refused, setup, teardown),
 		cmocka_unit_test(test_without),

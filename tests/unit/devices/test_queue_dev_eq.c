@@ -547,6 +547,8 @@ test_eq_error(void **state)
 	db_trap(QUEUE_DEV_DB(3, 2, 1));
 	assert_error(0, 0);
 	assert_int_equal(word(514), 0);
+	/* Nobody new is attached to it. */
+	attach(12, 2, 11);
 	/* Nothing is lost: elsewhere it comes. */
 	ctx = eq_ctx(3, 2);
 	f = te_create(&ctx);

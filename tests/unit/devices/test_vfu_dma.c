@@ -220,6 +220,33 @@ test_access_rights(void **state)
 	assert_null(dma_addr(0x4000, 4, true));
 }
 
+static void *
+dma_aligned(uint64_t iova, uint32_t align)
+{
+	void *addr;
+
+	vfu_lock(m->vfu);
+	addr = vfu_dma_aligned(m->vfu, iova, 8, align, true);
+	vfu_unlock(m->vfu);
+	return addr;
+}
+
+/* Aligned in the client's space is not aligned here. */
+static void
+test_aligned(void **state)
+{
+	assert_int_equal(map(0x10000, PAGE), 0);
+	assert_int_equal(map(0x20004, PAGE), 0);
+	assert_non_null(dma_aligned(0x10000, 8));
+	assert_non_null(dma_aligned(0x10004, 4));
+	assert_null(dma_aligned(0x10004, 8));
+	assert_null(dma_aligned(0x20008, 8));
+	assert_non_null(dma_aligned(0x20008, 4));
+	assert_non_null(dma_aligned(0x2000c, 8));
+	assert_null(dma_aligned(0x10ffc, 4));
+	assert_null(dma_aligned(0x30000, 4));
+}
+
 static void
 test_edges(void **state)
 {
@@ -672,6 +699,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_unmap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_rights, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_aligned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_edges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_master, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
