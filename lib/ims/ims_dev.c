@@ -199,6 +199,8 @@ rte_ims_dev_close(struct rte_ims_dev *dev)
 
 	if (dev == NULL)
 		return -EINVAL;
+	if (atomic_load(&dev->n_pools) != 0)
+		return -EBUSY;
 	/* The device's own table last: it is the one that marks the device as closable again. */
 	while ((table = TAILQ_LAST(&dev->tables, ims_table_list)) != NULL) {
 		rc = ims_table_remove(table);

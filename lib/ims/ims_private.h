@@ -73,6 +73,7 @@ struct rte_ims_dev {
 	struct ims_table_list tables; /* the device's own is the first */
 	uint32_t n_tables;
 	uint32_t n_vecs;
+	atomic_uint n_pools;
 	bool unsafe_borrow;
 	bool unsafe_told;
 	/* Vectors whose eventfd is reached by messages, and the wait set that reads their source. */

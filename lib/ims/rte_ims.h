@@ -279,7 +279,7 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf);
  * descriptor or mapping of it is left. Not to be called from a handler of the device.
  *
  * @return
- *   0; -EINVAL dev is NULL; -EDEADLK called from a handler; -ETIMEDOUT a handler of the device did
+ *   0; -EINVAL dev is NULL; -EBUSY a pool is over it; -EDEADLK called from a handler; -ETIMEDOUT a handler of the device did
  *   not return in time, the device is still open.
  */
 __rte_experimental

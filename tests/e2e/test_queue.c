@@ -381,8 +381,8 @@ test_subdevs(void **state)
 		snprintf(name, sizeof(name), "sub%u", i);
 		s[i] = rte_pmd_queue_dev_subdev_create(dev, name, 4);
 		assert_non_null(s[i]);
-		vec = rte_ims_vec_alloc(rte_pmd_queue_dev_subdev_table(s[i]), find_store("ims-queue"),
-			RTE_IMS_SLOT_ANY,
+		vec = rte_ims_vec_alloc(rte_pmd_queue_dev_subdev_table(s[i]),
+			find_store("ims-queue"), RTE_IMS_SLOT_ANY,
 			&(struct rte_ims_vec_conf){ .delivery = RTE_IMS_DELIVERY_MEMORY });
 		assert_non_null(vec);
 		assert_int_equal(rte_ims_wait_add(set, vec), 0);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* The vectors of a pool: where they are taken from, and given back to. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ims_pool_private.h"
+
+void
+ims_pool_vec_link_locked(
+	struct rte_ims_pool *pool, struct ims_pool_vec *pv, struct ims_pool_lcore *lc)
+{
+	pv->lcore = lc;
+	if (pv->kind == IMS_POOL_SHARED)
+		TAILQ_INSERT_TAIL(&lc->vecs, pv, next);
+	else
+		TAILQ_INSERT_TAIL(&pool->others, pv, next);
+	if (lc == NULL)
+		return;
+	lc->n_shared += pv->kind == IMS_POOL_SHARED;
+	lc->n_vecs++;
+	ims_pool_load_locked(pool, lc, pv->users);
+}
+
+void
+ims_pool_vec_unlink_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
+{
+	struct ims_pool_lcore *lc = pv->lcore;
+
+	if (pv->kind == IMS_POOL_SHARED)
+		TAILQ_REMOVE(&lc->vecs, pv, next);
+	else
+		TAILQ_REMOVE(&pool->others, pv, next);
+	if (lc == NULL)
+		return;
+	lc->n_shared -= pv->kind == IMS_POOL_SHARED;
+	lc->n_vecs--;
+	ims_pool_load_locked(pool, lc, -(int)pv->users);
+	pv->lcore = NULL;
+}
+
+/* Let the driver make it ready for many objects, and the lcore's set look at it. */
+static int
+vec_up(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, struct rte_ims_vec *vec)
+{
+	const struct ims_driver *driver = pool->dev->driver;
+	int rc = 0;
+
+	if (driver != NULL && driver->vec_init != NULL)
+		rc = driver->vec_init(vec);
+	return rc == 0 ? rte_ims_wait_add(lc->wait, vec) : rc;
+}
+
+/* From the first store that has one; a store that cannot, or has none left, is no failure yet. */
+static struct rte_ims_vec *
+vec_take(struct rte_ims_pool *pool, struct ims_pool_lcore *lc)
+{
+	struct rte_ims_vec_conf conf = { .delivery = pool->conf.delivery };
+	struct rte_ims_vec *vec;
+	char name[64];
+	uint32_t i;
+	int rc = -ENOSPC;
+
+	snprintf(name, sizeof(name), "%.40s:lcore%u", pool->name, lc->id);
+	conf.name = name;
+	for (i = 0; i < pool->n_stores; i++) {
+		vec = rte_ims_vec_alloc(pool->table, pool->stores[i], RTE_IMS_SLOT_ANY, &conf);
+		rc = vec != NULL ? vec_up(pool, lc, vec) : -rte_errno;
+		if (rc == 0)
+			return vec;
+		if (vec != NULL)
+			rte_ims_vec_free(vec);
+		if (rc != -ENOSPC && rc != -ENOTSUP)
+			break;
+	}
+	return ims_err_ptr(rc == -ENOTSUP ? -ENOSPC : rc);
+}
+
+struct ims_pool_vec *
+ims_pool_vec_new_locked(
+	struct rte_ims_pool *pool, struct ims_pool_lcore *lc, enum ims_pool_kind kind)
+{
+	struct ims_pool_vec *pv;
+
+	if (kind == IMS_POOL_SHARED && pool->conf.max_vecs != 0 &&
+		pool->n_kind[IMS_POOL_SHARED] >= pool->conf.max_vecs)
+		return ims_err_ptr(-ENOSPC);
+	pv = calloc(1, sizeof(*pv));
+	if (pv == NULL)
+		return ims_err_ptr(-ENOMEM);
+	pv->vec = vec_take(pool, lc);
+	if (pv->vec == NULL) {
+		free(pv);
+		return NULL;
+	}
+	pv->pool = pool;
+	pv->kind = kind;
+	pv->vec->pool_vec = pv;
+	ims_pool_vec_link_locked(pool, pv, lc);
+	pool->n_kind[kind]++;
+	return pv;
+}
+
+int
+ims_pool_vec_free_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
+{
+	int rc;
+
+	if (pv->busy)
+		return -EBUSY;
+	pv->busy = true;
+	pthread_mutex_unlock(&pool->lock);
+	rc = rte_ims_vec_free(pv->vec);
+	pthread_mutex_lock(&pool->lock);
+	pv->busy = false;
+	if (rc != 0)
+		return rc;
+	ims_pool_vec_unlink_locked(pool, pv);
+	pool->n_kind[pv->kind]--;
+	free(pv);
+	return 0;
+}
+
+/* A vector that is on no lcore. */
+static struct rte_ims_vec *
+outside(struct rte_ims_pool *pool, struct rte_ims_vec *vec, enum ims_pool_kind kind)
+{
+	struct ims_pool_vec *pv;
+
+	if (vec == NULL)
+		return NULL;
+	pv = calloc(1, sizeof(*pv));
+	if (pv == NULL) {
+		rte_ims_vec_free(vec);
+		return ims_err_ptr(-ENOMEM);
+	}
+	pv->pool = pool;
+	pv->vec = vec;
+	pv->kind = kind;
+	pv->users = 1;
+	vec->pool_vec = pv;
+	pthread_mutex_lock(&pool->lock);
+	ims_pool_vec_link_locked(pool, pv, NULL);
+	pool->n_kind[kind]++;
+	pool->n_users++;
+	pthread_mutex_unlock(&pool->lock);
+	return vec;
+}
+
+struct rte_ims_vec *
+rte_ims_pool_special(
+	struct rte_ims_pool *pool, uint32_t index, const struct rte_ims_vec_conf *conf)
+{
+	struct rte_ims_store *store;
+
+	if (pool == NULL)
+		return ims_err_ptr(-EINVAL);
+	TAILQ_FOREACH(store, &pool->dev->stores, next)
+		if (store->type != RTE_IMS_STORE_DEVICE && index < store->n_special)
+			break;
+	if (store == NULL)
+		return ims_err_ptr(-ERANGE);
+	return outside(
+		pool, rte_ims_vec_alloc(pool->table, store, index, conf), IMS_POOL_SPECIAL);
+}
+
+struct rte_ims_vec *
+rte_ims_pool_dedicated(struct rte_ims_pool *pool, int fd, const char *name)
+{
+	struct rte_ims_vec_conf conf = { .flags = RTE_IMS_VEC_F_FD, .fd = fd, .name = name };
+	struct rte_ims_vec *vec = NULL;
+	uint32_t i;
+
+	if (pool == NULL)
+		return ims_err_ptr(-EINVAL);
+	rte_errno = ENOTSUP;
+	for (i = 0; i < pool->n_stores && vec == NULL; i++) {
+		vec = rte_ims_vec_alloc(pool->table, pool->stores[i], RTE_IMS_SLOT_ANY, &conf);
+		if (vec == NULL && rte_errno != ENOSPC && rte_errno != ENOTSUP)
+			return NULL;
+	}
+	return outside(pool, vec, IMS_POOL_DEDICATED);
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Pools, on machines that this test makes up: who gets which vector, what happens when there are none
+ * left, and lcores that come and go. lcore n is CPU n.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_lcore.h>
+
+#include "fake_dev.h"
+
+#define rte_lcore_to_cpu_id(lcore) ((int)(lcore))
+#include "../../lib/ims/ims_pool.c"
+#include "../../lib/ims/ims_pool_move.c"
+#include "../../lib/ims/ims_pool_vec.c"
+
+#define MAX_LCORES 64
+
+static struct fake_dev *f;
+static struct rte_ims_pool *pool;
+static struct rte_ims_wait *waits[MAX_LCORES];
+
+static void
+machine(const char *desc)
+{
+	ims_topo_free(host);
+	host = ims_topo_new_synthetic(desc);
+	assert_non_null(host);
+}
+
+static void
+open_pool(const char *desc, const struct rte_ims_pool_conf *conf)
+{
+	machine(desc);
+	f = fake_dev_create(true);
+	pool = rte_ims_pool_create("pool", f->dev, conf);
+	assert_non_null(pool);
+	memset(waits, 0, sizeof(waits));
+}
+
+static void
+add_lcore(unsigned int lcore)
+{
+	waits[lcore] = rte_ims_wait_create("w", NULL);
+	assert_non_null(waits[lcore]);
+	assert_int_equal(rte_ims_pool_lcore_add(pool, lcore, waits[lcore]), 0);
+}
+
+static void
+close_pool(void)
+{
+	unsigned int i;
+
+	assert_int_equal(rte_ims_pool_destroy(pool), 0);
+	for (i = 0; i < MAX_LCORES; i++)
+		if (waits[i] != NULL)
+			assert_int_equal(rte_ims_wait_destroy(waits[i]), 0);
+	fake_dev_destroy(f);
+}
+
+static struct rte_ims_vec *
+get(enum rte_ims_place place, unsigned int number, uint32_t flags)
+{
+	struct rte_ims_want want = { .place = place, .number = number, .flags = flags };
+
+	return rte_ims_pool_get(pool, &want);
+}
+
+static struct rte_ims_pool_info
+info(void)
+{
+	struct rte_ims_pool_info i;
+
+	assert_int_equal(rte_ims_pool_info_get(pool, &i), 0);
+	return i;
+}
+
+static void
+put_all(struct rte_ims_vec **vecs, unsigned int n)
+{
+	while (n-- > 0)
+		assert_int_equal(rte_ims_pool_put(pool, vecs[n]), 0);
+}
+
+/* One vector per lcore, as it comes into use; then any number of users share it. */
+static void
+test_one_per_lcore(void **state)
+{
+	struct rte_ims_vec *vecs[400];
+	struct rte_ims_vec_info vinfo;
+	unsigned int i;
+
+	open_pool("node:1 core:4 pu:1", NULL);
+	for (i = 0; i < 4; i++)
+		add_lcore(i);
+	assert_int_equal(info().n_vecs, 0);
+	for (i = 0; i < 400; i++) {
+		vecs[i] = get(RTE_IMS_PLACE_LCORE, i % 4, 0);
+		assert_non_null(vecs[i]);
+		assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[i]), i % 4);
+		assert_ptr_equal(vecs[i], vecs[i % 4]);
+		assert_int_equal(info().n_vecs, RTE_MIN(i + 1, 4u));
+		assert_int_equal(rte_ims_vec_info_get(vecs[i], &vinfo), 0);
+		assert_true(vinfo.waited);
+	}
+	assert_int_equal(info().n_users, 400);
+	put_all(vecs, 400);
+	/* Kept for the next one. */
+	assert_int_equal(info().n_vecs, 4);
+	assert_ptr_equal(get(RTE_IMS_PLACE_LCORE, 2, 0), vecs[2]);
+	assert_int_equal(rte_ims_pool_destroy(pool), -EBUSY);
+	assert_int_equal(rte_ims_dev_close(f->dev), -EBUSY);
+	assert_int_equal(rte_ims_pool_put(pool, vecs[2]), 0);
+	assert_int_equal(rte_ims_pool_put(pool, vecs[2]), -EINVAL);
+	close_pool();
+}
+
+/* Idle cores before the siblings of busy ones, nodes in turn. */
+static void
+test_spread(void **state)
+{
+	/* node:2 core:2 pu:2: CPUs 0 1 | 2 3 are node 0's cores, 4 5 | 6 7 node 1's */
+	struct rte_ims_vec *vecs[24];
+	unsigned int users[8] = { 0 }, i, core;
+	int lcore;
+
+	open_pool("node:2 core:2 pu:2", NULL);
+	for (i = 0; i < 8; i++)
+		add_lcore(i);
+	for (i = 0; i < 24; i++) {
+		vecs[i] = get(RTE_IMS_PLACE_ANY, 0, 0);
+		lcore = rte_ims_pool_vec_lcore(pool, vecs[i]);
+		users[lcore]++;
+		if (i == 3)
+			for (core = 0; core < 4; core++)
+				assert_int_equal(users[core * 2] + users[core * 2 + 1], 1);
+	}
+	for (i = 0; i < 8; i++)
+		assert_int_equal(users[i], 3);
+	put_all(vecs, 24);
+	close_pool();
+}
+
+/* A node's lcores, and the nearest ones where the node has none in the pool. */
+static void
+test_nodes(void **state)
+{
+	struct rte_ims_vec *vecs[8];
+	unsigned int i;
+
+	open_pool("node:2 core:4 pu:1", NULL);
+	for (i = 0; i < 8; i++)
+		add_lcore(i);
+	for (i = 0; i < 8; i++) {
+		vecs[i] = get(RTE_IMS_PLACE_NODE, i < 4 ? 1 : 0, 0);
+		assert_int_equal(
+			rte_ims_pool_vec_lcore(pool, vecs[i]) / 4, i < 4 ? 1 : 0);
+	}
+	assert_int_equal(info().n_vecs, 8);
+	put_all(vecs, 8);
+	f->v.numa_node = 1;
+	vecs[0] = get(RTE_IMS_PLACE_NEAR_DEVICE, 0, 0);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[0]) / 4, 1);
+	put_all(vecs, 1);
+	for (i = 4; i < 8; i++) /* with what the earlier ones left */
+		assert_true(rte_ims_pool_lcore_del(pool, i) >= 1);
+	vecs[0] = get(RTE_IMS_PLACE_NODE, 1, 0);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[0]) / 4, 0);
+	assert_null(get(RTE_IMS_PLACE_LCORE, 5, 0));
+	assert_int_equal(rte_errno, ENOENT);
+	put_all(vecs, 1);
+	close_pool();
+}
+
+/* More vectors on an lcore once those that it has are shared by share_min each. */
+static void
+test_thresholds(void **state)
+{
+	struct rte_ims_pool_conf conf = { .vecs_per_lcore = 3, .share_min = 4 };
+	static const unsigned int want[] = { 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3 };
+	struct rte_ims_vec *vecs[15];
+	unsigned int i;
+
+	open_pool("node:1 core:2 pu:1", &conf);
+	add_lcore(0);
+	for (i = 0; i < 15; i++) {
+		vecs[i] = get(RTE_IMS_PLACE_LCORE, 0, 0);
+		assert_int_equal(info().n_vecs, want[i]);
+	}
+	put_all(vecs, 15);
+	close_pool();
+}
+
+/* No vector left: users share, on another lcore if need be; who wants one alone is told. */
+static void
+test_exhausted(void **state)
+{
+	struct rte_ims_vec *vecs[FAKE_SLOTS + 8], *shared[2];
+	unsigned int n, i;
+
+	open_pool("node:1 core:4 pu:1", NULL);
+	for (i = 0; i < 4; i++)
+		add_lcore(i);
+	shared[0] = get(RTE_IMS_PLACE_LCORE, 0, 0);
+	for (n = 0; n < FAKE_SLOTS; n++) {
+		vecs[n] = get(RTE_IMS_PLACE_LCORE, n % 4, RTE_IMS_WANT_F_EXCLUSIVE);
+		if (vecs[n] == NULL)
+			break;
+		assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[n]), n % 4);
+	}
+	assert_int_equal(rte_errno, ENOSPC);
+	assert_int_equal(info().n_exclusive, n);
+	assert_int_equal(info().shared_for_want, 0);
+	shared[1] = get(RTE_IMS_PLACE_LCORE, 3, 0);
+	assert_ptr_equal(shared[1], shared[0]);
+	assert_int_equal(info().shared_for_want, 1);
+	put_all(vecs, n);
+	put_all(shared, 2);
+	/* There are some again. */
+	shared[0] = get(RTE_IMS_PLACE_LCORE, 3, 0);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, shared[0]), 3);
+	put_all(shared, 1);
+	close_pool();
+}
+
+static void
+test_max_and_idle(void **state)
+{
+	struct rte_ims_pool_conf conf = { .max_vecs = 2, .flags = RTE_IMS_POOL_F_FREE_IDLE };
+	struct rte_ims_vec *vecs[4];
+	unsigned int i;
+
+	open_pool("node:1 core:4 pu:1", &conf);
+	for (i = 0; i < 4; i++) {
+		add_lcore(i);
+		vecs[i] = get(RTE_IMS_PLACE_LCORE, i, 0);
+		assert_non_null(vecs[i]);
+	}
+	assert_int_equal(info().n_vecs, 2);
+	assert_int_equal(info().shared_for_want, 2);
+	put_all(vecs, 4);
+	assert_int_equal(info().n_vecs, 0);
+	close_pool();
+}
+
+/* Special vectors by index, and dedicated ones on the caller's eventfd. */
+static void
+test_special_dedicated(void **state)
+{
+	struct rte_ims_vec *vec, *other;
+	struct rte_ims_vec_info vinfo;
+
+	open_pool("node:1 core:1 pu:1", NULL);
+	vec = rte_ims_pool_special(pool, 0, NULL);
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_vec_info_get(vec, &vinfo), 0);
+	assert_int_equal(vinfo.slot, 0);
+	assert_null(rte_ims_pool_special(pool, 0, NULL));
+	assert_int_equal(rte_errno, EBUSY);
+	assert_null(rte_ims_pool_special(pool, 9999, NULL));
+	assert_int_equal(rte_errno, ERANGE);
+	assert_int_equal(info().n_special, 1);
+	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+	/* Without MSI-X nothing but a thread of ours could signal it: refused. */
+	other = rte_ims_pool_dedicated(pool, 0, NULL);
+	assert_null(other);
+	assert_int_equal(rte_errno, EINVAL); /* and that is no eventfd */
+	close_pool();
+}
+
+/* An lcore goes, with vectors, users and events: they are on the others then. */
+static uint64_t handled[8];
+
+static void
+on_event(struct rte_ims_vec *vec, void *arg)
+{
+	handled[*(unsigned int *)arg]++;
+}
+
+static void
+test_lcores_go(void **state)
+{
+	static unsigned int numbers[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	struct rte_ims_pool_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+	struct rte_ims_obj obj[8] = { 0 };
+	struct rte_ims_vec_info vinfo;
+	struct rte_ims_vec *vecs[8];
+	unsigned int i;
+
+	open_pool("node:2 core:4 pu:1", &conf);
+	memset(handled, 0, sizeof(handled));
+	for (i = 0; i < 8; i++) {
+		add_lcore(i);
+		vecs[i] = get(RTE_IMS_PLACE_LCORE, i, 0);
+		obj[i].fn = on_event;
+		obj[i].arg = &numbers[i];
+		assert_int_equal(rte_ims_vec_attach(vecs[i], &obj[i]), 0);
+	}
+	/* An event that nobody has served yet. */
+	assert_int_equal(rte_ims_vec_info_get(vecs[0], &vinfo), 0);
+	assert_true(fake_fire(f, vinfo.slot));
+	assert_int_equal(rte_ims_pool_lcore_del(pool, 0), 1);
+	/* Node 0's vector went to node 0. */
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[0]) / 4, 0);
+	i = rte_ims_pool_vec_lcore(pool, vecs[0]);
+	assert_int_equal(rte_ims_wait_poll(waits[0]), 0);
+	assert_true(rte_ims_wait_poll(waits[i]) > 0);
+	assert_int_equal(handled[0], 1);
+	for (i = 1; i < 7; i++)
+		assert_true(rte_ims_pool_lcore_del(pool, i) >= 1);
+	/* All are on the last one, and it cannot go. */
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[i]), 7);
+		assert_int_equal(rte_ims_vec_info_get(vecs[i], &vinfo), 0);
+		assert_true(fake_fire(f, vinfo.slot));
+	}
+	assert_int_equal(rte_ims_pool_lcore_del(pool, 7), -EBUSY);
+	assert_int_equal(rte_ims_wait_poll(waits[7]), 8);
+	for (i = 0; i < 8; i++)
+		assert_int_equal(handled[i], i == 0 ? 2 : 1);
+	/* They come back. */
+	for (i = 0; i < 7; i++)
+		assert_int_equal(rte_ims_pool_lcore_add(pool, i, waits[i]), 0);
+	assert_int_equal(rte_ims_pool_lcore_add(pool, 3, waits[3]), -EEXIST);
+	assert_int_equal(rte_ims_pool_rebalance(pool), 7);
+	assert_int_equal(rte_ims_pool_rebalance(pool), 0);
+	for (i = 0; i < 8; i++) {
+		struct rte_ims_pool_lcore lc[8];
+
+		assert_int_equal(rte_ims_pool_lcores_get(pool, lc, 8), 8);
+		assert_int_equal(lc[i].n_vecs, 1);
+		assert_int_equal(lc[i].lcore_id, i);
+	}
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(rte_ims_pool_move(pool, vecs[i], (i + 3) % 8), 0);
+		assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[i]), (i + 3) % 8);
+		assert_int_equal(rte_ims_vec_detach(&obj[i]), 0);
+	}
+	assert_int_equal(rte_ims_pool_move(pool, vecs[0], 40), -ENOENT);
+	put_all(vecs, 8);
+	close_pool();
+}
+
+/* 16,384 users: the vectors are as many as lcores, the counts add up. */
+static void
+test_many_users(void **state)
+{
+	enum { N = 16384 };
+	static struct rte_ims_vec *vecs[N];
+	struct rte_ims_pool_lcore lc[64];
+	unsigned int i;
+
+	open_pool("node:8 core:4 pu:2", NULL);
+	for (i = 0; i < 50; i++)
+		add_lcore(i);
+	for (i = 0; i < N; i++) {
+		vecs[i] = get(RTE_IMS_PLACE_ANY, 0, 0);
+		assert_non_null(vecs[i]);
+	}
+	assert_int_equal(info().n_vecs, 50);
+	assert_int_equal(rte_ims_pool_lcores_get(pool, lc, 64), 50);
+	for (i = 0; i < 50; i++)
+		assert_in_range(lc[i].n_users, N / 50, N / 50 + 1);
+	put_all(vecs, N);
+	assert_int_equal(rte_ims_pool_lcores_get(pool, lc, 64), 50);
+	for (i = 0; i < 50; i++)
+		assert_int_equal(lc[i].n_users, 0);
+	close_pool();
+}
+
+static void
+test_bad_arguments(void **state)
+{
+	struct rte_ims_want want = { .place = 77 };
+	struct rte_ims_pool_conf conf = { .flags = 1u << 31 };
+	struct rte_ims_vec *vec;
+
+	open_pool("node:1 core:2 pu:1", NULL);
+	assert_null(rte_ims_pool_create("other", f->dev, &conf));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_null(rte_ims_pool_create("pool", f->dev, NULL));
+	assert_int_equal(rte_errno, EEXIST);
+	assert_ptr_equal(rte_ims_pool_find("pool"), pool);
+	assert_null(rte_ims_pool_find("none"));
+	assert_null(rte_ims_pool_get(pool, NULL)); /* no lcore yet */
+	assert_int_equal(rte_errno, ENOENT);
+	assert_null(rte_ims_pool_get(pool, &want));
+	assert_int_equal(rte_errno, EINVAL);
+	assert_int_equal(rte_ims_pool_lcore_add(pool, RTE_MAX_LCORE, (void *)1), -EINVAL);
+	assert_int_equal(rte_ims_pool_lcore_del(pool, 1), -ENOENT);
+	/* A vector that is not the pool's. */
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, 5, NULL);
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_pool_put(pool, vec), -EINVAL);
+	assert_int_equal(rte_ims_pool_move(pool, vec, 0), -ENOENT);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), -EINVAL);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	close_pool();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_per_lcore),
+		cmocka_unit_test(test_spread),
+		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_exhausted),
+		cmocka_unit_test(test_max_and_idle),
+		cmocka_unit_test(test_special_dedicated),
+		cmocka_unit_test(test_lcores_go),
+		cmocka_unit_test(test_many_users),
+		cmocka_unit_test(test_bad_arguments),
+	};
+
+	fake_eal_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
