@@ -17,8 +17,8 @@
 
 #include "ims_pool_private.h"
 
-#define FLAGS_VALID                                                                         \
-	(RTE_IMS_POOL_F_IMS_FIRST | RTE_IMS_POOL_F_NO_MSIX | RTE_IMS_POOL_F_NO_IMS |        \
+#define FLAGS_VALID                                                                  \
+	(RTE_IMS_POOL_F_IMS_FIRST | RTE_IMS_POOL_F_NO_MSIX | RTE_IMS_POOL_F_NO_IMS | \
 		RTE_IMS_POOL_F_FREE_IDLE)
 
 static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -130,8 +130,7 @@ find_locked(const char *name)
 }
 
 struct rte_ims_pool *
-rte_ims_pool_create(
-	const char *name, struct rte_ims_dev *dev, const struct rte_ims_pool_conf *conf)
+rte_ims_pool_create(const char *name, struct rte_ims_dev *dev, const struct rte_ims_pool_conf *conf)
 {
 	static const struct rte_ims_pool_conf dflt;
 	const struct ims_topo *topo;
@@ -313,8 +312,8 @@ shared_vec(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, int node)
 {
 	struct ims_pool_vec *pv = least_shared(lc), *made;
 
-	if (pv != NULL && (pv->users < pool->conf.share_min ||
-				  lc->n_shared >= pool->conf.vecs_per_lcore))
+	if (pv != NULL &&
+		(pv->users < pool->conf.share_min || lc->n_shared >= pool->conf.vecs_per_lcore))
 		return pv;
 	made = ims_pool_vec_new_locked(pool, lc, IMS_POOL_SHARED);
 	if (made != NULL || rte_errno != ENOSPC)

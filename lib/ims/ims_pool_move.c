@@ -28,8 +28,7 @@ lcore_insert(struct rte_ims_pool *pool, struct ims_pool_lcore *lc)
 }
 
 int
-rte_ims_pool_lcore_add(
-	struct rte_ims_pool *pool, unsigned int lcore_id, struct rte_ims_wait *wait)
+rte_ims_pool_lcore_add(struct rte_ims_pool *pool, unsigned int lcore_id, struct rte_ims_wait *wait)
 {
 	struct ims_pool_lcore *lc;
 	int rc = -EEXIST;

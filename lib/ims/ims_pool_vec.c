@@ -151,8 +151,7 @@ outside(struct rte_ims_pool *pool, struct rte_ims_vec *vec, enum ims_pool_kind k
 }
 
 struct rte_ims_vec *
-rte_ims_pool_special(
-	struct rte_ims_pool *pool, uint32_t index, const struct rte_ims_vec_conf *conf)
+rte_ims_pool_special(struct rte_ims_pool *pool, uint32_t index, const struct rte_ims_vec_conf *conf)
 {
 	struct rte_ims_store *store;
 
@@ -163,8 +162,7 @@ rte_ims_pool_special(
 			break;
 	if (store == NULL)
 		return ims_err_ptr(-ERANGE);
-	return outside(
-		pool, rte_ims_vec_alloc(pool->table, store, index, conf), IMS_POOL_SPECIAL);
+	return outside(pool, rte_ims_vec_alloc(pool->table, store, index, conf), IMS_POOL_SPECIAL);
 }
 
 struct rte_ims_vec *

@@ -165,8 +165,7 @@ rte_ims_pool_next(const struct rte_ims_pool *prev);
  */
 __rte_experimental
 int
-rte_ims_pool_lcore_add(
-	struct rte_ims_pool *pool, unsigned int lcore_id, struct rte_ims_wait *wait);
+rte_ims_pool_lcore_add(struct rte_ims_pool *pool, unsigned int lcore_id, struct rte_ims_wait *wait);
 
 /**
  * An lcore goes: its vectors move to the other lcores, the nearest and least loaded first, with all

@@ -165,8 +165,7 @@ test_nodes(void **state)
 		add_lcore(i);
 	for (i = 0; i < 8; i++) {
 		vecs[i] = get(RTE_IMS_PLACE_NODE, i < 4 ? 1 : 0, 0);
-		assert_int_equal(
-			rte_ims_pool_vec_lcore(pool, vecs[i]) / 4, i < 4 ? 1 : 0);
+		assert_int_equal(rte_ims_pool_vec_lcore(pool, vecs[i]) / 4, i < 4 ? 1 : 0);
 	}
 	assert_int_equal(info().n_vecs, 8);
 	put_all(vecs, 8);
@@ -357,7 +356,9 @@ test_lcores_go(void **state)
 static void
 test_many_users(void **state)
 {
-	enum { N = 16384 };
+	enum {
+		N = 16384
+	};
 	static struct rte_ims_vec *vecs[N];
 	struct rte_ims_pool_lcore lc[64];
 	unsigned int i;
