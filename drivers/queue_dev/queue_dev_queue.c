@@ -41,7 +41,7 @@ check_conf(const struct rte_pmd_queue_dev_queue_conf *conf, const struct qd *qd)
 
 	return conf->depth >= 2 && conf->depth <= 1u << QUEUE_DEV_QUEUE_MAX_LOG &&
 	       (conf->depth & (conf->depth - 1)) == 0 &&
-	       (conf->vec == NULL) == (conf->fn == NULL) &&
+	       (conf->fn != NULL) == (conf->vec != NULL && !ims_vec_dedicated(conf->vec)) &&
 	       (conf->coal_count <= 1 || conf->coal_usec != 0) &&
 	       (conf->subdev == NULL || conf->subdev->qd == qd) &&
 	       (conf->vec == NULL || rte_ims_vec_dev(conf->vec) == qd->dev) &&
@@ -152,6 +152,7 @@ static int
 use_vec(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 {
 	struct qd *qd = q->qd;
+	int64_t slot;
 
 	q->vec = vec;
 	if (vec == NULL)
@@ -159,6 +160,11 @@ use_vec(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 	if (is_own_slot(qd, vec)) {
 		q->intr = QUEUE_DEV_INTR_OWN;
 		return 0;
+	}
+	if (ims_vec_dedicated(vec)) {
+		slot = ims_vec_slot(vec, qd->dev, RTE_IMS_STORE_MSIX);
+		q->intr = slot >= 0 ? slot : QUEUE_DEV_INTR_NONE;
+		return slot >= 0 ? 0 : -EINVAL;
 	}
 	q->eq = qd_eq_get(qd, vec);
 	return q->eq != NULL ? 0 : -rte_errno;
@@ -218,10 +224,10 @@ rte_pmd_queue_dev_queue_create(
 		rte_errno = -rc;
 		return NULL;
 	}
-	if (conf->vec != NULL) {
+	if (conf->fn != NULL)
 		rte_ims_vec_attach(conf->vec, &q->obj);
+	if (conf->vec != NULL)
 		arm(q);
-	}
 	return q;
 }
 
@@ -308,7 +314,7 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	if (queue == NULL || (vec != NULL && queue->fn == NULL))
 		return -EINVAL;
 	qd = queue->qd;
-	if (queue->intr == QUEUE_DEV_INTR_OWN ||
+	if (queue->intr != QUEUE_DEV_INTR_NONE || (vec != NULL && ims_vec_dedicated(vec)) ||
 		(vec != NULL && (rte_ims_vec_dev(vec) != qd->dev || is_own_slot(qd, vec))))
 		return -EINVAL;
 	old = queue->vec;
@@ -326,6 +332,17 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 		arm(queue);
 	}
 	return rc;
+}
+
+int
+rte_pmd_queue_dev_arm(struct rte_pmd_queue_dev_queue *queue)
+{
+	if (queue == NULL)
+		return -EINVAL;
+	if (ims_dev_removed(queue->qd->dev))
+		return -ENODEV;
+	arm(queue);
+	return 0;
 }
 
 int

@@ -14,7 +14,9 @@
  *
  * A queue hangs on a vector: one of a pool (rte_ims_pool_get()), any MSI-X vector or slot of the store
  * "ims-eq" of the device, which it then shares with any number of others by an event queue; or the
- * slot of its own in the store "ims-queue", which it has for itself. Without a vector it is polled.
+ * slot of its own in the store "ims-queue", which it has for itself. Without a vector it is polled. A
+ * dedicated vector (rte_ims_pool_dedicated()) it has for itself as well, MSI-X or own slot: its events
+ * go to the caller's eventfd, and the caller arms it.
  *
  * Threads: a queue belongs to one thread at a time, its handler's if it has a vector. Different
  * queues may be used concurrently. Creating, destroying and attaching may be done by any thread.
@@ -94,10 +96,10 @@ struct rte_pmd_queue_dev_queue_conf {
 	uint32_t depth;
 	/** NULL: the function itself. */
 	struct rte_pmd_queue_dev_subdev *subdev;
-	/** NULL: it is polled. */
+	/** NULL: it is polled. It must stay as long as the queue hangs on it. */
 	struct rte_ims_vec *vec;
 	/**
-	 * With vec: called when there are completions. It takes all of them (until poll returns less
+	 * With vec, unless that is dedicated: called when there are completions. It takes all of them (until poll returns less
 	 * than asked for); the driver then asks the device for the next event. It may destroy the queue.
 	 */
 	rte_ims_handler_t fn;
@@ -204,6 +206,15 @@ __rte_experimental
 int
 rte_pmd_queue_dev_poll(struct rte_pmd_queue_dev_queue *queue,
 	struct rte_pmd_queue_dev_completion *done, unsigned int n);
+
+/**
+ * Ask for the next event: at once if there are completions that have not been taken. For queues on
+ * dedicated vectors, before waiting for the eventfd; after a handler the driver does it.
+ * @return 0; -EINVAL; -ENODEV.
+ */
+__rte_experimental
+int
+rte_pmd_queue_dev_arm(struct rte_pmd_queue_dev_queue *queue);
 
 /**
  * Time, in the device's clock, right before the newest event of what interrupts for this vector left

@@ -85,6 +85,16 @@ admit(struct rte_ims_vec *vec, struct rte_ims_store *store, uint32_t slot)
 	return 0;
 }
 
+/*
+ * A device's process that finds the message in its MSI-X table signals the eventfd itself, if the
+ * entry is not masked. On the bus of a real device the entry's mask does not matter to the copy.
+ */
+static int
+open_lender(struct rte_ims_dev *dev, struct rte_ims_store *store, uint32_t slot)
+{
+	return dev->vfio->ops->msg_alloc != NULL ? store->ops->unmask(store, slot) : 0;
+}
+
 int
 ims_borrow_admit_locked(struct rte_ims_vec *vec, struct rte_ims_msg *msg)
 {
@@ -114,6 +124,8 @@ ims_borrow_locked(struct rte_ims_vec *vec)
 		rc = store->lend(store, slot, &vec->msg);
 	if (rc == 0)
 		rc = admit(vec, store, slot);
+	if (rc == 0)
+		rc = open_lender(vec->dev, store, slot);
 	if (rc != 0) {
 		store->ops->shutdown(store, slot);
 		ims_store_slot_give(store, slot);
@@ -142,7 +154,9 @@ ims_borrow_again_locked(struct rte_ims_vec *vec)
 		rc = store->ops->prepare(store, vec->lender_slot);
 	if (rc == 0)
 		rc = store->lend(store, vec->lender_slot, &vec->msg);
-	return rc != 0 ? rc : admit(vec, store, vec->lender_slot);
+	if (rc == 0)
+		rc = admit(vec, store, vec->lender_slot);
+	return rc != 0 ? rc : open_lender(vec->dev, store, vec->lender_slot);
 }
 
 static bool

@@ -299,6 +299,10 @@ ims_vec_driver_priv_set(struct rte_ims_vec *vec, void *priv);
 void *
 ims_vec_driver_priv(const struct rte_ims_vec *vec);
 
+/** Its eventfd is the caller's: it runs no handlers. */
+bool
+ims_vec_dedicated(const struct rte_ims_vec *vec);
+
 /** The store that a vector's slot is in. */
 struct rte_ims_store *
 ims_vec_store(const struct rte_ims_vec *vec);

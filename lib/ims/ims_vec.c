@@ -406,6 +406,12 @@ ims_vec_store(const struct rte_ims_vec *vec)
 	return vec->store;
 }
 
+bool
+ims_vec_dedicated(const struct rte_ims_vec *vec)
+{
+	return vec->own_fd;
+}
+
 void
 ims_vec_driver_priv_set(struct rte_ims_vec *vec, void *priv)
 {
