@@ -405,16 +405,18 @@ move_take(struct move *m)
 	return RTE_MIN(i, 0);
 }
 
-/* An entry that the device may still write to is never given to anyone else. */
+/* An entry that the device may still write to is nobody's, but never given to anyone else. */
 static void
 move_give(struct move *m, bool unsafe)
 {
 	pthread_mutex_lock(&m->to->lock);
 	atomic_fetch_sub(&m->to->n_memory, 1);
-	if (unsafe)
+	if (unsafe) {
 		m->to->unsafe = true;
-	else
+		m->to->n_used--;
+	} else {
 		entry_give_locked(m->to, m->entry);
+	}
 	pthread_mutex_unlock(&m->to->lock);
 }
 
