@@ -51,7 +51,6 @@ struct qd_intr {
 	uint32_t data;
 	uint32_t seq;
 	uint16_t intr;
-	bool there;
 	bool masked;
 	bool pending;
 	uint64_t events;

@@ -210,7 +210,6 @@ qd_eq_consumed(struct queue_dev *d, uint32_t eqn, uint32_t ci, bool arm)
 		consume_one(d, eq);
 	if (!arm || eq->state != QUEUE_DEV_CTX_STATE_READY)
 		return true;
-	eq->notify.base = eq->pi;
 	eq->notify.armed = eq->ci == eq->pi;
 	if (!eq->notify.armed)
 		eq_fire(d, eqn);

@@ -125,7 +125,6 @@ qd_intr_create(struct queue_dev *d, uint32_t slot, const struct queue_dev_ctx *c
 		.data = ctx->msg_data,
 		.seq = ctx->seq,
 		.intr = ctx->intr,
-		.there = true,
 		.masked = (ctx->msg_ctrl & QUEUE_DEV_MSG_CTRL_MASK) != 0,
 	};
 }
@@ -163,19 +162,14 @@ qd_intr_reset(struct queue_dev *d)
 		d->intrs[i] = (struct qd_intr){ .masked = true, .intr = QUEUE_DEV_INTR_NONE };
 		atomic_store_explicit(&d->stamps[i], 0, memory_order_relaxed);
 	}
-	for (i = 0; i < QUEUE_DEV_N_SPECIAL; i++)
-		d->intrs[i].there = true;
 	qd_intr_select(d, 0);
 }
 
-/* A request has been answered, and the slot has had an event meanwhile. */
+/* A request has been answered, and the slot has had an event meanwhile: its object is there. */
 static void
 on_refire(void *priv, uint32_t slot)
 {
-	struct queue_dev *d = priv;
-
-	if (d->intrs[slot].there)
-		send_event(d, slot);
+	send_event(priv, slot);
 }
 
 static void

@@ -238,9 +238,20 @@ test_cmdq_tail(void **state)
 	ring[0].token = 11;
 	reg_set(0x7c, 1);
 	assert_true(ring[0].done == 11ull << 32);
+	/* Behind the last one, though ahead of what was taken. */
+	peer_bus_master(&t.p, false);
+	reg_set(0x7c, 4);
+	reg_set(0x7c, 3);
+	assert_error(8, 3);
+	reg_set(0x7c, 6);
+	assert_error(8, 6);
+	assert_int_equal(reg(0x7c), 4);
+	assert_int_equal(reg(0x80), 1);
+	peer_bus_master(&t.p, true);
+	assert_int_equal(reg(0x80), 4);
 	/* The ring's memory goes. */
 	assert_int_equal(peer_dma_unmap(&t.p, QD_MEM, QD_MEM_LEN, 0), 0);
-	reg_set(0x7c, 2);
+	reg_set(0x7c, 5);
 	assert_error(8, QD_MEM);
 	assert_int_equal(reg(0x78), 0);
 }

@@ -214,6 +214,11 @@ test_command_order(void **state)
 		assert_int_equal(tail, i + 1);
 		tq_next(&q);
 	}
+	/* The other way round it would be a doorbell for nothing. */
+	wait_asleep();
+	atomic_store(cell(0, t.cell), QUEUE_DEV_DB(1, 5, i + 1));
+	assert_int_equal(cmd_number(0x21, 5), 0);
+	assert_error(0, 0);
 }
 
 /* A device that has nothing to do sleeps and takes no CPU; any doorbell wakes it. */

@@ -106,7 +106,7 @@ check_timers(const struct queue_dev *d)
 		if (timer >= d->n_slots)
 			assert_true(d->actions[timer - d->n_slots].kind != QD_ACTION_FREE);
 		else
-			assert_true(timer >= 2 && d->intrs[timer].there &&
+			assert_true(timer >= 2 &&
 				    (notify_of(d, timer)->armed || notify_of(d, timer)->always));
 	}
 	assert_true(atomic_load(&d->deadline) == timer_heap_next(&d->heap));
@@ -125,9 +125,11 @@ check_model(void)
 	for (i = 0; i < d->n_queues; i++) {
 		const struct qd_queue *q = &d->queues[i];
 
-		assert_true(d->intrs[qd_slot_queue(d, i)].there == (q->state != 0));
-		if (q->state == 0)
+		if (q->state == 0) {
+			assert_int_equal(d->intrs[qd_slot_queue(d, i)].intr, 0xfffe);
+			assert_false(d->intrs[qd_slot_queue(d, i)].pending);
 			continue;
+		}
 		assert_true(q->tail - q->head <= 1u << q->sq_log);
 		assert_true(q->eqn == 0xffff || q->eqn < d->n_eqs);
 		if (q->eqn != 0xffff)
