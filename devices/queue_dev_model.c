@@ -18,25 +18,6 @@
 
 #include "queue_dev_model.h"
 
-uint8_t *
-qd_ring_addr(struct queue_dev *d, struct qd_ring *ring, bool write)
-{
-	uint64_t gen = vfu_dma_gen(d->vfu);
-
-	if (ring->addr == NULL || ring->gen != gen) {
-		ring->addr =
-			vfu_dma_aligned(d->vfu, ring->iova, ring->len, sizeof(uint64_t), write);
-		ring->gen = gen;
-	}
-	return ring->addr;
-}
-
-void
-qd_ring_set(struct qd_ring *ring, uint64_t iova, uint64_t len)
-{
-	*ring = (struct qd_ring){ .iova = iova, .len = len };
-}
-
 /* Section 9. */
 void
 qd_reset(struct queue_dev *d)

@@ -25,6 +25,7 @@
  *   queue_dev_model_intr.c    how an object interrupts (6)
  *   queue_dev_model_event.c   arming, EQs, coalescing (7.5, 8)
  *   queue_dev_model_work.c    descriptors and completions (7)
+ *   queue_dev_model_mem.c     memory of the client's
  *   queue_dev_model_engine.c  the thread that does the work, and its sleep (4.4)
  *   queue_dev_model_inject.c  hazards, and what happens later (10)
  *
@@ -37,12 +38,19 @@
 #define QD_BOGUS       0xfffe /* an EQE that is a hazard */
 #define QD_MAX_ACTIONS 1024   /* things to be done later */
 
-/* Memory of the client's that is used all the time: where it is mapped. */
+/*
+ * Memory of the client's that is used all the time. Where a part of it is mapped is remembered: all
+ * of it, if it lies in one map.
+ */
 struct qd_ring {
 	uint64_t iova;
 	uint64_t len;
-	uint8_t *addr;
-	uint64_t gen; /* vfu_dma_gen() for which addr is good */
+	uint64_t part;     /* offset of the part that is known */
+	uint64_t part_len; /* 0: none is */
+	uint8_t *addr;     /* of the part */
+	uint64_t gen;      /* vfu_dma_gen() for which addr is good */
+	uint32_t entry;    /* size of an entry, which a map must not cut */
+	bool write;
 };
 
 /* Section 6: how an object interrupts, its slot. */
@@ -237,11 +245,50 @@ qd_slot(const struct queue_dev *d, uint32_t kind, uint32_t number);
 /* queue_dev_model.c */
 void
 qd_reset(struct queue_dev *d);
-/* Where a ring is mapped; NULL: it cannot be reached now. */
-uint8_t *
-qd_ring_addr(struct queue_dev *d, struct qd_ring *ring, bool write);
+
+/* queue_dev_model_mem.c */
 void
-qd_ring_set(struct qd_ring *ring, uint64_t iova, uint64_t len);
+qd_ring_set(struct qd_ring *ring, uint64_t iova, uint32_t entry, uint8_t log_size, bool write);
+/* All of it can be reached, and is aligned as it has to be. */
+bool
+qd_ring_good(struct queue_dev *d, const struct qd_ring *ring);
+void *
+qd_ring_find(struct queue_dev *d, struct qd_ring *ring, uint64_t off);
+
+/* What was remembered of it may be out of date; so may the rest, once the lock was let go. */
+static inline void
+qd_ring_begin(struct queue_dev *d, struct qd_ring *ring)
+{
+	uint64_t gen = vfu_dma_gen(d->vfu);
+
+	if (ring->gen != gen)
+		ring->part_len = 0;
+	ring->gen = gen;
+}
+
+/* Entry number i, counted without end; NULL: it cannot be reached now. */
+static inline void *
+qd_ring_at(struct queue_dev *d, struct qd_ring *ring, uint32_t i)
+{
+	uint64_t off = (uint64_t)i * ring->entry & (ring->len - 1);
+
+	if (off - ring->part < ring->part_len)
+		return ring->addr + (off - ring->part);
+	return qd_ring_find(d, ring, off);
+}
+
+/* All of a range can be accessed. */
+bool
+qd_mem_good(struct queue_dev *d, uint64_t iova, uint64_t len, bool write);
+/* Of ranges that are. */
+void
+qd_mem_copy(struct queue_dev *d, uint64_t dst, uint64_t src, uint32_t len);
+void
+qd_mem_fill(struct queue_dev *d, uint64_t dst, uint64_t pattern, uint32_t len);
+uint32_t
+qd_mem_crc32c(struct queue_dev *d, uint64_t src, uint32_t crc, uint32_t len);
+void
+qd_mem_write(struct queue_dev *d, uint64_t dst, const void *data, uint32_t len);
 
 /* queue_dev_model_ctrl.c */
 int

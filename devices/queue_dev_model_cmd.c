@@ -111,15 +111,17 @@ cmdq_fail(struct queue_dev *d, uint64_t arg)
 static void
 complete(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd, uint32_t status)
 {
-	uint8_t *ring = qd_ring_addr(d, &d->cmdq.ring, true);
+	struct queue_dev_cmd *entry;
 
-	if (ring == NULL) {
+	qd_ring_begin(d, &d->cmdq.ring);
+	entry = qd_ring_at(d, &d->cmdq.ring, index);
+	if (entry == NULL) {
 		cmdq_fail(d, d->cmdq.base);
 		return;
 	}
 	d->commands++;
 	/* Release: what the command has done is seen by who sees that it is done. */
-	atomic_store_explicit((_Atomic(uint64_t) *)&((struct queue_dev_cmd *)ring)[index].done,
+	atomic_store_explicit((_Atomic(uint64_t) *)&entry->done,
 		(uint64_t)cmd->token << 32 | status, memory_order_release);
 	if ((cmd->flags & QUEUE_DEV_CMD_F_INTR) != 0)
 		qd_intr_raise(d, QUEUE_DEV_SLOT_CMD);
@@ -189,22 +191,21 @@ void
 qd_cmdq_run(struct queue_dev *d)
 {
 	struct qd_cmdq *c = &d->cmdq;
+	const struct queue_dev_cmd *entry;
 	struct queue_dev_cmd cmd;
-	uint32_t index;
-	uint8_t *ring;
 
 	while (c->head != c->tail && (c->ctrl & QUEUE_DEV_CMDQ_CTRL_ENABLE) != 0 && !d->halted &&
 		vfu_bus_master(d->vfu)) {
-		ring = qd_ring_addr(d, &c->ring, true);
-		if (ring == NULL) {
+		qd_ring_begin(d, &c->ring);
+		entry = qd_ring_at(d, &c->ring, c->head);
+		if (entry == NULL) {
 			cmdq_fail(d, c->base);
 			return;
 		}
-		index = c->head & (c->ring.len / sizeof(cmd) - 1);
 		/* A copy: what is checked is what is executed, whatever the driver does. */
-		memcpy(&cmd, (struct queue_dev_cmd *)ring + index, sizeof(cmd));
+		memcpy(&cmd, entry, sizeof(cmd));
 		c->head++;
-		take(d, index, &cmd);
+		take(d, c->head - 1, &cmd);
 	}
 }
 
@@ -236,10 +237,10 @@ qd_cmdq_setup(struct queue_dev *d, uint32_t ctrl)
 	c->ctrl = 0;
 	if ((ctrl & QUEUE_DEV_CMDQ_CTRL_ENABLE) == 0)
 		return;
-	qd_ring_set(&c->ring, c->base, sizeof(struct queue_dev_cmd) << log);
+	qd_ring_set(&c->ring, c->base, sizeof(struct queue_dev_cmd), log, true);
 	if ((ctrl & ~all) != 0 || log == 0 || log > QUEUE_DEV_CMDQ_MAX_LOG ||
 		c->base % QUEUE_DEV_RING_ALIGN != 0 ||
-		(vfu_bus_master(d->vfu) && qd_ring_addr(d, &c->ring, true) == NULL))
+		(vfu_bus_master(d->vfu) && !qd_ring_good(d, &c->ring)))
 		qd_error(d, QUEUE_DEV_ERROR_CMDQ, c->base);
 	else
 		c->ctrl = ctrl;

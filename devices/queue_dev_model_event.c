@@ -59,10 +59,9 @@ eq_error(struct queue_dev *d, uint32_t eqn)
 
 /* Section 8.2: an entry. There is room for it. */
 static void
-eqe_write(struct qd_eq *eq, uint8_t *ring, const struct queue_dev_eqe *eqe, uint16_t owner)
+eqe_write(
+	struct qd_eq *eq, struct queue_dev_eqe *to, const struct queue_dev_eqe *eqe, uint16_t owner)
 {
-	uint32_t at = eq->pi & (eq_size(eq) - 1);
-	struct queue_dev_eqe *to = (struct queue_dev_eqe *)ring + at;
 	uint64_t stamp = ticks_now() & ~QUEUE_DEV_EQE_OWNER;
 
 	if ((eq->pi & eq_size(eq)) == 0)
@@ -72,26 +71,27 @@ eqe_write(struct qd_eq *eq, uint8_t *ring, const struct queue_dev_eqe *eqe, uint
 	to->type = eqe->type;
 	/* Release: the rest of it, and the CQEs that are the reason, come first. */
 	atomic_store_explicit((_Atomic(uint64_t) *)&to->stamp, stamp, memory_order_release);
-	eq->owner[at] = owner;
+	eq->owner[eq->pi & (eq_size(eq) - 1)] = owner;
 	eq->pi++;
 	eq->eqes++;
 }
 
 /* Section 10: it may take a place only if all queues still have theirs. */
 static void
-eqe_bogus(struct queue_dev *d, struct qd_eq *eq, uint8_t *ring)
+eqe_bogus(struct queue_dev *d, struct qd_eq *eq)
 {
-	const struct qd_hazard *hazard;
 	struct queue_dev_eqe eqe = { .type = QUEUE_DEV_EQE_COMPLETION };
+	struct queue_dev_eqe *to = qd_ring_at(d, &eq->ring, eq->pi);
+	const struct qd_hazard *hazard;
 
-	if (eq->attached + eq->orphans + eq->bogus == eq_size(eq))
+	if (eq->attached + eq->orphans + eq->bogus == eq_size(eq) || to == NULL)
 		return;
 	hazard = qd_hazard(d, QUEUE_DEV_INJECT_EQE_BOGUS);
 	if (hazard == NULL)
 		return;
 	eqe.queue = hazard->arg;
 	eqe.subdev = hazard->arg >> 32;
-	eqe_write(eq, ring, &eqe, QD_BOGUS);
+	eqe_write(eq, to, &eqe, QD_BOGUS);
 	eq->bogus++;
 	d->n_eqes++;
 }
@@ -105,23 +105,23 @@ eqe_post(struct queue_dev *d, uint32_t qn, uint8_t type)
 {
 	struct qd_queue *q = &d->queues[qn];
 	struct qd_eq *eq = &d->eqs[q->eqn];
-	struct queue_dev_eqe eqe = { .queue = qn, .subdev = q->subdev };
-	uint8_t *ring;
+	struct queue_dev_eqe eqe = { .queue = qn, .subdev = q->subdev }, *to;
 
 	q->deferred |= type;
 	if (q->outstanding || !vfu_bus_master(d->vfu) || eq->state != QUEUE_DEV_CTX_STATE_READY)
 		return;
-	ring = qd_ring_addr(d, &eq->ring, true);
-	if (ring == NULL) {
+	qd_ring_begin(d, &eq->ring);
+	eqe_bogus(d, eq);
+	to = qd_ring_at(d, &eq->ring, eq->pi);
+	if (to == NULL) {
 		eq_error(d, q->eqn);
 		return;
 	}
-	eqe_bogus(d, eq, ring);
 	eqe.type = q->deferred;
 	q->deferred = 0;
 	q->outstanding = true;
 	q->eqe_at = eq->pi;
-	eqe_write(eq, ring, &eqe, qn);
+	eqe_write(eq, to, &eqe, qn);
 	d->n_eqes++;
 	if (notify_due(d, qd_slot_eq(q->eqn), &eq->notify, eq->pi))
 		eq_fire(d, q->eqn);

@@ -88,13 +88,6 @@ qd_subdev_destroy(struct queue_dev *d, const struct queue_dev_cmd *cmd)
 }
 
 static bool
-ring_good(struct queue_dev *d, struct qd_ring *ring, uint64_t iova, uint64_t len, bool write)
-{
-	qd_ring_set(ring, iova, len);
-	return iova % QUEUE_DEV_RING_ALIGN == 0 && qd_ring_addr(d, ring, write) != NULL;
-}
-
-static bool
 log_good(uint8_t log, uint8_t min, uint8_t max)
 {
 	return log >= min && log <= max;
@@ -129,7 +122,8 @@ qd_eq_create(struct queue_dev *d, const struct queue_dev_cmd *cmd)
 		status = eq_ctx_check(d, &ctx);
 	if (status != QUEUE_DEV_CMD_OK)
 		return status;
-	if (!ring_good(d, &eq.ring, ctx.ring, sizeof(struct queue_dev_eqe) << ctx.log_size, true))
+	qd_ring_set(&eq.ring, ctx.ring, sizeof(struct queue_dev_eqe), ctx.log_size, true);
+	if (!qd_ring_good(d, &eq.ring))
 		return QUEUE_DEV_CMD_BAD_ADDR;
 	eq.owner = malloc(sizeof(*eq.owner) << ctx.log_size);
 	if (eq.owner == NULL)
@@ -241,8 +235,9 @@ qd_queue_create(struct queue_dev *d, const struct queue_dev_cmd *cmd)
 		status = queue_ctx_check(d, &ctx);
 	if (status != QUEUE_DEV_CMD_OK)
 		return status;
-	if (!ring_good(d, &sq, ctx.ring, sizeof(struct queue_dev_desc) << ctx.log_size, false) ||
-		!ring_good(d, &cq, ctx.cq, sizeof(struct queue_dev_cqe) << ctx.cq_log_size, true))
+	qd_ring_set(&sq, ctx.ring, sizeof(struct queue_dev_desc), ctx.log_size, false);
+	qd_ring_set(&cq, ctx.cq, sizeof(struct queue_dev_cqe), ctx.cq_log_size, true);
+	if (!qd_ring_good(d, &sq) || !qd_ring_good(d, &cq))
 		return QUEUE_DEV_CMD_BAD_ADDR;
 	d->queues[cmd->number].sq = sq;
 	d->queues[cmd->number].cq = cq;
@@ -345,13 +340,10 @@ qd_query(struct queue_dev *d, const struct queue_dev_cmd *cmd)
 {
 	uint32_t slot = qd_slot(d, cmd->kind, cmd->number);
 	struct queue_dev_query query = { 0 };
-	void *to = NULL;
 
 	if (slot == QD_NONE)
 		return QUEUE_DEV_CMD_BAD_NUMBER;
-	if (cmd->ctx % QUEUE_DEV_CTX_ALIGN == 0)
-		to = vfu_dma_addr(d->vfu, cmd->ctx, sizeof(query), true);
-	if (to == NULL)
+	if (cmd->ctx % QUEUE_DEV_CTX_ALIGN != 0 || !qd_mem_good(d, cmd->ctx, sizeof(query), true))
 		return QUEUE_DEV_CMD_BAD_ADDR;
 	if (cmd->kind == QUEUE_DEV_KIND_EQ)
 		query_eq(&d->eqs[cmd->number], &query);
@@ -362,7 +354,7 @@ qd_query(struct queue_dev *d, const struct queue_dev_cmd *cmd)
 	query_intr(&d->intrs[slot], &query);
 	query.ctx.number = cmd->number;
 	query.ctx.signature = QUEUE_DEV_CTX_SIGNATURE(cmd->kind);
-	memcpy(to, &query, sizeof(query));
+	qd_mem_write(d, cmd->ctx, &query, sizeof(query));
 	return QUEUE_DEV_CMD_OK;
 }
 

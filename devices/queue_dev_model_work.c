@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#include "crc32c.h"
 #include "queue_dev_model.h"
 
 #define TURN       32   /* descriptors of one queue before it is the next one's turn */
@@ -46,64 +45,50 @@ run_pop(struct queue_dev *d)
 	return qn;
 }
 
-static uint32_t
-check_len(const struct queue_dev_desc *desc)
+static bool
+len_good(const struct queue_dev_desc *desc)
 {
-	return desc->len == 0 || desc->len > QUEUE_DEV_MAX_LEN ? QUEUE_DEV_CQE_BAD_LEN
-	                                                       : QUEUE_DEV_CQE_OK;
+	return desc->len != 0 && desc->len <= QUEUE_DEV_MAX_LEN;
 }
 
 static uint32_t
 op_copy(struct queue_dev *d, const struct queue_dev_desc *desc)
 {
-	uint8_t *src, *dst;
-
 	if (desc->imm != 0)
 		return QUEUE_DEV_CQE_BAD_FIELD;
-	if (check_len(desc) != QUEUE_DEV_CQE_OK)
+	if (!len_good(desc))
 		return QUEUE_DEV_CQE_BAD_LEN;
-	src = vfu_dma_addr(d->vfu, desc->src, desc->len, false);
-	if (src == NULL)
+	if (!qd_mem_good(d, desc->src, desc->len, false))
 		return QUEUE_DEV_CQE_BAD_SRC;
-	dst = vfu_dma_addr(d->vfu, desc->dst, desc->len, true);
-	if (dst == NULL)
+	if (!qd_mem_good(d, desc->dst, desc->len, true))
 		return QUEUE_DEV_CQE_BAD_DST;
-	memmove(dst, src, desc->len);
+	qd_mem_copy(d, desc->dst, desc->src, desc->len);
 	return QUEUE_DEV_CQE_OK;
 }
 
 static uint32_t
 op_fill(struct queue_dev *d, const struct queue_dev_desc *desc)
 {
-	uint8_t *dst;
-	uint32_t i;
-
 	if (desc->src != 0)
 		return QUEUE_DEV_CQE_BAD_FIELD;
-	if (check_len(desc) != QUEUE_DEV_CQE_OK)
+	if (!len_good(desc))
 		return QUEUE_DEV_CQE_BAD_LEN;
-	dst = vfu_dma_addr(d->vfu, desc->dst, desc->len, true);
-	if (dst == NULL)
+	if (!qd_mem_good(d, desc->dst, desc->len, true))
 		return QUEUE_DEV_CQE_BAD_DST;
-	for (i = 0; i + sizeof(desc->imm) <= desc->len; i += sizeof(desc->imm))
-		memcpy(dst + i, &desc->imm, sizeof(desc->imm));
-	memcpy(dst + i, &desc->imm, desc->len - i);
+	qd_mem_fill(d, desc->dst, desc->imm, desc->len);
 	return QUEUE_DEV_CQE_OK;
 }
 
 static uint32_t
 op_crc32c(struct queue_dev *d, const struct queue_dev_desc *desc, uint64_t *result)
 {
-	const uint8_t *src;
-
 	if (desc->dst != 0 || desc->imm > UINT32_MAX)
 		return QUEUE_DEV_CQE_BAD_FIELD;
-	if (check_len(desc) != QUEUE_DEV_CQE_OK)
+	if (!len_good(desc))
 		return QUEUE_DEV_CQE_BAD_LEN;
-	src = vfu_dma_addr(d->vfu, desc->src, desc->len, false);
-	if (src == NULL)
+	if (!qd_mem_good(d, desc->src, desc->len, false))
 		return QUEUE_DEV_CQE_BAD_SRC;
-	*result = crc32c(desc->imm, src, desc->len);
+	*result = qd_mem_crc32c(d, desc->src, desc->imm, desc->len);
 	return QUEUE_DEV_CQE_OK;
 }
 
@@ -148,19 +133,18 @@ execute(struct queue_dev *d, const struct queue_dev_desc *desc, uint64_t *result
 
 /* Section 7.3. */
 static void
-complete(struct queue_dev *d, uint32_t qn, uint8_t *cq, const struct queue_dev_desc *desc,
-	uint64_t result, uint32_t status)
+complete(struct queue_dev *d, uint32_t qn, struct queue_dev_cqe *cqe,
+	const struct queue_dev_desc *desc, uint64_t result, uint32_t status)
 {
 	struct qd_queue *q = &d->queues[qn];
-	uint32_t size = 1u << q->cq_log, sq_head = q->head;
-	struct queue_dev_cqe *cqe = (struct queue_dev_cqe *)cq + (q->pi & (size - 1));
+	uint32_t sq_head = q->head;
 	const struct qd_hazard *hazard = qd_hazard(d, QUEUE_DEV_INJECT_CQE_BOGUS);
 
 	if (hazard != NULL)
 		sq_head += hazard->data;
 	if (status != QUEUE_DEV_CQE_OK)
 		q->errors++;
-	if ((q->pi & size) == 0)
+	if ((q->pi & 1u << q->cq_log) == 0)
 		status |= QUEUE_DEV_CQE_OWNER;
 	cqe->cookie = desc->cookie;
 	cqe->result = result;
@@ -179,23 +163,27 @@ static uint32_t
 run_queue(struct queue_dev *d, uint32_t qn, uint32_t budget)
 {
 	struct qd_queue *q = &d->queues[qn];
-	uint8_t *sq = qd_ring_addr(d, &q->sq, false), *cq = qd_ring_addr(d, &q->cq, true);
+	const struct queue_dev_desc *sqe;
 	struct queue_dev_desc desc;
+	struct queue_dev_cqe *cqe;
 	uint32_t cost = 0, status;
 	uint64_t result;
 
-	if (sq == NULL || cq == NULL) {
-		qd_queue_error(d, qn);
-		return 1;
-	}
+	qd_ring_begin(d, &q->sq);
+	qd_ring_begin(d, &q->cq);
 	while (q->head != q->tail && cost < budget) {
+		sqe = qd_ring_at(d, &q->sq, q->head);
+		cqe = qd_ring_at(d, &q->cq, q->pi);
+		if (sqe == NULL || cqe == NULL) {
+			qd_queue_error(d, qn);
+			return cost + 1;
+		}
 		/* A copy: what is checked is what is executed, whatever the driver does. */
-		memcpy(&desc, (struct queue_dev_desc *)sq + (q->head & ((1u << q->sq_log) - 1)),
-			sizeof(desc));
+		memcpy(&desc, sqe, sizeof(desc));
 		q->head++;
 		result = 0;
 		status = execute(d, &desc, &result);
-		complete(d, qn, cq, &desc, result, status);
+		complete(d, qn, cqe, &desc, result, status);
 		qd_queue_completed(d, qn);
 		cost += 1 + (status == QUEUE_DEV_CQE_OK ? desc.len / DESC_BYTES : 0);
 	}

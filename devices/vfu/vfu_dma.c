@@ -245,17 +245,36 @@ map_find(struct vfu *vfu, uint64_t iova, uint64_t len)
 	return *guess = vfu->maps[n - 1];
 }
 
-void *
-vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write)
+/* A map that may be accessed, or NULL. */
+static const struct vfu_map *
+map_for(struct vfu *vfu, uint64_t iova, uint64_t len, bool write)
 {
 	uint32_t need = write ? VFIO_USER_DMA_F_WRITE : VFIO_USER_DMA_F_READ;
-	struct vfu_map *map;
+	const struct vfu_map *map;
 
 	if (!vfu_bus_master(vfu))
 		return NULL;
 	map = map_find(vfu, iova, len);
-	if (map == NULL || map->addr == NULL || (map->flags & need) == 0)
+	return map != NULL && map->addr != NULL && (map->flags & need) != 0 ? map : NULL;
+}
+
+void *
+vfu_dma_addr(struct vfu *vfu, uint64_t iova, uint64_t len, bool write)
+{
+	const struct vfu_map *map = map_for(vfu, iova, len, write);
+
+	return map != NULL ? map->addr + (iova - map->iova) : NULL;
+}
+
+void *
+vfu_dma_extent(struct vfu *vfu, uint64_t iova, uint64_t *len, bool write)
+{
+	const struct vfu_map *map = map_for(vfu, iova, 1, write);
+
+	if (map == NULL)
 		return NULL;
+	if (*len > map->size - (iova - map->iova))
+		*len = map->size - (iova - map->iova);
 	return map->addr + (iova - map->iova);
 }
 

@@ -41,7 +41,7 @@ map_memory(void)
 	assert_int_equal(peer_dma_map(&t.p, QD_RO, 4096, VFIO_USER_DMA_F_READ, fd, 0), 0);
 	assert_int_equal(peer_dma_map(&t.p, QD_WO, 4096, VFIO_USER_DMA_F_WRITE, fd, 0), 0);
 	assert_int_equal(peer_dma_map(&t.p, QD_NO_FILE, 4096, rw, -1, 0), 0);
-	close(fd);
+	t.memfd = fd;
 }
 
 void
@@ -97,6 +97,7 @@ qd_stop(void)
 	if (t.bar != NULL)
 		munmap(t.bar, 0x100000);
 	munmap(t.mem, QD_MEM_LEN);
+	close(t.memfd);
 }
 
 uint32_t

@@ -30,6 +30,7 @@ struct qd_test {
 	struct peer p;
 	uint8_t *bar;
 	uint8_t *mem;
+	int memfd;    /* its file */
 	uint64_t brk; /* memory from here on is free */
 	uint32_t cmd_tail;
 	uint32_t token;

@@ -983,6 +983,7 @@ test_client_gone(void **state)
 	queue_dev_model.destroy(t.d);
 	munmap(t.bar, 0x100000);
 	munmap(t.mem, QD_MEM_LEN);
+	close(t.memfd);
 	qd_start("");
 	disturb();
 	vfu_stop(t.d->vfu);
@@ -991,6 +992,7 @@ test_client_gone(void **state)
 	close(t.p.sock);
 	munmap(t.bar, 0x100000);
 	munmap(t.mem, QD_MEM_LEN);
+	close(t.memfd);
 	qd_start("");
 }
 

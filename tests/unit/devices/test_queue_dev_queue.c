@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <sys/eventfd.h>
 
+#include "crc32c.h"
 #include "qd_peer.h"
 #include "ticks.h"
 
@@ -90,14 +91,6 @@ test_copy(void **state)
 	check(&desc, 3, 0);
 	desc.len = UINT32_MAX;
 	check(&desc, 3, 0);
-	/* Over itself, both ways. */
-	desc = (struct queue_dev_desc){ .op = 1, .len = 100, .src = to + 10, .dst = to };
-	check(&desc, 0, 0);
-	assert_memory_equal(dst, src + 10, 100);
-	desc.src = to;
-	desc.dst = to + 7;
-	check(&desc, 0, 0);
-	assert_memory_equal(dst + 7, src + 10, 100);
 	assert_error(0, 0);
 }
 
@@ -621,6 +614,156 @@ test_maps_change(void **state)
 	}
 }
 
+/*
+ * Memory as a guest has it: a map per page, in any order of the file's pages. spread() is what the
+ * device sees at an IOVA.
+ */
+#define SPREAD  0x4000000000ull
+#define N_PAGES 64u
+
+static uint8_t *
+spread_page(uint64_t iova)
+{
+	uint32_t page = (iova - SPREAD) / 4096;
+
+	return t.mem + QD_MEM_LEN / 2 + page * 29 % N_PAGES * 4096;
+}
+
+static void
+map_spread(int fd, uint32_t first, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = first; i < first + n; i++)
+		assert_int_equal(peer_dma_map(&t.p, SPREAD + i * 4096, 4096, 3, fd,
+					 QD_MEM_LEN / 2 + i * 29 % N_PAGES * 4096),
+			0);
+}
+
+static uint8_t *
+spread(uint64_t iova)
+{
+	return spread_page(iova) + iova % 4096;
+}
+
+static void
+test_spread(void **state)
+{
+	uint64_t sq = SPREAD, cq = SPREAD + 16 * 4096, data = SPREAD + 32 * 4096;
+	struct queue_dev_ctx ctx = queue_ctx(7, 9); /* 8 pages of descriptors, 4 of completions */
+	struct queue_dev_cmd cmd = { .op = 0x32, .kind = 2, .number = 7, .ctx = data + 4096 - 64 };
+	struct queue_dev_desc desc = { 0 };
+	uint8_t expected[4 * 4096];
+	uint32_t i, k;
+
+	assert_true(t.memfd >= 0);
+	map_spread(t.memfd, 0, N_PAGES);
+	ctx.ring = sq;
+	ctx.cq = cq;
+	assert_int_equal(cmd_ctx(0x20, &ctx), 0);
+	for (i = 0; i < 1500; i++) {
+		desc.cookie = i;
+		memcpy(spread(sq + i % 512 * 64), &desc, 64);
+		if (i % 100 != 99)
+			continue;
+		db_ring(QUEUE_DEV_DB(1, 7, i + 1));
+		for (k = i - 99; k <= i; k++) {
+			struct queue_dev_cqe *cqe = (void *)spread(cq + k % 512 * 32);
+
+			while (atomic_load((_Atomic(uint64_t) *)&cqe->sq_head) >> 63 ==
+				(k >> 9 & 1))
+				sched_yield();
+			assert_true(cqe->cookie == k);
+			assert_int_equal(cqe->sq_head, k + 1);
+		}
+	}
+	/* Operations over the borders of pages. */
+	for (i = 0; i < sizeof(expected); i++) {
+		expected[i] = i * 31 + (i >> 8);
+		*spread(data + i) = expected[i];
+	}
+	check(&(struct queue_dev_desc){ .op = 3, .len = sizeof(expected), .src = data }, 0,
+		crc32c(0, expected, sizeof(expected)));
+	check(&(struct queue_dev_desc){ .op = 3, .len = 5000, .src = data + 4095 }, 0,
+		crc32c(0, expected + 4095, 5000));
+	check(
+		&(struct queue_dev_desc){
+			.op = 1, .len = 9000, .src = data + 77, .dst = data + 8 * 4096 + 4000 },
+		0, 0);
+	for (i = 0; i < 9000; i++)
+		assert_int_equal(*spread(data + 8 * 4096 + 4000 + i), expected[77 + i]);
+	for (k = 1; k < 20; k++) {
+		check(&(struct queue_dev_desc){ .op = 2,
+			      .len = 4096 + k,
+			      .dst = data + 4096 - k,
+			      .imm = 0x0807060504030201 },
+			0, 0);
+		for (i = 0; i < 4096 + k; i++)
+			assert_int_equal(*spread(data + 4096 - k + i), 1 + i % 8);
+	}
+	/* QUERY's answer, half in one page, half in the next. */
+	assert_int_equal(cmd_do(&cmd), 0);
+	assert_int_equal(*(uint32_t *)spread(cmd.ctx + 0x38), 7);
+	assert_int_equal(*(uint32_t *)spread(cmd.ctx + 0x48), 1500);
+	assert_int_equal(*(uint64_t *)spread(cmd.ctx + 0x58), 1500);
+	/* A page is missing: no effect at all. */
+	assert_int_equal(peer_dma_unmap(&t.p, data + 2 * 4096, 4096, 0), 0);
+	memcpy(expected, spread_page(data + 8 * 4096), 4096);
+	check(
+		&(struct queue_dev_desc){
+			.op = 1, .len = 3 * 4096, .src = data, .dst = data + 8 * 4096 },
+		4, 0);
+	check(
+		&(struct queue_dev_desc){
+			.op = 1, .len = 3 * 4096, .src = data + 8 * 4096, .dst = data },
+		5, 0);
+	check(&(struct queue_dev_desc){ .op = 2, .len = 2 * 4096, .dst = data + 4097 }, 5, 0);
+	check(&(struct queue_dev_desc){ .op = 3, .len = 2 * 4096, .src = data + 4097 }, 4, 0);
+	assert_memory_equal(expected, spread_page(data + 8 * 4096), 4096);
+	cmd.ctx = data + 2 * 4096 - 64;
+	assert_int_equal(cmd_do(&cmd), 6);
+	/* So it is for rings, at the beginning and later. */
+	ctx = queue_ctx(8, 9);
+	ctx.ring = data;
+	ctx.cq = cq;
+	assert_int_equal(cmd_ctx(0x20, &ctx), 6);
+	ctx.ring = sq;
+	ctx.cq = data;
+	assert_int_equal(cmd_ctx(0x20, &ctx), 6);
+	assert_error(0, 0);
+	assert_int_equal(peer_dma_unmap(&t.p, sq + 7 * 4096, 4096, 0), 0);
+	db_ring(QUEUE_DEV_DB(1, 7, 1536)); /* the last 64 lie there, of 1472 .. 1535 */
+	settle();
+	assert_error(0x10, 2ull << 32 | 7);
+	assert_int_equal(query(2, 7).pi, 1500);
+}
+
+/* A map cuts an entry: it cannot be used; between entries it can. */
+static void
+test_cut(void **state)
+{
+	struct queue_dev_ctx ctx = queue_ctx(7, 3);
+	struct tq r;
+	uint32_t i;
+
+	assert_int_equal(peer_dma_map(&t.p, SPREAD, 4096 + 32, 3, t.memfd, QD_MEM_LEN / 2), 0);
+	assert_int_equal(peer_dma_map(&t.p, SPREAD + 4096 + 32, 4096, 3, t.memfd,
+				 QD_MEM_LEN / 2 + 4096 + 32),
+		0);
+	ctx.ring = SPREAD + 4096 - 128;
+	assert_int_equal(cmd_ctx(0x20, &ctx), 6);
+	ctx = queue_ctx(7, 3);
+	ctx.cq = SPREAD + 4096 - 128; /* 5 completions before, 3 behind */
+	r = tq_create(&ctx);
+	r.cq = at(QD_MEM + QD_MEM_LEN / 2 + 4096 - 128);
+	for (i = 0; i < 20; i++) {
+		tq_nops(&r, 5);
+		while (r.ci != r.tail)
+			tq_next(&r);
+	}
+	assert_error(0, 0);
+}
+
 /* What was submitted and not done goes with the queue; a new one of its number begins anew. */
 static void
 test_destroy_busy(void **state)
@@ -700,6 +843,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_sq_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cq_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_maps_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_spread, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_turns, setup, teardown),
 	};

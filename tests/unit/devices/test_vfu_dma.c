@@ -247,6 +247,39 @@ test_aligned(void **state)
 	assert_null(dma_aligned(0x30000, 4));
 }
 
+/* How far one map goes; 0: nowhere. */
+static uint64_t
+extent(uint64_t iova, uint64_t len, bool write)
+{
+	uint8_t *addr;
+
+	vfu_lock(m->vfu);
+	addr = vfu_dma_extent(m->vfu, iova, &len, write);
+	vfu_unlock(m->vfu);
+	if (addr != NULL)
+		assert_ptr_equal(addr, dma_addr(iova, len, write));
+	return addr != NULL ? len : 0;
+}
+
+static void
+test_extent(void **state)
+{
+	assert_int_equal(map(0x10000, 2 * PAGE), 0);
+	assert_int_equal(peer_dma_map(&p, 0x12000, PAGE, VFIO_USER_DMA_F_READ, memfd, 0), 0);
+	assert_int_equal(map(TOP, PAGE), 0);
+	assert_int_equal(extent(0x10000, 100, true), 100);
+	assert_int_equal(extent(0x10000, UINT64_MAX, true), 2 * PAGE);
+	assert_int_equal(extent(0x11fff, 2, true), 1);
+	assert_int_equal(extent(0x11ff0, 16, true), 16);
+	assert_int_equal(extent(0x12000, 2 * PAGE, true), 0);
+	assert_int_equal(extent(0x12000, 2 * PAGE, false), PAGE);
+	assert_int_equal(extent(0x13000, 1, false), 0);
+	assert_int_equal(extent(0xffff, 2, false), 0);
+	assert_int_equal(extent(UINT64_MAX, UINT64_MAX, true), 1);
+	peer_bus_master(&p, false);
+	assert_int_equal(extent(0x10000, 100, true), 0);
+}
+
 static void
 test_edges(void **state)
 {
@@ -700,6 +733,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_rights, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_aligned, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_extent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_edges, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bus_master, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, teardown),
