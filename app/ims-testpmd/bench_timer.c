@@ -509,10 +509,11 @@ write_json(const struct bench_timer_conf *conf, struct result *results)
 static int
 other_cpu(int lcore)
 {
-	unsigned int mine = rte_lcore_to_cpu_id(lcore >= 0 ? lcore : -1), cpu;
+	rte_cpuset_t mine = rte_lcore_cpuset(lcore >= 0 ? (unsigned int)lcore : rte_lcore_id());
+	unsigned int cpu;
 
 	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &tp_cpus) && cpu != mine)
+		if (CPU_ISSET(cpu, &tp_cpus) && !CPU_ISSET(cpu, &mine))
 			return cpu;
 	return -1;
 }

@@ -59,10 +59,12 @@ thread_start(void)
 {
 	cpu_set_t cpus = tp_cpus;
 	pthread_attr_t attr;
-	int rc, cpu = rte_lcore_to_cpu_id(-1);
+	rte_cpuset_t mine = rte_lcore_cpuset(rte_lcore_id());
+	int rc, cpu;
 
-	if (cpu >= 0 && CPU_COUNT(&cpus) > 1)
-		CPU_CLR(cpu, &cpus);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &mine) && CPU_COUNT(&cpus) > 1)
+			CPU_CLR(cpu, &cpus);
 	pthread_attr_init(&attr);
 	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	rc = pthread_create(&thread, &attr, service_thread, NULL);

@@ -40,7 +40,7 @@ rte_ims_pool_lcore_add(struct rte_ims_pool *pool, unsigned int lcore_id, struct 
 		return -ENOMEM;
 	lc->id = lcore_id;
 	lc->wait = wait;
-	lc->cpu = ims_topo_cpu_find(pool->topo, rte_lcore_to_cpu_id(lcore_id));
+	lc->cpu = ims_topo_cpu_find(pool->topo, ims_lcore_cpu(lcore_id));
 	TAILQ_INIT(&lc->vecs);
 	pthread_mutex_lock(&pool->lock);
 	if (pool->by_id[lcore_id] == NULL) {

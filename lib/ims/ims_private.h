@@ -164,6 +164,10 @@ struct rte_ims_vec {
 	atomic_uint_fast64_t stale;
 };
 
+/* ims_lcore.c: the CPU that an lcore runs on, -1: not known. */
+int
+ims_lcore_cpu(unsigned int lcore_id);
+
 /* ims_dev.c */
 /* Address of a kernel device, NULL: it is none. */
 const char *

@@ -444,7 +444,7 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 	w->epfd = w->wake_fd = -1;
 	w->max_vecs = conf != NULL && conf->max_vecs != 0 ? conf->max_vecs : MAX_VECS_DEFAULT;
 	w->cpu = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_LCORE) != 0
-	                 ? rte_lcore_to_cpu_id(conf->lcore_id)
+	                 ? ims_lcore_cpu(conf->lcore_id)
 	                 : -1;
 	w->nap_ns = conf != NULL && conf->nap_ns != 0 ? conf->nap_ns : NAP_NS_DEFAULT;
 	pthread_mutex_init(&w->lock, NULL);

@@ -19,6 +19,8 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 
+#include <rte_ims_pool.h>
+
 #include "e2e_nvme.h"
 
 #define DEV_NODE 1
@@ -49,6 +51,12 @@ irq_cpu(uint32_t vector)
 	assert_int_equal(fscanf(f, "%d", &cpu), 1);
 	fclose(f);
 	return cpu;
+}
+
+static void
+on_near(struct rte_ims_vec *vec, void *arg)
+{
+	io_drain(arg);
 }
 
 /* One command on a queue whose vector is in a set. */
@@ -107,7 +115,7 @@ test_placement(void **state)
 			assert_int_equal(rte_ims_wait_add(set, io[n].vec), 0);
 			one_command(&io[n], set);
 		}
-		assert_irq_cpu(&io[0], set, rte_lcore_to_cpu_id(lcore));
+		assert_irq_cpu(&io[0], set, lcore); /* lcore n is CPU n */
 		assert_int_equal(rte_ims_vec_info_get(io[1].vec, &vinfo), 0);
 		assert_int_equal(
 			node_of((void *)(uintptr_t)vinfo.msg.addr), rte_lcore_to_socket_id(lcore));
@@ -120,6 +128,67 @@ test_placement(void **state)
 	assert_true(rte_lcore_count() >= 4);
 	io_close(&io[0]);
 	io_close(&io[1]);
+}
+
+/* Users who ask for the device's neighbourhood get vectors of its node's lcores, one after the other. */
+static void
+near_device(enum rte_ims_delivery delivery)
+{
+	struct rte_ims_pool_conf pconf = { .delivery = delivery };
+	struct rte_ims_wait_conf wconf = { .flags = RTE_IMS_WAIT_F_LCORE };
+	struct rte_ims_want want = { .place = RTE_IMS_PLACE_NEAR_DEVICE };
+	struct rte_ims_wait *sets[RTE_MAX_LCORE] = { NULL };
+	struct rte_ims_obj obj[4] = { 0 };
+	struct rte_ims_vec_info vinfo;
+	struct rte_ims_vec *vecs[4];
+	struct rte_ims_pool *pool;
+	struct io io[4] = { 0 };
+	unsigned int lcore, i, used = 0;
+	int at;
+
+	pool = rte_ims_pool_create("numa", nv.dev, &pconf);
+	assert_non_null(pool);
+	RTE_LCORE_FOREACH(lcore)
+	{
+		wconf.lcore_id = lcore;
+		sets[lcore] = rte_ims_wait_create("lcore", &wconf);
+		assert_int_equal(rte_ims_pool_lcore_add(pool, lcore, sets[lcore]), 0);
+	}
+	for (i = 0; i < 4; i++) {
+		vecs[i] = rte_ims_pool_get(pool, &want);
+		assert_non_null(vecs[i]);
+		at = rte_ims_pool_vec_lcore(pool, vecs[i]);
+		assert_int_equal(rte_lcore_to_socket_id(at), DEV_NODE);
+		used |= 1u << at;
+		io[i].vec = vecs[i];
+		obj[i].fn = on_near;
+		obj[i].arg = &io[i];
+		assert_int_equal(rte_ims_vec_attach(vecs[i], &obj[i]), 0);
+		io[i].queue = rte_pmd_nvme_queue_create(nv.dev, NV_DEPTH, vecs[i]);
+		assert_non_null(io[i].queue);
+		one_command(&io[i], sets[at]);
+		assert_int_equal(rte_ims_vec_info_get(vecs[i], &vinfo), 0);
+		if (delivery == RTE_IMS_DELIVERY_MEMORY)
+			assert_int_equal(node_of((void *)(uintptr_t)vinfo.msg.addr), DEV_NODE);
+		else
+			assert_irq_cpu(&io[i], sets[at], at);
+	}
+	assert_int_equal(used, 1u << 2 | 1u << 3); /* both of the node's, and shared by two each */
+	for (i = 0; i < 4; i++) {
+		assert_int_equal(rte_pmd_nvme_queue_destroy(io[i].queue), 0);
+		assert_int_equal(rte_ims_vec_detach(&obj[i]), 0);
+		assert_int_equal(rte_ims_pool_put(pool, vecs[i]), 0);
+	}
+	assert_int_equal(rte_ims_pool_destroy(pool), 0);
+	RTE_LCORE_FOREACH(lcore)
+	assert_int_equal(rte_ims_wait_destroy(sets[lcore]), 0);
+}
+
+static void
+test_pool_near_device(void **state)
+{
+	near_device(RTE_IMS_DELIVERY_EVENTFD);
+	near_device(RTE_IMS_DELIVERY_MEMORY);
 }
 
 /* Memory that DPDK adds later is mapped for the device when the allocation returns, on any node. */
@@ -155,6 +224,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_placement, nv_setup, nv_teardown),
+		cmocka_unit_test_setup_teardown(test_pool_near_device, nv_setup, nv_teardown),
 		cmocka_unit_test_setup_teardown(test_memory_added, nv_setup, nv_teardown),
 	};
 

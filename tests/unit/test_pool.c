@@ -21,7 +21,7 @@
 
 #include "fake_dev.h"
 
-#define rte_lcore_to_cpu_id(lcore) ((int)(lcore))
+#define ims_lcore_cpu(lcore) ((int)(lcore))
 #include "../../lib/ims/ims_pool.c"
 #include "../../lib/ims/ims_pool_move.c"
 #include "../../lib/ims/ims_pool_vec.c"
