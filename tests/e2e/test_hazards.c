@@ -57,8 +57,8 @@ inject(enum inject kind, uint32_t count, uint32_t usec, uint64_t arg, uint32_t d
 {
 	write32(QUEUE_DEV_REG_INJECT_KIND, kind);
 	write32(QUEUE_DEV_REG_INJECT_TIME, usec);
-	assert_int_equal(ims_dev_bar_write(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INJECT_ARG, &arg,
-				 sizeof(arg)),
+	assert_int_equal(
+		ims_dev_bar_write(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INJECT_ARG, &arg, sizeof(arg)),
 		0);
 	write32(QUEUE_DEV_REG_INJECT_DATA, data);
 	write32(QUEUE_DEV_REG_INJECT_COUNT, count);
@@ -70,8 +70,8 @@ injected(enum inject kind)
 	uint32_t done = 0;
 
 	write32(QUEUE_DEV_REG_INJECT_KIND, kind);
-	assert_int_equal(ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INJECT_DONE, &done),
-		0);
+	assert_int_equal(
+		ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INJECT_DONE, &done), 0);
 	return done;
 }
 

@@ -148,8 +148,7 @@ near_device(enum rte_ims_delivery delivery)
 
 	pool = rte_ims_pool_create("numa", nv.dev, &pconf);
 	assert_non_null(pool);
-	RTE_LCORE_FOREACH(lcore)
-	{
+	RTE_LCORE_FOREACH(lcore) {
 		wconf.lcore_id = lcore;
 		sets[lcore] = rte_ims_wait_create("lcore", &wconf);
 		assert_int_equal(rte_ims_pool_lcore_add(pool, lcore, sets[lcore]), 0);
@@ -181,7 +180,7 @@ near_device(enum rte_ims_delivery delivery)
 	}
 	assert_int_equal(rte_ims_pool_destroy(pool), 0);
 	RTE_LCORE_FOREACH(lcore)
-	assert_int_equal(rte_ims_wait_destroy(sets[lcore]), 0);
+		assert_int_equal(rte_ims_wait_destroy(sets[lcore]), 0);
 }
 
 static void

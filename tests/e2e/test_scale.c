@@ -64,8 +64,7 @@ open_all(enum rte_ims_delivery delivery)
 	pool = rte_ims_pool_create("scale", dev, &conf);
 	assert_non_null(pool);
 	n_lcores = 0;
-	RTE_LCORE_FOREACH(lcore)
-	{
+	RTE_LCORE_FOREACH(lcore) {
 		if (n_lcores == MAX_LCORES)
 			break;
 		wconf.lcore_id = lcore;
@@ -73,8 +72,7 @@ open_all(enum rte_ims_delivery delivery)
 		lcores[n_lcores].sleep = delivery == RTE_IMS_DELIVERY_EVENTFD;
 		lcores[n_lcores].wait = rte_ims_wait_create("lcore", &wconf);
 		assert_non_null(lcores[n_lcores].wait);
-		assert_int_equal(
-			rte_ims_pool_lcore_add(pool, lcore, lcores[n_lcores].wait), 0);
+		assert_int_equal(rte_ims_pool_lcore_add(pool, lcore, lcores[n_lcores].wait), 0);
 		n_lcores++;
 	}
 	assert_int_equal(n_lcores, 2);
@@ -113,7 +111,7 @@ struct sq {
 	uint64_t submitted;
 	uint64_t target;
 	_Atomic(uint64_t) done;
-	uint64_t sum;    /* of results */
+	uint64_t sum; /* of results */
 	uint64_t failed;
 	uint64_t calls;
 };
@@ -202,7 +200,8 @@ serve_until_done(struct sq *s, unsigned int n, uint64_t timeout_ns)
 static void
 all_queues(enum rte_ims_delivery delivery)
 {
-	uint64_t ops = e2e_ops != 0 ? e2e_ops : 1000000, start, sum = 0, want = 0, calls = 0, each, k;
+	uint64_t ops = e2e_ops != 0 ? e2e_ops : 1000000, start, sum = 0, want = 0, calls = 0, each,
+		 k;
 	struct rte_pmd_queue_dev_subdev **subdevs;
 	struct rte_ims_pool_info pinfo;
 	unsigned int i, n;
@@ -282,7 +281,9 @@ test_all_queues_eventfd(void **state)
 static void
 moves(enum rte_ims_delivery delivery, uint64_t n_moves)
 {
-	enum { N_QUEUES = 64 };
+	enum {
+		N_QUEUES = 64
+	};
 	static struct sq sqs[N_QUEUES];
 	struct rte_ims_vec_stats stats;
 	uint64_t start, done[2] = { 0 }, i;
