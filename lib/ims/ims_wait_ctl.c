@@ -50,12 +50,41 @@ entry_take_locked(struct rte_ims_wait *w)
 	return i;
 }
 
+/* Polls look at this entry's word from now on. */
+static void
+bells_grow_locked(struct rte_ims_wait *w, uint32_t i)
+{
+	uint32_t end = RTE_ALIGN_CEIL(i + 1, BELLS_PER_LINE);
+
+	if (atomic_load(&w->n_bells) < end)
+		atomic_store(&w->n_bells, end);
+}
+
+/* Lines of words at the end that nobody has are not looked at any more: polls cost what is in use. */
+static void
+bells_shrink_locked(struct rte_ims_wait *w)
+{
+	uint32_t end = atomic_load(&w->n_bells), i;
+
+	while (end != 0) {
+		for (i = end - BELLS_PER_LINE; i < end && i < w->max_vecs; i++)
+			if (w->entries[i].used)
+				break;
+		if (i < end && i < w->max_vecs)
+			break;
+		end -= BELLS_PER_LINE;
+	}
+	atomic_store(&w->n_bells, end);
+}
+
 static void
 entry_give_locked(struct rte_ims_wait *w, uint32_t i)
 {
 	w->entries[i].used = false;
 	w->n_used--;
 	w->first_free = RTE_MIN(w->first_free, i);
+	if (i + BELLS_PER_LINE >= atomic_load(&w->n_bells))
+		bells_shrink_locked(w);
 }
 
 static struct wait_source *
@@ -174,7 +203,6 @@ enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
 		.addr = (uintptr_t)&w->bells[i],
 		.data = atomic_load(&w->entries[i].gen),
 	};
-	uint32_t end = RTE_ALIGN_CEIL(i + 1, BELLS_PER_LINE);
 	int rc;
 
 	rc = vec->store->ops->write_msg(vec->store, vec->slot, &msg);
@@ -183,8 +211,7 @@ enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
 	vec->msg = msg;
 	vec->msg_valid = true;
 	ims_export_changed_locked(vec, &msg);
-	if (atomic_load(&w->n_bells) < end)
-		atomic_store(&w->n_bells, end);
+	bells_grow_locked(w, i);
 	atomic_fetch_add(&w->n_memory, 1);
 	return 0;
 }
@@ -397,8 +424,7 @@ move_take(struct move *m)
 	i = entry_take_locked(m->to);
 	if (i >= 0) {
 		m->entry = i;
-		if (atomic_load(&m->to->n_bells) < RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE))
-			atomic_store(&m->to->n_bells, RTE_ALIGN_CEIL(m->entry + 1, BELLS_PER_LINE));
+		bells_grow_locked(m->to, m->entry);
 		atomic_fetch_add(&m->to->n_memory, 1);
 	}
 	pthread_mutex_unlock(&m->to->lock);

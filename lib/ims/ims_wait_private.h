@@ -38,7 +38,7 @@ struct rte_ims_wait {
 	/* Read by the data path, written by the control path. */
 	atomic_uint *bells; /* DMA memory; written by devices */
 	struct wait_entry *entries;
-	atomic_uint n_bells;   /* words to scan: no MEMORY entry has a higher index */
+	atomic_uint n_bells;   /* words to scan: no entry in use with MEMORY has a higher index */
 	atomic_uint n_memory;  /* MEMORY vectors in the set */
 	atomic_uint n_eventfd; /* EVENTFD vectors in the set */
 	int epfd;

@@ -239,6 +239,34 @@ test_many(void **state)
 	assert_int_equal(rte_ims_wait_poll(w), FAKE_SLOTS);
 }
 
+/* Polls look at no more lines of words than are in use, whoever leaves first. */
+static void
+test_lines_scanned(void **state)
+{
+	struct rte_ims_vec *vec[FAKE_SLOTS];
+	static struct counter c[FAKE_SLOTS];
+	uint32_t i;
+
+	for (i = 0; i < FAKE_SLOTS; i++) {
+		vec[i] = alloc(i, RTE_IMS_DELIVERY_MEMORY, &c[i]);
+		assert_int_equal(rte_ims_wait_add(w, vec[i]), 0);
+	}
+	assert_int_equal(w->n_bells, FAKE_SLOTS);
+	for (i = 1; i < FAKE_SLOTS - 1; i++)
+		assert_int_equal(rte_ims_wait_del(w, vec[i]), 0);
+	assert_int_equal(w->n_bells, FAKE_SLOTS);
+	assert_int_equal(rte_ims_wait_del(w, vec[FAKE_SLOTS - 1]), 0);
+	assert_int_equal(w->n_bells, BELLS_PER_LINE);
+	for (i = 1; i < FAKE_SLOTS; i++)
+		assert_int_equal(rte_ims_wait_add(w, vec[i]), 0);
+	for (i = 0; i < FAKE_SLOTS; i++)
+		assert_true(fake_fire(f, i));
+	assert_int_equal(rte_ims_wait_poll(w), FAKE_SLOTS);
+	for (i = 0; i < FAKE_SLOTS; i++)
+		assert_int_equal(rte_ims_vec_free(vec[i]), 0);
+	assert_int_equal(w->n_bells, 0);
+}
+
 static void
 test_full(void **state)
 {
@@ -562,6 +590,7 @@ main(void)
 		T(test_move_loses_nothing),
 		T(test_missed_is_carried),
 		T(test_many),
+		T(test_lines_scanned),
 		T(test_full),
 		T(test_timeout),
 		T(test_wake),
