@@ -90,7 +90,8 @@ work(struct worker *w, struct rte_ims_wait *wait, bool poll)
 	int rc = 0;
 
 	for (round = 1; round <= ROUNDS && rc >= 0; round++) {
-		for (i = 0; i < N_QUEUES; i++) /* all 16 places are free: each round is waited for */
+		for (i = 0; i < N_QUEUES;
+			i++) /* all 16 places are free: each round is waited for */
 			rte_pmd_queue_dev_submit(w[i].queue, &op, 1);
 		while (total < (uint64_t)round * N_QUEUES && rc >= 0)
 			rc = poll ? rte_ims_wait_poll(wait) : rte_ims_wait_sleep(wait, -1);
@@ -119,8 +120,7 @@ run(struct rte_ims_dev *dev, struct rte_ims_wait *wait, bool poll)
 		rc = work(w, wait, poll);
 	rte_ims_pool_info_get(pool, &info);
 	printf("%u queues, %u vector, %" PRIu64 " operations, %s: %.2f s of CPU\n", info.n_users,
-		info.n_vecs, total, poll ? "polled" : "slept on",
-		(double)clock() / CLOCKS_PER_SEC);
+		info.n_vecs, total, poll ? "polled" : "slept on", (double)clock() / CLOCKS_PER_SEC);
 	workers_close(w, pool);
 	rte_ims_pool_destroy(pool);
 	return rc;

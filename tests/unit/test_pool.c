@@ -13,8 +13,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <linux/seccomp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <rte_lcore.h>
@@ -382,6 +387,49 @@ test_many_users(void **state)
 }
 
 static void
+getput_confined(bool kernel)
+{
+	struct rte_ims_vec *vec;
+	unsigned int i;
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0)
+		syscall(SYS_exit, 77);
+	for (i = 0; i < 1000; i++) {
+		vec = rte_ims_pool_get(pool, NULL);
+		rte_ims_pool_put(pool, vec);
+	}
+	if (kernel)
+		syscall(SYS_getppid);
+	syscall(SYS_exit, 0); /* exit_group would be one more */
+}
+
+/* A child that may do nothing but read, write and exit: what else it calls kills it. */
+static void
+test_no_system_call(void **state)
+{
+	struct rte_ims_vec *vec;
+	int i, status;
+	pid_t pid;
+
+	open_pool("node:1 core:2 pu:1", NULL);
+	add_lcore(0);
+	vec = get(RTE_IMS_PLACE_ANY, 0, 0);
+	for (i = 0; i < 2; i++) {
+		pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			getput_confined(i == 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+			skip(); /* the kernel has no seccomp */
+		/* The second one does call the kernel: the confinement works. */
+		assert_int_equal(WIFSIGNALED(status), i == 1);
+	}
+	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+	close_pool();
+}
+
+static void
 test_bad_arguments(void **state)
 {
 	struct rte_ims_want want = { .place = 77 };
@@ -424,6 +472,7 @@ main(void)
 		cmocka_unit_test(test_special_dedicated),
 		cmocka_unit_test(test_lcores_go),
 		cmocka_unit_test(test_many_users),
+		cmocka_unit_test(test_no_system_call),
 		cmocka_unit_test(test_bad_arguments),
 	};
 

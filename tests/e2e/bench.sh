@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+#
+# ims-bench measures each of its figures, and nothing is lost. Goals are not judged here: the machine
+# is busy with other tests.
+#
+#   bench.sh IMS-BENCH [ARG...]
+
+set -eu
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+rc=0
+"$@" -- --quick --json "$out/figures.json" > "$out/table" || rc=$?
+cat "$out/table"
+[ $rc -eq 0 ] || [ $rc -eq 3 ]
+python3 - "$out/figures.json" << 'EOF'
+import json
+import math
+import sys
+
+figures = json.load(open(sys.argv[1]))
+expected = """
+    attach_detach_ns demux_1_ns demux_64_ns demux_4096_ns demux_16384_ns peer_epoll_4096_ns move_lost move_ns
+    peer_setup_4096_fds peer_setup_4096_ms pool_getput_ns setup_4096_fds setup_4096_ms
+""".split()
+missing = [key for key in expected if key not in figures]
+assert not missing, missing
+for key, value in figures.items():
+    assert math.isfinite(value) and value >= 0, (key, value)
+    if key.endswith("_lost"):
+        assert value == 0, (key, value)
+assert figures["setup_4096_fds"] < 16
+assert figures["peer_setup_4096_fds"] == 4096
+EOF
