@@ -249,9 +249,16 @@ test_reordered(void **state)
 static void
 test_late_message(void **state)
 {
+	const struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
 	struct rte_ims_wait_stats stats;
+	struct rte_ims_vec *beside;
 	unsigned int i;
 
+	/* Words beside this one's are looked at, those of a line that nobody uses are not. */
+	beside = rte_ims_vec_alloc(rte_ims_dev_table(dev),
+		rte_ims_dev_store_get(dev, RTE_IMS_STORE_DEVICE), RTE_IMS_DEV_EVENT_REMOVED, &conf);
+	assert_non_null(beside);
+	assert_int_equal(rte_ims_wait_add(sets[0], beside), 0);
 	for (i = 0; i < 5; i++) {
 		inject(MSG_LATE, 1, 5000, 0, 0);
 		assert_int_equal(rte_ims_wait_move(sets[(i + 1) % 2], vec), 0);
@@ -265,6 +272,7 @@ test_late_message(void **state)
 	assert_int_equal(injected(MSG_LATE), 5);
 	assert_int_equal(rte_ims_wait_stats_get(sets[0], &stats), 0);
 	assert_true(stats.stray > 0);
+	assert_int_equal(rte_ims_vec_free(beside), 0);
 }
 
 /* Late messages must not be taken for those of the slot's and the word's next owner. */
