@@ -203,8 +203,8 @@ figures_print(FILE *f)
 			number(b[0], g->p99, "%.1f"), number(b[1], g->spread, "%.0f %%"),
 			g->beside != NULL ? g->beside : "-", number(b[2], compared(g), "%.2f"));
 		snprintf(b[3], sizeof(b[3]), "%s %g", sign[g->goal], g->limit);
-		fprintf(f, "%-8s %s%s\n", g->goal != NONE ? b[3] : "-",
-			missed(g) ? "MISSED: " : "", g->what);
+		fprintf(f, "%-8s %s%s\n", g->goal != NONE ? b[3] : "-", missed(g) ? "MISSED: " : "",
+			g->what);
 	}
 }
 
@@ -217,8 +217,8 @@ figures_json(const char *path)
 
 	for (i = 0; i < RTE_DIM(figures); i++)
 		if (!isnan(figures[i].value))
-			json_object_object_add(o, figures[i].key,
-				json_object_new_double(figures[i].value));
+			json_object_object_add(
+				o, figures[i].key, json_object_new_double(figures[i].value));
 	rc = json_object_to_file_ext(path, o, JSON_C_TO_STRING_PRETTY);
 	json_object_put(o);
 	return rc < 0 ? (errno != 0 ? -errno : -EIO) : 0;

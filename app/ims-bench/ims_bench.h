@@ -84,7 +84,7 @@ figures_missed(void);
 struct rig {
 	struct rte_ims_dev *dev;
 	struct rte_ims_pool *pool;
-	struct rte_ims_wait *wait;	  /* of the main lcore */
+	struct rte_ims_wait *wait;        /* of the main lcore */
 	struct rte_ims_wait *worker_wait; /* NULL without a second lcore */
 };
 

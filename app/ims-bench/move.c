@@ -12,7 +12,7 @@
 #include "ims_bench.h"
 
 #define N_QUEUES 64u
-#define DEPTH	 8u
+#define DEPTH    8u
 
 static struct queue {
 	struct rte_pmd_queue_dev_queue *q;
@@ -87,8 +87,7 @@ bench_move(void)
 	rig_worker_start(&rig);
 	for (i = 0; i < moves; i++) {
 		t = rte_rdtsc_precise();
-		check(rte_ims_pool_move(rig.pool, vec,
-			      i % 2 == 0 ? bench.worker : rte_lcore_id()),
+		check(rte_ims_pool_move(rig.pool, vec, i % 2 == 0 ? bench.worker : rte_lcore_id()),
 			"move");
 		samples_add(&s, rte_rdtsc_precise() - t);
 		if (i % 2 != 0) /* nobody else polls here */

@@ -24,7 +24,7 @@
 #include "ims_bench.h"
 
 #define N_QUEUES 4096u
-#define ROUNDS	 3u
+#define ROUNDS   3u
 
 static struct rte_pmd_queue_dev_queue *queues[N_QUEUES];
 static struct rte_ims_vec *vecs[N_QUEUES];

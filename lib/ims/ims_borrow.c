@@ -64,7 +64,7 @@ admit(struct rte_ims_vec *vec, struct rte_ims_store *store, uint32_t slot)
 {
 	struct rte_ims_dev *dev = store->dev;
 
-	vec->mutable = !is_immutable(store, slot, &vec->msg);
+	vec->mutable = !is_immutable(store, slot, &vec->fd_msg);
 	if (!vec->mutable)
 		return 0;
 	if (!dev->unsafe_borrow) {
@@ -121,7 +121,7 @@ ims_borrow_locked(struct rte_ims_vec *vec)
 	/* Read after the kernel has attached the eventfd: what was there before may be a dummy. */
 	rc = store->ops->set_eventfd(store, slot, vec->fd);
 	if (rc == 0)
-		rc = store->lend(store, slot, &vec->msg);
+		rc = store->lend(store, slot, &vec->fd_msg);
 	if (rc == 0)
 		rc = admit(vec, store, slot);
 	if (rc == 0)
@@ -153,7 +153,7 @@ ims_borrow_again_locked(struct rte_ims_vec *vec)
 	if (store->ops->prepare != NULL)
 		rc = store->ops->prepare(store, vec->lender_slot);
 	if (rc == 0)
-		rc = store->lend(store, vec->lender_slot, &vec->msg);
+		rc = store->lend(store, vec->lender_slot, &vec->fd_msg);
 	if (rc == 0)
 		rc = admit(vec, store, vec->lender_slot);
 	return rc != 0 ? rc : open_lender(vec->dev, store, vec->lender_slot);
@@ -165,57 +165,78 @@ same(const struct rte_ims_msg *a, const struct rte_ims_msg *b)
 	return a->addr == b->addr && a->data == b->data;
 }
 
-/* What the slot should hold, and what it holds or is a copy of. */
+/* What was in the slot is not to be trusted: write vec->msg there once more. */
 static int
-compare(struct rte_ims_vec *vec, struct rte_ims_msg *now)
+rewrite(struct rte_ims_vec *vec)
 {
-	if (vec->lender != NULL)
-		return vec->lender->lend(vec->lender, vec->lender_slot, now);
-	return vec->store->lend(vec->store, vec->slot, now);
+	const struct ims_store_ops *ops = vec->store->ops;
+	int rc;
+
+	rc = ops->mask(vec->store, vec->slot);
+	if (rc != 0)
+		return rc;
+	vec->sending = false;
+	rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
+	return rc == 0 ? ims_vec_apply_locked(vec) : rc;
 }
 
-/*
- * Messages that the kernel can change behind our back: copies of its own, and those that we have
- * written over its own in the MSI-X table.
- */
-static bool
-is_audited(const struct rte_ims_vec *vec)
+static void
+tell(const struct rte_ims_vec *vec, const struct rte_ims_msg *was, const struct rte_ims_msg *now)
 {
-	if (!vec->msg_valid || vec->stopped)
-		return false;
-	return vec->lender != NULL ||
-	       (vec->store->lend != NULL && vec->delivery == RTE_IMS_DELIVERY_MEMORY);
+	IMS_LOG(NOTICE,
+		"%s: %s: the kernel has changed its message, %#" PRIx64 " %#x is now %#" PRIx64
+		" %#x: written anew",
+		vec->dev->name, vec->name, was->addr, was->data, now->addr, now->data);
+}
+
+/* A copy: does it still say what the original says? */
+static int
+audit_copy(struct rte_ims_vec *vec)
+{
+	struct rte_ims_msg now;
+	int rc;
+
+	rc = vec->lender->lend(vec->lender, vec->lender_slot, &now);
+	if (rc != 0 || same(&now, &vec->fd_msg))
+		return rc;
+	tell(vec, &vec->fd_msg, &now);
+	atomic_fetch_add_explicit(&vec->stale, 1, memory_order_relaxed);
+	vec->fd_msg = now;
+	if (vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		return 0; /* the copy is not in the slot now */
+	vec->msg = now;
+	ims_export_changed_locked(vec, &now);
+	rc = rewrite(vec);
+	return rc != 0 ? rc : 1;
+}
+
+/* Our own message in the kernel's table: has the kernel written over it? */
+static int
+audit_entry(struct rte_ims_vec *vec)
+{
+	struct rte_ims_msg now;
+	int rc;
+
+	rc = vec->store->lend(vec->store, vec->slot, &now);
+	if (rc != 0 || same(&now, &vec->msg))
+		return rc;
+	tell(vec, &vec->msg, &now);
+	atomic_fetch_add_explicit(&vec->stale, 1, memory_order_relaxed);
+	vec->fd_msg = now; /* the newest that reaches the eventfd */
+	rc = rewrite(vec);
+	return rc != 0 ? rc : 1;
 }
 
 int
 ims_vec_audit_locked(struct rte_ims_vec *vec)
 {
-	const struct ims_store_ops *ops = vec->store->ops;
-	struct rte_ims_msg now;
-	int rc;
-
-	if (!is_audited(vec))
+	if (!vec->msg_valid || vec->stopped)
 		return 0;
-	rc = compare(vec, &now);
-	if (rc != 0 || same(&now, &vec->msg))
-		return rc;
-	IMS_LOG(NOTICE,
-		"%s: %s: the kernel has changed its message, %#" PRIx64 " %#x is now %#" PRIx64
-		" %#x: written anew",
-		vec->dev->name, vec->name, vec->msg.addr, vec->msg.data, now.addr, now.data);
-	atomic_fetch_add_explicit(&vec->stale, 1, memory_order_relaxed);
-	if (vec->lender != NULL) {
-		vec->msg = now;
-		ims_export_changed_locked(vec, &now);
-	}
-	rc = ops->mask(vec->store, vec->slot);
-	if (rc == 0) {
-		vec->sending = false;
-		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
-	}
-	if (rc == 0)
-		rc = ims_vec_apply_locked(vec);
-	return rc != 0 ? rc : 1;
+	if (vec->lender != NULL)
+		return audit_copy(vec);
+	if (vec->store->needs_eventfd && vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		return audit_entry(vec);
+	return 0;
 }
 
 void

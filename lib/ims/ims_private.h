@@ -95,11 +95,13 @@ struct rte_ims_store {
 	void *priv;
 	void (*priv_free)(void *priv);
 	bool fungible;
-	/* Kernel stores: the message now in the table, which is the kernel's if we have not written
-	 * another one over it. The slot must have an eventfd. NULL: the store has none to lend.
+	/* Stores with set_eventfd whose messages can be known: what reaches the slot's eventfd. On the
+	 * kernel's table it is read from the entry, so not while that holds a message of ours. NULL:
+	 * the store has none to lend.
 	 */
 	int (*lend)(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg);
 	bool eventfd_only;
+	bool needs_eventfd;        /* also behind a slot whose message points at memory */
 	struct rte_ims_vec **vecs; /* by slot */
 };
 
@@ -121,7 +123,7 @@ struct rte_ims_vec {
 	void *demux_priv;
 	atomic_bool masked; /* by the user */
 	bool mutable;       /* EVENTFD: the kernel may change msg, look at each event */
-	int fd;             /* EVENTFD: ours, or the source's; -1 */
+	int fd;             /* -1: it has had no EVENTFD delivery yet */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t unhandled;
@@ -139,15 +141,19 @@ struct rte_ims_vec {
 	uint32_t index;
 	uint32_t slot;
 	char name[RTE_IMS_NAME_LEN];
-	enum rte_ims_delivery delivery;
+	_Atomic(enum rte_ims_delivery) delivery;
 	bool sending;   /* the slot is unmasked */
 	bool msg_valid; /* msg is in the slot */
-	bool msg_fd;    /* msg was handed out by the transport for fd */
+	bool msg_fd;    /* fd_msg was handed out by the transport */
 	bool carry;     /* an event came while it left a wait set: deliver at the next one */
 	bool stopped;   /* being freed */
 	bool moving;    /* from one set to another */
 	bool own_fd;    /* fd is the caller's, not in any set of ours */
 	struct rte_ims_msg msg;
+	struct rte_ims_msg fd_msg; /* reaches fd, if there is one; not known: all zero */
+	/* In which of the counters of its wait set it is; both: either may be reached. */
+	bool in_memory;
+	bool in_eventfd;
 	/* Where its handlers may run: read by detach without dev->lock, see ims_obj.c. */
 	_Atomic(struct rte_ims_wait *) wait;
 	_Atomic(struct rte_ims_wait *) left; /* not drained yet */
@@ -158,7 +164,7 @@ struct rte_ims_vec {
 	/* Told when the message is about to be another one, or none. */
 	void (*export_fn)(struct rte_ims_vec *vec, const struct rte_ims_msg *msg, void *arg);
 	void *export_arg;
-	/* msg is a copy of that of a slot of this store, NULL: it is not. */
+	/* fd_msg is a copy of that of a slot of this store, NULL: it is not. */
 	struct rte_ims_store *lender;
 	uint32_t lender_slot;
 	atomic_uint_fast64_t stale;
@@ -243,6 +249,23 @@ ims_vec_restore_locked(struct rte_ims_vec *vec);
 /* Point the slot at another message, atomically for the device. -ETIMEDOUT: either may be in force. */
 int
 ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
+
+/* ims_delivery.c; dev->lock held */
+/* Give a vector an eventfd (fd: the caller's, or -1) and a message that reaches it. */
+int
+ims_vec_fd_setup_locked(struct rte_ims_vec *vec, int fd);
+/* The slot is masked: have it reach the eventfd from now on. */
+int
+ims_vec_fd_target_locked(struct rte_ims_vec *vec);
+/* The function was reset: attach the eventfd and its message anew. */
+int
+ims_vec_fd_restore_locked(struct rte_ims_vec *vec);
+/* The slot is masked and drained: wipe it, let go of message and eventfd. */
+void
+ims_vec_fd_release_locked(struct rte_ims_vec *vec);
+/* Change the delivery, in a wait set or out of one. */
+int
+ims_vec_deliver_locked(struct rte_ims_vec *vec, enum rte_ims_delivery delivery);
 
 /* ims_fd.c */
 /* The caller's eventfd is this vector's alone: 0, -EBUSY, -EINVAL it is no eventfd, -EBADF. */

@@ -88,6 +88,7 @@ dev_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_m
 
 	pthread_mutex_lock(&d->lock);
 	d->slots[slot].msg = *msg;
+	d->slots[slot].fd = -1;
 	pthread_mutex_unlock(&d->lock);
 	return 0;
 }

@@ -14,9 +14,9 @@
  * holes are filled in place. Each attach has the kernel compose a message and write the entry
  * unmasked, so the entry is read, and masked again, after every attach: never before.
  *
- * With MEMORY delivery the kernel's irq stays, on an eventfd of ours that nobody reads, and the
- * entry holds our message. Whatever makes the kernel write the entry again is followed by
- * ims_vec_restore_locked().
+ * With MEMORY delivery the kernel's irq stays, on the vector's eventfd, and the entry holds our message.
+ * Whatever makes the kernel write the entry again is followed by ims_vec_restore_locked(). So each
+ * vector has an eventfd, and what the kernel had been sent before our message was there counts in it.
  *
  * On a vfio-user device we are the kernel: the entry's message comes from our own remap table, the
  * eventfd goes to the device's process with SET_IRQS, and nobody else writes the table.
@@ -24,8 +24,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
@@ -41,7 +39,6 @@ struct msix_store {
 	bool resizable; /* NORESIZE is clear */
 	bool enabled;
 	int *fds;                  /* what the kernel signals, by slot; -1 */
-	int *parked;               /* eventfds of ours behind MEMORY vectors; -1 */
 	struct ims_vfio_msg *msgs; /* own: by slot, address 0: none */
 };
 
@@ -213,46 +210,25 @@ msix_attach(struct rte_ims_store *store, uint32_t slot, int fd)
 	return fd < 0 ? 0 : msix_mask(store, slot);
 }
 
+/* On the kernel's table: only while no message of ours is in the entry. */
 static int
 msix_lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
 {
 	const struct msix_store *m = store->priv;
 
-	return m->fds[slot] < 0 ? -EINVAL : entry_msg_read(store, slot, msg);
+	if (m->fds[slot] < 0)
+		return -EINVAL;
+	if (!m->own)
+		return entry_msg_read(store, slot, msg);
+	msg->addr = m->msgs[slot].addr;
+	msg->data = m->msgs[slot].data;
+	return 0;
 }
 
 static int
 msix_set_eventfd(struct rte_ims_store *store, uint32_t slot, int fd)
 {
 	return msix_attach(store, slot, fd);
-}
-
-/*
- * The slot is masked: write_msg() is called only then. But the kernel attaches a vector unmasked, so
- * an event that was pending, or comes before we have masked the entry again, goes to the eventfd
- * that nobody reads. It is passed on by hand: at worst once too often.
- */
-static int
-msix_write_msg(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
-{
-	struct msix_store *m = store->priv;
-	uint64_t count;
-	int rc;
-
-	if (m->own)
-		return entry_msg_write(store, slot, msg);
-	if (m->parked[slot] < 0) {
-		m->parked[slot] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (m->parked[slot] < 0)
-			return -errno;
-	}
-	rc = msix_attach(store, slot, m->parked[slot]);
-	if (rc == 0)
-		rc = entry_msg_write(store, slot, msg);
-	if (rc == 0 && read(m->parked[slot], &count, sizeof(count)) > 0)
-		atomic_store_explicit(
-			(_Atomic(uint32_t) *)(uintptr_t)msg->addr, msg->data, memory_order_release);
-	return rc;
 }
 
 /* Nothing is masked or written before the kernel has the vector: it has no entry of its own yet. */
@@ -295,14 +271,11 @@ msix_shutdown(struct rte_ims_store *store, uint32_t slot)
 
 	if (m->enabled || m->own)
 		msix_attach(store, slot, -1);
-	if (m->parked[slot] >= 0)
-		close(m->parked[slot]);
-	m->parked[slot] = -1;
 }
 
 static const struct ims_store_ops msix_ops = {
 	.prepare = msix_prepare,
-	.write_msg = msix_write_msg,
+	.write_msg = entry_msg_write,
 	.set_eventfd = msix_set_eventfd,
 	.mask = msix_mask,
 	.unmask = msix_unmask,
@@ -316,7 +289,6 @@ msix_free(void *priv)
 	struct msix_store *m = priv;
 
 	free(m->fds);
-	free(m->parked);
 	free(m->msgs);
 	free(m);
 }
@@ -407,12 +379,11 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 	m->resizable = (irq->flags & VFIO_IRQ_INFO_NORESIZE) == 0;
 	m->msgs = calloc(irq->count, sizeof(*m->msgs));
 	m->fds = malloc(irq->count * sizeof(*m->fds));
-	m->parked = malloc(irq->count * sizeof(*m->parked));
-	rc = m->fds != NULL && m->parked != NULL && m->msgs != NULL ? 0 : -ENOMEM;
+	rc = m->fds != NULL && m->msgs != NULL ? 0 : -ENOMEM;
 	if (rc == 0)
 		rc = msix_locate(dev, m, irq->count);
 	for (i = 0; rc == 0 && i < irq->count; i++)
-		m->fds[i] = m->parked[i] = -1;
+		m->fds[i] = -1;
 	conf.priv = m;
 	if (rc == 0) {
 		store = ims_store_create(dev, &conf);
@@ -423,6 +394,7 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 		return ims_err_ptr(rc);
 	}
 	store->lend = msix_lend;
+	store->needs_eventfd = !m->own;
 	store->priv_free = msix_free;
 	rc = ims_store_msix_reset(store);
 	if (rc != 0) {

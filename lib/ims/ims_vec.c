@@ -13,11 +13,8 @@
  * let go of eventfd, slot and memory.
  */
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <rte_string_fns.h>
 
@@ -44,81 +41,10 @@ ims_vec_apply_locked(struct rte_ims_vec *vec)
 	return rc;
 }
 
-/* A message that the transport, playing the root complex, hands out. */
-static int
-compose(struct rte_ims_vec *vec)
-{
-	struct ims_vfio *v = vec->dev->vfio;
-	struct ims_vfio_sink sink = { .fd = vec->fd };
-	struct ims_vfio_msg msg;
-	int rc;
-
-	rc = v->ops->msg_alloc(v, &sink, &msg);
-	if (rc != 0)
-		return rc;
-	vec->msg.addr = msg.addr;
-	vec->msg.data = msg.data;
-	vec->msg_fd = true;
-	vec->dev->n_msg_fds++;
-	ims_wait_source_check_locked(vec->dev);
-	return 0;
-}
-
-/*
- * What reaches the eventfd of a slot that takes messages only. The root complex that we play on a
- * vfio-user device signals it itself, in a thread of ours: not for a dedicated vector.
- */
-static int
-message_setup(struct rte_ims_vec *vec)
-{
-	if (vec->dev->vfio->ops->msg_alloc != NULL && !vec->own_fd)
-		return compose(vec);
-	return ims_borrow_locked(vec);
-}
-
-/* Give an EVENTFD vector its descriptor and the store what reaches it. */
-static int
-eventfd_setup(struct rte_ims_vec *vec, int fd)
-{
-	int rc;
-
-	vec->fd = vec->own_fd ? fcntl(fd, F_DUPFD_CLOEXEC, 0)
-	                      : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (vec->fd < 0)
-		return -errno;
-	if (vec->store->ops->set_eventfd != NULL)
-		return vec->store->ops->set_eventfd(vec->store, vec->slot, vec->fd);
-	rc = message_setup(vec);
-	if (rc == 0)
-		rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
-	vec->msg_valid = rc == 0;
-	return rc;
-}
-
-/* Let go of the message that reaches the eventfd. */
-static void
-message_release(struct rte_ims_vec *vec)
-{
-	struct ims_vfio *v = vec->dev->vfio;
-	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
-
-	if (vec->msg_fd) {
-		v->ops->msg_free(v, &msg);
-		vec->dev->n_msg_fds--;
-		ims_wait_source_check_locked(vec->dev);
-	} else if (vec->lender != NULL) {
-		ims_borrow_end_locked(vec);
-	}
-}
-
 static void
 vec_forget(struct rte_ims_vec *vec)
 {
-	message_release(vec);
-	if (vec->store->ops->shutdown != NULL)
-		vec->store->ops->shutdown(vec->store, vec->slot);
-	if (vec->fd >= 0)
-		close(vec->fd);
+	ims_vec_fd_release_locked(vec);
 	ims_table_index_give(vec->table, vec->index);
 	ims_store_slot_give(vec->store, vec->slot);
 	vec->dev->n_vecs--;
@@ -134,8 +60,10 @@ vec_setup(struct rte_ims_vec *vec, int fd)
 		return -ENOTSUP;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
+	if (rc == 0 && (vec->delivery == RTE_IMS_DELIVERY_EVENTFD || vec->store->needs_eventfd))
+		rc = ims_vec_fd_setup_locked(vec, fd);
 	if (rc == 0 && vec->delivery == RTE_IMS_DELIVERY_EVENTFD)
-		rc = eventfd_setup(vec, fd);
+		rc = ims_vec_fd_target_locked(vec);
 	if (rc == 0)
 		rc = ims_vec_apply_locked(vec);
 	if (rc != 0 && vec->sending)
@@ -337,24 +265,38 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec)
 	return set_masked(vec, false);
 }
 
-int
-ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
+/* Where the store has no better way: under mask, and on failure back to what was there. */
+static int
+retarget_masked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 {
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc = 0;
 
-	if (vec->sending && ops->retarget != NULL) {
-		rc = ops->retarget(vec->store, vec->slot, msg);
-	} else {
-		if (vec->sending)
-			rc = ops->mask(vec->store, vec->slot);
-		if (rc == 0) {
-			vec->sending = false;
-			rc = ops->write_msg(vec->store, vec->slot, msg);
-		}
-		if (rc == 0)
-			rc = ims_vec_apply_locked(vec);
+	if (vec->sending)
+		rc = ops->mask(vec->store, vec->slot);
+	if (rc != 0)
+		return rc;
+	vec->sending = false;
+	rc = ops->write_msg(vec->store, vec->slot, msg);
+	if (rc != 0 && vec->msg_valid)
+		ops->write_msg(vec->store, vec->slot, &vec->msg);
+	if (rc != 0) {
+		ims_vec_apply_locked(vec);
+		return rc;
 	}
+	return ims_vec_apply_locked(vec);
+}
+
+int
+ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+	int rc;
+
+	if (vec->sending && ops->retarget != NULL)
+		rc = ops->retarget(vec->store, vec->slot, msg);
+	else
+		rc = retarget_masked(vec, msg);
 	if (rc == 0) {
 		vec->msg = *msg;
 		vec->msg_valid = true;
@@ -373,8 +315,8 @@ ims_vec_restore_locked(struct rte_ims_vec *vec)
 	vec->sending = false;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
-	if (rc == 0 && vec->lender != NULL)
-		rc = ims_borrow_again_locked(vec);
+	if (rc == 0 && vec->fd >= 0)
+		rc = ims_vec_fd_restore_locked(vec);
 	if (rc == 0 && vec->msg_valid)
 		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
 	return rc != 0 ? rc : ims_vec_apply_locked(vec);
@@ -385,7 +327,7 @@ rte_ims_vec_fd_get(const struct rte_ims_vec *vec)
 {
 	if (vec == NULL)
 		return -EINVAL;
-	return vec->fd >= 0 ? vec->fd : -ENOTSUP;
+	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD ? vec->fd : -ENOTSUP;
 }
 
 struct rte_ims_dev *

@@ -17,11 +17,6 @@
  * sequentially consistent, so of the two sides at least one sees the other's store: either the set's
  * thread finds the entry empty, or ims_wait_drain() finds the epoch odd and waits until it has
  * changed. An idle poll does not touch the epoch: it looks at the doorbell words only.
- *
- * Sleeping. Eventfds and the vfio-user socket are level-triggered in one epoll instance: an event
- * between the last look and the wait makes epoll_wait() return at once, no wake-up is lost. Memory
- * does not wake a thread, so with MEMORY vectors in the set sleep is a row of naps of nap_ns with a
- * scan after each.
  */
 
 #include <stdlib.h>
@@ -31,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_cpuflags.h>
+#include <rte_cycles.h>
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <rte_pause.h>
@@ -42,35 +39,48 @@
 #define NAP_NS_DEFAULT   50000u
 #define EPOLL_BATCH      64
 #define SOURCE_BATCH     32
-
-static void
-add_to(atomic_uint_fast64_t *counter, uint64_t n)
-{
-	/* One writer, so no locked operation. */
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-		memory_order_relaxed);
-}
+#define LOOK_POLLS       65536 /* about a millisecond */
 
 static void
 run_begin(struct rte_ims_wait *w)
 {
 	atomic_store_explicit(&w->runner, pthread_self(), memory_order_relaxed);
 	atomic_fetch_add(&w->epoch, 1); /* odd; orders the loads of entries behind it */
+	if (atomic_load_explicit(&w->policy, memory_order_relaxed) == RTE_IMS_POLICY_ADAPTIVE)
+		w->found = rte_rdtsc();
 }
 
 static void
 run_end(struct rte_ims_wait *w, unsigned int n)
 {
-	add_to(&w->events, n);
+	ims_wait_add_to(&w->events, n);
 	atomic_store_explicit(&w->running, NULL, memory_order_relaxed);
 	atomic_fetch_add_explicit(&w->epoch, 1, memory_order_release);
 }
 
 static void
-run_vec(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+run_vec(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool spurious)
 {
 	atomic_store_explicit(&w->running, vec, memory_order_relaxed);
+	if (unlikely(spurious)) {
+		ims_wait_add_to(&vec->spurious, 1);
+		ims_wait_add_to(&w->spurious, 1);
+	}
 	ims_vec_run(vec);
+}
+
+/* It came by the end that the vector has been switched away from: the handlers may have run for it. */
+static bool
+late(struct rte_ims_vec *vec, enum rte_ims_delivery by)
+{
+	return atomic_load_explicit(&vec->delivery, memory_order_relaxed) != by;
+}
+
+static bool
+is_word_of(const struct wait_entry *entry, uint32_t data)
+{
+	data &= ~BELL_OURS;
+	return data == 0 || data == atomic_load_explicit(&entry->gen, memory_order_relaxed);
 }
 
 static unsigned int
@@ -85,13 +95,13 @@ serve_bell(struct rte_ims_wait *w, uint32_t i)
 		return 0;
 	vec = atomic_load(&entry->vec);
 	/* A late word of the entry's former owner may have overwritten one of the present one. */
-	if (vec == NULL || data != atomic_load_explicit(&entry->gen, memory_order_relaxed))
-		add_to(&w->stray, 1);
+	if (vec == NULL || !is_word_of(entry, data))
+		ims_wait_add_to(&w->stray, 1);
 	if (vec == NULL) {
 		atomic_store(&entry->missed, true);
 		return 0;
 	}
-	run_vec(w, vec);
+	run_vec(w, vec, data == BELL_OURS || late(vec, RTE_IMS_DELIVERY_MEMORY));
 	return 1;
 }
 
@@ -108,8 +118,8 @@ line_any(atomic_uint *bells)
 	return any;
 }
 
-static unsigned int
-poll_memory(struct rte_ims_wait *w)
+unsigned int
+ims_wait_poll_memory(struct rte_ims_wait *w)
 {
 	uint32_t n_bells = atomic_load_explicit(&w->n_bells, memory_order_acquire);
 	unsigned int served = 0, i, k;
@@ -142,7 +152,7 @@ serve_eventfd(struct rte_ims_wait *w, uint32_t i)
 		return 0;
 	if (unlikely(vec->mutable))
 		ims_vec_audit_event(vec);
-	run_vec(w, vec);
+	run_vec(w, vec, late(vec, RTE_IMS_DELIVERY_EVENTFD));
 	return 1;
 }
 
@@ -154,10 +164,10 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 	bool mine = atomic_load_explicit(&entry->gen, memory_order_relaxed) == cookie >> 32;
 
 	if (vec != NULL && mine) {
-		run_vec(w, vec);
+		run_vec(w, vec, late(vec, RTE_IMS_DELIVERY_EVENTFD));
 		return 1;
 	}
-	add_to(&w->stray, 1);
+	ims_wait_add_to(&w->stray, 1);
 	if (mine)
 		atomic_store(&entry->missed, true);
 	return 0;
@@ -203,9 +213,8 @@ epoll_ns(int epfd, struct epoll_event *ev, int n, int64_t timeout_ns)
 	return rc;
 }
 
-/* Wait for descriptors. woken, if not NULL, tells of rte_ims_wait_wake(). */
-static unsigned int
-poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
+unsigned int
+ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 {
 	struct epoll_event ev[EPOLL_BATCH];
 	unsigned int served = 0;
@@ -224,11 +233,31 @@ poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 			served += serve_eventfd(w, (uint32_t)ev[i].data.u64);
 		else if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_SOURCE)
 			served += serve_source(w, (uint32_t)ev[i].data.u64);
-		else if (woken != NULL && read(w->wake_fd, &count, sizeof(count)) > 0)
+		else if (woken != NULL && read(w->wake_fd, &count, sizeof(count)) > 0) {
+			atomic_store(&w->woken, false);
 			*woken = true;
+		}
 	}
 	run_end(w, served);
 	return served;
+}
+
+/*
+ * Eventfds of vectors whose message points at memory now are in epoll as well. They are looked at now
+ * and then: for a late event from before a switch, and for a device that is gone.
+ */
+unsigned int
+ims_wait_poll_once(struct rte_ims_wait *w)
+{
+	uint64_t polls = atomic_load_explicit(&w->polls, memory_order_relaxed) + 1;
+	unsigned int n = ims_wait_poll_memory(w);
+
+	atomic_store_explicit(&w->polls, polls, memory_order_relaxed);
+	if (atomic_load_explicit(&w->n_eventfd, memory_order_relaxed) != 0 ||
+		(unlikely(polls % LOOK_POLLS == 0) &&
+			atomic_load_explicit(&w->n_fds, memory_order_relaxed) != 0))
+		n += ims_wait_poll_fds(w, 0, NULL);
+	return n;
 }
 
 int
@@ -238,59 +267,9 @@ rte_ims_wait_poll(struct rte_ims_wait *wait)
 
 	if (wait == NULL)
 		return -EINVAL;
-	n = poll_memory(wait);
-	if (atomic_load_explicit(&wait->n_eventfd, memory_order_relaxed) != 0)
-		n += poll_fds(wait, 0, NULL);
+	n = ims_wait_poll_once(wait);
 	if (n != 0)
-		add_to(&wait->busy_polls, 1);
-	return n;
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
-}
-
-/* How long one wait for descriptors may take; n_memory is read anew, wait_add() wakes us. */
-static int64_t
-nap_length(const struct rte_ims_wait *w, int64_t left_ns)
-{
-	if (atomic_load_explicit(&w->n_memory, memory_order_relaxed) == 0)
-		return left_ns;
-	return left_ns < 0 ? w->nap_ns : RTE_MIN(left_ns, (int64_t)w->nap_ns);
-}
-
-int
-rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
-{
-	int64_t end = 0, left = timeout_ns;
-	bool woken = false;
-	unsigned int n;
-
-	if (wait == NULL)
-		return -EINVAL;
-	n = poll_memory(wait);
-	if (n != 0 || timeout_ns == 0)
-		return n + poll_fds(wait, 0, NULL);
-	if (timeout_ns > 0)
-		end = now_ns() + timeout_ns;
-	add_to(&wait->sleeps, 1);
-	for (;;) {
-		n = poll_fds(wait, nap_length(wait, left), &woken);
-		n += poll_memory(wait);
-		if (n != 0 || woken)
-			break;
-		if (timeout_ns > 0) {
-			left = end - now_ns();
-			if (left <= 0)
-				break;
-		}
-	}
-	add_to(&wait->wakes, 1);
+		ims_wait_add_to(&wait->busy_polls, 1);
 	return n;
 }
 
@@ -302,6 +281,7 @@ rte_ims_wait_wake(struct rte_ims_wait *wait)
 
 	if (wait == NULL)
 		return -EINVAL;
+	atomic_store(&wait->woken, true);
 	/* A full counter is a wake-up already. */
 	if (write(wait->wake_fd, &one, sizeof(one)) < 0)
 		errno = err;
@@ -344,8 +324,8 @@ ims_wait_drain(struct rte_ims_wait *w)
 		if (++spins < 1000)
 			continue;
 		if (end == 0)
-			end = now_ns() + IMS_SYNC_TIMEOUT_NS;
-		else if (now_ns() > end)
+			end = ims_now_ns() + IMS_SYNC_TIMEOUT_NS;
+		else if (ims_now_ns() > end)
 			return -ETIMEDOUT;
 		usleep(50);
 	}
@@ -423,6 +403,7 @@ wait_free(struct rte_ims_wait *w)
 			w->name);
 	else
 		rte_free(w->bells);
+	pthread_mutex_destroy(&w->policy_lock);
 	pthread_mutex_destroy(&w->lock);
 	free(w->entries);
 	free(w);
@@ -431,6 +412,7 @@ wait_free(struct rte_ims_wait *w)
 struct rte_ims_wait *
 rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 {
+	struct rte_cpu_intrinsics power = { 0 };
 	struct rte_ims_wait *w;
 	int rc;
 
@@ -447,6 +429,9 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 	                 ? ims_lcore_cpu(conf->lcore_id)
 	                 : -1;
 	w->nap_ns = conf != NULL && conf->nap_ns != 0 ? conf->nap_ns : NAP_NS_DEFAULT;
+	rte_cpu_get_intrinsics_support(&power);
+	w->monitor = power.power_monitor != 0;
+	pthread_mutex_init(&w->policy_lock, NULL);
 	pthread_mutex_init(&w->lock, NULL);
 	rc = alloc_bells(w, conf);
 	if (rc == 0)
@@ -473,6 +458,14 @@ rte_ims_wait_destroy(struct rte_ims_wait *wait)
 	return 0;
 }
 
+static uint64_t
+ticks_to_ns(uint64_t ticks)
+{
+	uint64_t hz = rte_get_tsc_hz();
+
+	return ticks / hz * 1000000000 + ticks % hz * 1000000000 / hz;
+}
+
 int
 rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats)
 {
@@ -483,5 +476,9 @@ rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stat
 	stats->sleeps = atomic_load_explicit(&wait->sleeps, memory_order_relaxed);
 	stats->wakes = atomic_load_explicit(&wait->wakes, memory_order_relaxed);
 	stats->stray = atomic_load_explicit(&wait->stray, memory_order_relaxed);
+	stats->polls = atomic_load_explicit(&wait->polls, memory_order_relaxed);
+	stats->spurious = atomic_load_explicit(&wait->spurious, memory_order_relaxed);
+	stats->switches = atomic_load_explicit(&wait->switches, memory_order_relaxed);
+	stats->asleep_ns = ticks_to_ns(atomic_load_explicit(&wait->asleep, memory_order_relaxed));
 	return 0;
 }

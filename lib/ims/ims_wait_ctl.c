@@ -42,11 +42,13 @@ entry_take_locked(struct rte_ims_wait *w)
 		return -ENOSPC;
 	entry = &w->entries[i];
 	entry->used = true;
-	gen = atomic_load(&entry->gen) + 1;
+	gen = (atomic_load(&entry->gen) + 1) & ~BELL_OURS;
 	atomic_store(&entry->gen, gen != 0 ? gen : 1);
 	atomic_store(&entry->missed, false);
 	atomic_store(&w->bells[i], 0);
 	w->n_used++;
+	if (w->n_entries <= i)
+		w->n_entries = i + 1;
 	return i;
 }
 
@@ -196,23 +198,59 @@ ims_wait_source_check_locked(struct rte_ims_dev *dev)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static int
-enter_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
+void
+ims_wait_word_locked(struct rte_ims_wait *w, uint32_t i, struct rte_ims_msg *msg)
 {
-	struct rte_ims_msg msg = {
-		.addr = (uintptr_t)&w->bells[i],
-		.data = atomic_load(&w->entries[i].gen),
-	};
+	msg->addr = (uintptr_t)&w->bells[i];
+	msg->data = atomic_load(&w->entries[i].gen);
+	bells_grow_locked(w, i);
+}
+
+void
+ims_wait_ring_locked(struct rte_ims_wait *w, uint32_t i)
+{
+	/* Beside the device's word, or alone: then the event is one of ours. */
+	atomic_fetch_or(&w->bells[i], BELL_OURS);
+}
+
+static void
+count_one(atomic_uint *counter, bool *counted, bool count)
+{
+	if (count && !*counted)
+		atomic_fetch_add(counter, 1);
+	else if (!count && *counted)
+		atomic_fetch_sub(counter, 1);
+	*counted = count;
+}
+
+/* Up before down: in between both ends are watched, never none. */
+void
+ims_wait_count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool memory, bool eventfd)
+{
+	if (memory)
+		count_one(&w->n_memory, &vec->in_memory, true);
+	count_one(&w->n_eventfd, &vec->in_eventfd, eventfd);
+	if (!memory)
+		count_one(&w->n_memory, &vec->in_memory, false);
+}
+
+static int
+memory_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	struct rte_ims_msg msg;
+	uint64_t count;
 	int rc;
 
+	ims_wait_word_locked(w, vec->entry, &msg);
 	rc = vec->store->ops->write_msg(vec->store, vec->slot, &msg);
 	if (rc != 0)
 		return rc;
 	vec->msg = msg;
 	vec->msg_valid = true;
 	ims_export_changed_locked(vec, &msg);
-	bells_grow_locked(w, i);
-	atomic_fetch_add(&w->n_memory, 1);
+	/* What it was sent while its message reached the eventfd, and in no set. */
+	if (vec->fd >= 0 && read(vec->fd, &count, sizeof(count)) > 0)
+		vec->carry = true;
 	return 0;
 }
 
@@ -229,16 +267,20 @@ set_affinity(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
 		ims_irq_set_cpu(bdf, store->type == RTE_IMS_STORE_MSIX, slot, w->cpu);
 }
 
-static int
-enter_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i)
+int
+ims_wait_fd_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_ENTRY | i };
-	struct ims_vfio_sink sink = { .fd = vec->fd, .reader = w, .cookie = cookie_of(w, i) };
-	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_ENTRY | vec->entry };
+	struct ims_vfio_sink sink = {
+		.fd = vec->fd,
+		.reader = w,
+		.cookie = cookie_of(w, vec->entry),
+	};
+	struct ims_vfio_msg msg = { .addr = vec->fd_msg.addr, .data = vec->fd_msg.data };
 
 	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, vec->fd, &ev) < 0)
 		return -errno;
-	atomic_fetch_add(&w->n_eventfd, 1);
+	atomic_fetch_add(&w->n_fds, 1);
 	set_affinity(w, vec);
 	if (vec->msg_fd) {
 		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
@@ -247,29 +289,29 @@ enter_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, uint32_t i
 	return 0;
 }
 
+/* From here on the eventfd counts. */
 static void
-leave_memory_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
-{
-	vec->msg_valid = false;
-	if (vec->export_fn != NULL)
-		ims_export_changed_locked(vec, NULL);
-	vec->export_fn = NULL;
-	atomic_fetch_sub(&w->n_memory, 1);
-}
-
-static void
-leave_eventfd_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+fd_leave_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
 	struct ims_vfio_sink sink = { .fd = vec->fd };
-	struct ims_vfio_msg msg = { .addr = vec->msg.addr, .data = vec->msg.data };
+	struct ims_vfio_msg msg = { .addr = vec->fd_msg.addr, .data = vec->fd_msg.data };
 
+	if (vec->fd < 0)
+		return;
 	if (vec->msg_fd) {
-		/* From here on the eventfd counts. */
 		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
 		source_count_locked(w, vec->dev, -1);
 	}
 	epoll_ctl(w->epfd, EPOLL_CTL_DEL, vec->fd, NULL);
-	atomic_fetch_sub(&w->n_eventfd, 1);
+	atomic_fetch_sub(&w->n_fds, 1);
+}
+
+static void
+memory_leave_locked(struct rte_ims_vec *vec)
+{
+	vec->msg_valid = false;
+	ims_export_changed_locked(vec, NULL);
+	vec->export_fn = NULL;
 }
 
 /* An event that the vector had between two sets. */
@@ -282,7 +324,7 @@ deliver_carried(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 		return;
 	vec->carry = false;
 	if (vec->delivery == RTE_IMS_DELIVERY_MEMORY)
-		atomic_store(&w->bells[vec->entry], vec->msg.data);
+		ims_wait_ring_locked(w, vec->entry);
 	else if (write(vec->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		IMS_LOG(ERR, "%s: cannot signal its eventfd", vec->name);
 }
@@ -302,10 +344,35 @@ ims_vec_kick_locked(struct rte_ims_vec *vec)
 	}
 }
 
+/* Both ends that it has: an eventfd stays in epoll while the message points at memory. */
+static int
+ends_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
+	int rc = 0;
+
+	if (vec->fd >= 0)
+		rc = ims_wait_fd_enter_locked(w, vec);
+	if (rc != 0)
+		return rc;
+	if (memory)
+		rc = memory_enter_locked(w, vec);
+	if (rc == 0) {
+		ims_wait_count_locked(w, vec, memory, !memory);
+		rc = ims_vec_apply_locked(vec);
+	}
+	if (rc == 0)
+		return 0;
+	if (memory)
+		memory_leave_locked(vec);
+	ims_wait_count_locked(w, vec, false, false);
+	fd_leave_locked(w, vec);
+	return rc;
+}
+
 static int
 enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
-	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 	int64_t i;
 	int rc;
 
@@ -315,14 +382,7 @@ enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 	vec->wait = w;
 	vec->entry = i;
 	atomic_store(&w->entries[i].vec, vec);
-	rc = memory ? enter_memory_locked(w, vec, i) : enter_eventfd_locked(w, vec, i);
-	if (rc == 0) {
-		rc = ims_vec_apply_locked(vec);
-		if (rc != 0 && memory)
-			leave_memory_locked(w, vec);
-		else if (rc != 0)
-			leave_eventfd_locked(w, vec);
-	}
+	rc = ends_enter_locked(w, vec);
 	if (rc == 0) {
 		deliver_carried(w, vec);
 		return 0;
@@ -332,6 +392,16 @@ enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 	vec->wait = NULL;
 	entry_give_locked(w, i);
 	return rc;
+}
+
+/* A vector that cannot have the delivery that the policy wants keeps its own. */
+static void
+follow_policy_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	enum rte_ims_delivery delivery;
+
+	if (ims_wait_policy_delivery(w, &delivery))
+		ims_vec_deliver_locked(vec, delivery);
 }
 
 int
@@ -348,6 +418,8 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 		pthread_mutex_lock(&wait->lock);
 		rc = enter_locked(wait, vec);
 		pthread_mutex_unlock(&wait->lock);
+		if (rc == 0)
+			follow_policy_locked(wait, vec);
 	}
 	pthread_mutex_unlock(&vec->dev->lock);
 	/* A sleeping thread must learn that there is memory to look at. */
@@ -369,12 +441,12 @@ ims_wait_leave_locked(struct rte_ims_vec *vec)
 	/* MEMORY has lost its destination, so this masks; EVENTFD goes on into its eventfd. */
 	rc = ims_vec_apply_locked(vec);
 	pthread_mutex_lock(&w->lock);
-	if (rc != 0 && rc != -ENODEV && vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+	if (rc != 0 && rc != -ENODEV && vec->in_memory)
 		w->unsafe = true;
 	if (vec->delivery == RTE_IMS_DELIVERY_MEMORY)
-		leave_memory_locked(w, vec);
-	else
-		leave_eventfd_locked(w, vec);
+		memory_leave_locked(vec);
+	ims_wait_count_locked(w, vec, false, false);
+	fd_leave_locked(w, vec);
 	atomic_store(&w->entries[vec->entry].vec, NULL);
 	/* Called from a handler, events already read may lie ahead of it: assume one. */
 	if (ims_wait_runs_here(w))
@@ -413,6 +485,7 @@ struct move {
 	struct rte_ims_wait *from;
 	struct rte_ims_wait *to;
 	uint32_t entry; /* in to */
+	struct rte_ims_msg msg;
 };
 
 static int
@@ -424,7 +497,7 @@ move_take(struct move *m)
 	i = entry_take_locked(m->to);
 	if (i >= 0) {
 		m->entry = i;
-		bells_grow_locked(m->to, m->entry);
+		ims_wait_word_locked(m->to, i, &m->msg);
 		atomic_fetch_add(&m->to->n_memory, 1);
 	}
 	pthread_mutex_unlock(&m->to->lock);
@@ -450,13 +523,9 @@ static int
 move_message(struct move *m)
 {
 	struct rte_ims_vec *vec = m->vec;
-	struct rte_ims_msg msg = {
-		.addr = (uintptr_t)&m->to->bells[m->entry],
-		.data = atomic_load(&m->to->entries[m->entry].gen),
-	};
 	int rc;
 
-	rc = ims_vec_retarget_locked(vec, &msg);
+	rc = ims_vec_retarget_locked(vec, &m->msg);
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&m->from->lock);
@@ -464,7 +533,12 @@ move_message(struct move *m)
 	vec->left_entry = vec->entry;
 	atomic_store(&vec->wait, NULL);
 	atomic_store(&m->from->entries[vec->left_entry].vec, NULL);
+	/* in_memory stays: it is counted in the new set already */
 	atomic_fetch_sub(&m->from->n_memory, 1);
+	if (vec->in_eventfd)
+		atomic_fetch_sub(&m->from->n_eventfd, 1);
+	vec->in_eventfd = false;
+	fd_leave_locked(m->from, vec);
 	if (ims_wait_runs_here(m->from))
 		vec->carry = true;
 	vec->entry = m->entry;
@@ -477,11 +551,19 @@ static void
 move_open(struct move *m, bool drained)
 {
 	struct rte_ims_vec *vec = m->vec;
+	int rc = 0;
 
 	if (drained)
 		ims_wait_left_locked(vec);
 	atomic_store(&vec->wait, m->to);
+	pthread_mutex_lock(&m->to->lock);
 	atomic_store(&m->to->entries[m->entry].vec, vec);
+	if (vec->fd >= 0)
+		rc = ims_wait_fd_enter_locked(m->to, vec);
+	pthread_mutex_unlock(&m->to->lock);
+	/* It has no place for the eventfd, which is not what the message points at now. */
+	if (rc != 0)
+		IMS_LOG(ERR, "%s: cannot be watched: %s", vec->name, strerror(-rc));
 }
 
 static void
@@ -495,6 +577,7 @@ move_finish(struct move *m)
 	deliver_carried(m->to, vec);
 	pthread_mutex_unlock(&m->to->lock);
 	vec->moving = false;
+	follow_policy_locked(m->to, vec);
 }
 
 /* Called and returns with dev->lock held; lets go of it while it waits for handlers. */

@@ -5,12 +5,23 @@
 #ifndef _IMS_WAIT_PRIVATE_H_
 #define _IMS_WAIT_PRIVATE_H_
 
-#include "ims_private.h"
+#include <time.h>
 
-/* Body of a wait set, for ims_wait.c (data path) and ims_wait_ctl.c (control path). */
+#include "ims_private.h"
+#include "rte_ims_wait.h"
+
+/* Body of a wait set, for ims_wait.c and ims_wait_sleep.c (data path), ims_wait_ctl.c, ims_delivery.c and
+ * ims_wait_policy.c (control path).
+ */
 
 #define BELLS_PER_LINE (RTE_CACHE_LINE_SIZE / sizeof(uint32_t))
 #define WAIT_SOURCES   64 /* devices whose message source one set reads itself */
+
+/*
+ * A doorbell word: the generation of its entry's owner, which the device writes, and this bit, which we
+ * set beside it or alone to have the handlers run.
+ */
+#define BELL_OURS 0x80000000u
 
 /* What an epoll event is about: kind in the high half, index in the low one. */
 #define EV_WAKE   0ull
@@ -41,9 +52,17 @@ struct rte_ims_wait {
 	atomic_uint n_bells;   /* words to scan: no entry in use with MEMORY has a higher index */
 	atomic_uint n_memory;  /* MEMORY vectors in the set */
 	atomic_uint n_eventfd; /* EVENTFD vectors in the set */
+	atomic_uint n_fds;     /* eventfds in epoll, those of MEMORY vectors included */
 	int epfd;
 	int wake_fd;
+	atomic_bool woken; /* by rte_ims_wait_wake(), for a thread that does not look at wake_fd */
+	bool monitor;      /* the CPU can sleep on a cache line */
 	uint32_t nap_ns;
+	/* The policy, in ticks of the time stamp counter; written under policy_lock. */
+	atomic_int policy;
+	atomic_uint_fast64_t budget_min;
+	atomic_uint_fast64_t budget_max;
+	atomic_uint_fast64_t busy_gap;
 	_Atomic(struct wait_source *) sources[WAIT_SOURCES];
 
 	/* The polling thread's. epoch is odd while it may run handlers; see ims_wait.c. */
@@ -55,16 +74,82 @@ struct rte_ims_wait {
 	atomic_uint_fast64_t sleeps;
 	atomic_uint_fast64_t wakes;
 	atomic_uint_fast64_t stray;
+	atomic_uint_fast64_t polls;
+	atomic_uint_fast64_t spurious;
+	atomic_uint_fast64_t switches;
+	atomic_uint_fast64_t asleep; /* ticks */
+	/* ADAPTIVE: when it last found events and had handled them, and the mean time without any. */
+	uint64_t found;
+	uint64_t last;
+	uint64_t gap;
+	uint64_t probe_wait; /* ticks between two tries to be busy */
+	uint64_t probe_at;
+	uint32_t probes;  /* calls with events that are left of a try */
+	atomic_bool busy; /* its vectors are delivered to memory; written under policy_lock */
 
 	/* The control path's. */
-	pthread_mutex_t lock __rte_cache_aligned;
+	pthread_mutex_t policy_lock
+		__rte_cache_aligned; /* over a switch of all vectors; taken first */
+	struct rte_ims_wait_policy conf;
+	pthread_mutex_t lock;
 	char name[RTE_IMS_NAME_LEN];
 	uint32_t max_vecs;
 	uint32_t n_used;
+	atomic_uint n_entries; /* no entry has ever had a higher index */
 	uint32_t first_free;
 	int numa_node;
 	int cpu;     /* of the lcore it was made for; -1 */
 	bool unsafe; /* a device that did not answer may still write a doorbell: never free them */
 };
+
+/* ims_wait.c: what has an event now; returns how many vectors were served. */
+unsigned int
+ims_wait_poll_memory(struct rte_ims_wait *w);
+/* Wait for descriptors. woken, if not NULL, tells of rte_ims_wait_wake() and signals. */
+unsigned int
+ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken);
+/* As rte_ims_wait_poll(), without its count of busy polls. */
+unsigned int
+ims_wait_poll_once(struct rte_ims_wait *w);
+
+static inline int64_t
+ims_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ll + ts.tv_nsec;
+}
+
+static inline void
+ims_wait_add_to(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	/* One writer, so no locked operation. */
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+/* ims_wait_policy.c */
+/* The delivery that the set's policy wants now; false: it does not care. */
+bool
+ims_wait_policy_delivery(const struct rte_ims_wait *w, enum rte_ims_delivery *delivery);
+
+/* ims_wait_ctl.c; dev->lock and w->lock held */
+/* The word of an entry: what a message must be to reach it; polls look at it from now on. */
+void
+ims_wait_word_locked(struct rte_ims_wait *w, uint32_t i, struct rte_ims_msg *msg);
+/* Have the handlers of an entry run. */
+void
+ims_wait_ring_locked(struct rte_ims_wait *w, uint32_t i);
+/* Watch the vector's eventfd. */
+int
+ims_wait_fd_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
+/* Which of its ends polls and sleeps must look at. */
+void
+ims_wait_count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool memory, bool eventfd);
+
+/* ims_delivery.c: all vectors of a set; no lock held. 0, or the first error. */
+int
+ims_wait_deliver(struct rte_ims_wait *w, enum rte_ims_delivery delivery);
 
 #endif /* _IMS_WAIT_PRIVATE_H_ */

@@ -223,7 +223,7 @@ struct rte_ims_vec_info {
 struct rte_ims_vec_stats {
 	/** Times the handlers ran. Several messages may have merged into one. */
 	uint64_t events;
-	/** Deliveries found with the vector masked or just moved: the handlers ran all the same. */
+	/** Deliveries found with the vector masked, just moved or switched: the handlers ran all the same. */
 	uint64_t spurious;
 	/** Deliveries that found no object attached. */
 	uint64_t unhandled;
@@ -487,6 +487,23 @@ int
 rte_ims_vec_unmask(struct rte_ims_vec *vec);
 
 /**
+ * Switch a vector's delivery, live, in a wait set or out of one. By one change of its message, so it
+ * does not matter how many objects hang on it; towards MEMORY without a system call where the device's
+ * slots are mapped and the calling thread is the set's own. No event is lost; a handler may run once
+ * more for nothing. The first switch to EVENTFD makes the eventfd and its message, which are kept from
+ * then on.
+ *
+ * @return
+ *   0, also if it has that delivery already; -EINVAL, or the vector is dedicated; -EBUSY it is being
+ *   moved or freed; -ENOTSUP the store cannot, or there is no message that reaches an eventfd; -ENOSPC
+ *   no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused: it is as before; -ENODEV;
+ *   -ETIMEDOUT the device did not answer: both are served until a later switch succeeds.
+ */
+__rte_experimental
+int
+rte_ims_vec_delivery_set(struct rte_ims_vec *vec, enum rte_ims_delivery delivery);
+
+/**
  * Hang an object on a vector. Constant time, allocates nothing. Objects run in the order they were
  * attached; one attached while events arrive may miss those already being handled.
  *
@@ -538,7 +555,7 @@ rte_ims_vec_export_end(struct rte_ims_vec *vec);
  * vector that is in a wait set is read by that, not by the caller.
  *
  * @return
- *   The descriptor; -EINVAL; -ENOTSUP the vector is delivered to memory.
+ *   The descriptor; -EINVAL; -ENOTSUP the vector is delivered to memory now.
  */
 __rte_experimental
 int

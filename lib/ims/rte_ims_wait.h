@@ -17,6 +17,9 @@
  * delivery it also asks the kernel. sleep blocks until there is work, a timeout or a wake-up. fd is
  * the epoll instance, to nest the set into another loop.
  *
+ * A policy (rte_ims_wait_policy_set()) says what sleep does and which delivery the set's vectors have: a
+ * thread that always calls sleep can poll, sleep, or do either as the load asks, changed live.
+ *
  * A set belongs to one thread at a time: poll and sleep on the same set must not run concurrently.
  * All other functions may be called from any thread, also while that thread polls, sleeps or
  * runs a handler; from handlers too, unless they say otherwise.
@@ -51,6 +54,34 @@ struct rte_ims_wait_conf {
 	uint64_t reserved[6];
 };
 
+enum rte_ims_policy {
+	/** Vectors keep the delivery that they have; sleep sleeps. */
+	RTE_IMS_POLICY_MANUAL,
+	/** All vectors to memory; sleep polls. */
+	RTE_IMS_POLICY_POLL,
+	/** All vectors to eventfds; sleep sleeps. */
+	RTE_IMS_POLICY_INTERRUPT,
+	/** Polls memory while events come close to one another, else sleeps on eventfds. */
+	RTE_IMS_POLICY_ADAPTIVE,
+};
+
+/** Settings of rte_ims_wait_policy_set(). Times of 0 are the defaults. */
+struct rte_ims_wait_policy {
+	enum rte_ims_policy policy;
+	/**
+	 * ADAPTIVE: a set that polls goes to sleep when nothing has come for four times as long as
+	 * usual, but not before min and not after max ns. Default 10000 and 200000.
+	 */
+	uint32_t budget_min_ns;
+	uint32_t budget_max_ns;
+	/**
+	 * ADAPTIVE: a set that sleeps begins to poll when it has, on average, less time than this
+	 * between the end of its handlers and the next event. Default 50000.
+	 */
+	uint32_t busy_gap_ns;
+	uint64_t reserved[4];
+};
+
 struct rte_ims_wait_info {
 	char name[RTE_IMS_NAME_LEN];
 	uint32_t max_vecs;
@@ -73,6 +104,14 @@ struct rte_ims_wait_stats {
 	uint64_t wakes;
 	/** Deliveries for a vector that had left the set: dropped. */
 	uint64_t stray;
+	/** Calls of rte_ims_wait_poll(), and looks of a sleep that polls. */
+	uint64_t polls;
+	/** Of events: those from before a switch or a move that may have been handled already. */
+	uint64_t spurious;
+	/** Times that ADAPTIVE has switched between polling and sleeping. */
+	uint64_t switches;
+	/** Time that sleep has blocked, in ns. */
+	uint64_t asleep_ns;
 };
 
 /**
@@ -96,6 +135,32 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf);
 __rte_experimental
 int
 rte_ims_wait_destroy(struct rte_ims_wait *wait);
+
+/**
+ * Set the policy of a set, live: its vectors are switched, and its thread goes on by the new one. A
+ * vector that cannot have the delivery (no eventfd is left for it, MSI cannot point at memory) keeps the
+ * one it has, and is served all the same: sleep then naps, or asks the kernel as well.
+ *
+ * @return
+ *   0; -EINVAL; or the first error of rte_ims_vec_delivery_set(): the policy is set all the same.
+ */
+__rte_experimental
+int
+rte_ims_wait_policy_set(struct rte_ims_wait *wait, const struct rte_ims_wait_policy *conf);
+
+/** The policy with its times filled in. @return 0; -EINVAL. */
+__rte_experimental
+int
+rte_ims_wait_policy_get(const struct rte_ims_wait *wait, struct rte_ims_wait_policy *conf);
+
+/**
+ * Switch all vectors of a set, see rte_ims_vec_delivery_set(). With a policy it does the same by
+ * itself.
+ * @return 0; -EINVAL; or the first error: the other vectors have been switched.
+ */
+__rte_experimental
+int
+rte_ims_wait_delivery_set(struct rte_ims_wait *wait, enum rte_ims_delivery delivery);
 
 /**
  * Add a vector: point its message at the set and let the device send.
@@ -153,7 +218,7 @@ int
 rte_ims_wait_poll(struct rte_ims_wait *wait);
 
 /**
- * Wait for an event and run the handlers. Returns at once if there is one.
+ * Wait for an event, by the set's policy, and run the handlers. Returns at once if there is one.
  *
  * @param timeout_ns
  *   Longest wait in ns; 0 polls, negative waits for ever.

@@ -344,6 +344,50 @@ test_move(void **state)
 	sleeper_end(&sleeper[1]);
 }
 
+/*
+ * A set that sleeps and polls by turns: the vectors of its queues go from their eventfds to memory and
+ * back all along, by a third thread, and every command is completed. --ops N: commands in all.
+ */
+static void
+test_switch(void **state)
+{
+	static struct busy busy[NV_N_QUEUES];
+	uint64_t n = (e2e_ops != 0 ? e2e_ops : 10000) / NV_N_QUEUES, switches = 0, end, events = 0;
+	struct rte_ims_wait_stats stats;
+	struct sleeper sleeper;
+	unsigned int i, left;
+
+	sleeper_start(&sleeper, 1);
+	for (i = 0; i < NV_N_QUEUES; i++) {
+		busy_open(&busy[i], i % 2);
+		assert_int_equal(rte_ims_wait_del(nv.set, busy[i].io.vec), 0);
+		busy[i].target = n;
+		busy_submit(&busy[i]);
+		assert_int_equal(rte_ims_wait_add(sleeper.set, busy[i].io.vec), 0);
+	}
+	end = e2e_now_ns() + 100 * SECOND_NS;
+	do {
+		assert_int_equal(rte_ims_wait_delivery_set(sleeper.set, switches % 2), 0);
+		switches++;
+		usleep(500);
+		for (i = left = 0; i < NV_N_QUEUES; i++)
+			left += __atomic_load_n(&busy[i].io.done, __ATOMIC_ACQUIRE) < n;
+	} while (left != 0 && e2e_now_ns() < end);
+	assert_int_equal(left, 0);
+	assert_int_equal(rte_ims_wait_stats_get(sleeper.set, &stats), 0);
+	for (i = 0; i < NV_N_QUEUES; i++) {
+		assert_int_equal(busy[i].io.failed, 0);
+		events += busy[i].io.calls;
+		assert_int_equal(rte_ims_wait_del(sleeper.set, busy[i].io.vec), 0);
+		io_close(&busy[i].io);
+	}
+	print_message(
+		"%lu commands, %lu events, %lu switches of %u vectors, %lu spurious, lost 0\n",
+		(unsigned long)n * NV_N_QUEUES, (unsigned long)events, (unsigned long)switches,
+		NV_N_QUEUES, (unsigned long)stats.spurious);
+	sleeper_end(&sleeper);
+}
+
 /* Commands under way when the controller is reset are completed, well or as aborted; then it works. */
 static void
 reset_while_busy(int (*reset)(struct rte_ims_dev *dev))
@@ -482,6 +526,7 @@ main(int argc, char **argv)
 		T(test_deep),
 		T(test_affinity),
 		T(test_move),
+		T(test_switch),
 		T(test_controller_reset),
 		T(test_function_reset),
 		T(test_memory_gone),

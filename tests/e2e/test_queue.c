@@ -244,6 +244,60 @@ test_events(void **state)
 	}
 }
 
+/*
+ * Delivery switched between two operations, with one under way, and while the thread sleeps for ever:
+ * each is completed without another one's help.
+ */
+static void
+switched(const char *store, enum rte_ims_delivery first)
+{
+	struct rte_ims_vec_stats stats;
+	struct rte_ims_vec *vec;
+	struct tq t;
+	uint64_t i;
+
+	if (find_store(store) == NULL)
+		return;
+	vec = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
+	if (vec == NULL)
+		return;
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	vec = vec_open(store, RTE_IMS_SLOT_ANY, first);
+	tq_open(&t, vec, NULL);
+	for (i = 1; i <= 100; i++) {
+		if (i % 3 == 0)
+			submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		assert_int_equal(rte_ims_vec_delivery_set(vec, (i + first) % 2), 0);
+		if (i % 3 != 0)
+			submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		tq_wait(&t, i);
+	}
+	assert_int_equal(rte_ims_dev_reset(dev), 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+	tq_wait(&t, i);
+	assert_int_equal(rte_ims_vec_delivery_set(vec, first), 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+	tq_wait(&t, i + 1);
+	assert_int_equal(t.failed, 0);
+	assert_int_equal(rte_ims_vec_stats_get(vec, &stats), 0);
+	/* No more calls than operations and switches, and the reset's. */
+	assert_true(stats.events <= 2 * i + 8);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+static void
+test_switch(void **state)
+{
+	static const char *const stores[] = { "msix", "ims-eq", "ims-queue" };
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		switched(stores[i], RTE_IMS_DELIVERY_EVENTFD);
+		switched(stores[i], RTE_IMS_DELIVERY_MEMORY);
+	}
+}
+
 /* Many queues on one vector: one event finds the one that has work. */
 static void
 test_shared(void **state)
@@ -491,6 +545,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_operations),
 		T(test_events),
+		T(test_switch),
 		T(test_shared),
 		T(test_attach),
 		T(test_destroy_in_handler),

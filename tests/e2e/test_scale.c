@@ -4,8 +4,8 @@
 
 /*
  * Thousands of queues on hundreds of sub-devices, over the vectors of a pool, handled by two lcores:
- * all operations complete, vectors move at full speed, and the same calls do for a device with MSI-X,
- * with IMS, or both. --ops N: operations, or moves, in all.
+ * all operations complete, vectors move and are switched at full speed, and the same calls do for a device
+ * with MSI-X, with IMS, or both. --ops N: operations, or moves, in all.
  */
 
 #include <errno.h>
@@ -274,32 +274,90 @@ test_all_queues_eventfd(void **state)
 	all_queues(RTE_IMS_DELIVERY_EVENTFD);
 }
 
-/*
- * Vectors go to and fro between two lcores while their queues are as busy as can be. A lost event
- * would leave a queue standing still with all of its operations completed.
- */
+/* Queues on one vector that keep themselves as busy as can be, while something is done to it. */
+#define N_BUSY 64
+static struct sq busy[N_BUSY];
+
+static uint64_t
+busy_done(void)
+{
+	uint64_t done = 0;
+	unsigned int i;
+
+	for (i = 0; i < N_BUSY; i++)
+		done += atomic_load_explicit(&busy[i].done, memory_order_relaxed);
+	return done;
+}
+
+static struct rte_ims_vec *
+busy_open(const struct lcore *l)
+{
+	struct rte_ims_want want = { .place = RTE_IMS_PLACE_LCORE, .number = l->id };
+	struct rte_ims_vec *vec = rte_ims_pool_get(pool, &want);
+	unsigned int i;
+
+	assert_non_null(vec);
+	for (i = 0; i < N_BUSY; i++) {
+		sq_open(&busy[i], NULL, vec);
+		busy[i].target = UINT64_MAX;
+	}
+	for (i = 0; i < N_BUSY; i++)
+		sq_submit(&busy[i]);
+	return vec;
+}
+
+/* It goes on, and each queue comes to its end: a lost event would leave one standing still. */
+static void
+busy_end(void)
+{
+	uint64_t done = busy_done(), end = e2e_now_ns() + 20 * SECOND_NS;
+	unsigned int i;
+
+	while (busy_done() <= done + N_BUSY && e2e_now_ns() < end) {
+		rte_ims_wait_poll(lcores[0].wait);
+		usleep(10);
+	}
+	assert_true(busy_done() > done);
+	workers_stop();
+	for (i = 0; i < N_BUSY; i++)
+		busy[i].target = busy[i].submitted;
+	workers_start();
+	serve_until_done(busy, N_BUSY, 20 * SECOND_NS);
+	workers_stop();
+}
+
+static void
+busy_close(struct rte_ims_vec *vec)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_BUSY; i++) {
+		assert_int_equal(busy[i].failed, 0);
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(busy[i].q), 0);
+	}
+	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+}
+
+static void
+busy_report(struct rte_ims_vec *vec, const char *what, uint64_t n, uint64_t ns)
+{
+	struct rte_ims_vec_stats stats;
+
+	assert_int_equal(rte_ims_vec_stats_get(vec, &stats), 0);
+	print_message("%lu %s, %.2f us each, %lu operations, %lu events, %lu spurious, lost 0\n",
+		(unsigned long)n, what, ns / 1e3 / n, (unsigned long)busy_done(),
+		(unsigned long)stats.events, (unsigned long)stats.spurious);
+}
+
+/* The vector goes to and fro between two lcores. */
 static void
 moves(enum rte_ims_delivery delivery, uint64_t n_moves)
 {
-	enum {
-		N_QUEUES = 64
-	};
-	static struct sq sqs[N_QUEUES];
-	struct rte_ims_vec_stats stats;
-	uint64_t start, done[2] = { 0 }, i;
 	struct rte_ims_vec *vec;
-	struct rte_ims_want want = { .place = RTE_IMS_PLACE_LCORE, .number = lcores[0].id };
+	uint64_t start, i;
 
 	open_all(delivery);
-	want.number = lcores[0].id;
-	vec = rte_ims_pool_get(pool, &want);
-	assert_non_null(vec);
-	for (i = 0; i < N_QUEUES; i++) {
-		sq_open(&sqs[i], NULL, vec);
-		sqs[i].target = UINT64_MAX;
-	}
-	for (i = 0; i < N_QUEUES; i++)
-		sq_submit(&sqs[i]);
+	vec = busy_open(&lcores[0]);
 	workers_start();
 	start = e2e_now_ns();
 	for (i = 0; i < n_moves; i++) {
@@ -309,36 +367,9 @@ moves(enum rte_ims_delivery delivery, uint64_t n_moves)
 			rte_ims_wait_poll(lcores[0].wait);
 	}
 	start = e2e_now_ns() - start;
-	/* It is on one of the two: everything is still going on. */
-	for (i = 0; i < N_QUEUES; i++)
-		done[0] += atomic_load(&sqs[i].done);
-	for (i = 0; i < 1000 || (done[1] <= done[0] + N_QUEUES && i < 100000); i++) {
-		rte_ims_wait_poll(lcores[0].wait);
-		usleep(10);
-		if (i % 100 == 0) {
-			unsigned int k;
-
-			for (done[1] = 0, k = 0; k < N_QUEUES; k++)
-				done[1] += atomic_load(&sqs[k].done);
-		}
-	}
-	assert_true(done[1] > done[0]);
-	/* Each queue comes to its end: none of them has lost its event. */
-	workers_stop();
-	for (i = 0; i < N_QUEUES; i++)
-		sqs[i].target = sqs[i].submitted;
-	workers_start();
-	serve_until_done(sqs, N_QUEUES, 20 * SECOND_NS);
-	workers_stop();
-	assert_int_equal(rte_ims_vec_stats_get(vec, &stats), 0);
-	print_message("%lu moves, %.2f us each, %lu operations meanwhile, %lu events, lost 0\n",
-		(unsigned long)n_moves, start / 1e3 / n_moves, (unsigned long)done[0],
-		(unsigned long)stats.events);
-	for (i = 0; i < N_QUEUES; i++) {
-		assert_int_equal(sqs[i].failed, 0);
-		assert_int_equal(rte_pmd_queue_dev_queue_destroy(sqs[i].q), 0);
-	}
-	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+	busy_end();
+	busy_report(vec, "moves", n_moves, start);
+	busy_close(vec);
 	close_all();
 }
 
@@ -354,6 +385,90 @@ test_moves_eventfd(void **state)
 	moves(RTE_IMS_DELIVERY_EVENTFD, e2e_ops != 0 ? e2e_ops / 10 : 5000);
 }
 
+/*
+ * The vector's delivery is switched all along, for so many operations, while the other lcore polls or
+ * sleeps. Now and then there is a pause, for the switches to meet a device that is idle as well.
+ */
+static void
+switches(bool sleep)
+{
+	uint64_t ops = e2e_ops != 0 ? e2e_ops : 1000000, start, n;
+	struct rte_ims_vec *vec;
+
+	open_all(RTE_IMS_DELIVERY_MEMORY);
+	lcores[1].sleep = sleep;
+	vec = busy_open(&lcores[1]);
+	workers_start();
+	start = e2e_now_ns();
+	for (n = 0; busy_done() < ops || n < 1000; n++) {
+		assert_int_equal(rte_ims_vec_delivery_set(vec, n % 2), 0);
+		if (n % 64 == 0)
+			usleep(1000);
+		assert_true(e2e_now_ns() < start + 200 * SECOND_NS);
+	}
+	start = e2e_now_ns() - start;
+	busy_end();
+	busy_report(vec, sleep ? "switches under a sleeper" : "switches under a poller", n, start);
+	busy_close(vec);
+	close_all();
+}
+
+static void
+test_switches_polling(void **state)
+{
+	switches(false);
+}
+
+static void
+test_switches_sleeping(void **state)
+{
+	switches(true);
+}
+
+/* The other lcore's set is adaptive, and the load goes from full to none and back. */
+static void
+test_adaptive(void **state)
+{
+	struct rte_ims_wait_policy policy = { .policy = RTE_IMS_POLICY_ADAPTIVE };
+	uint64_t ops = (e2e_ops != 0 ? e2e_ops : 1000000) / 100, target = 0;
+	struct rte_ims_wait_stats stats;
+	struct rte_ims_vec *vec;
+	unsigned int i, k;
+
+	open_all(RTE_IMS_DELIVERY_MEMORY);
+	lcores[1].sleep = true;
+	assert_int_equal(rte_ims_wait_policy_set(lcores[1].wait, &policy), 0);
+	vec = busy_open(&lcores[1]);
+	workers_start();
+	for (i = 0; i < 100; i++) {
+		/* Nobody submits while the queues are at their target: only the handlers do else. */
+		target = busy_done() + ops;
+		while (busy_done() < target)
+			usleep(100);
+		workers_stop();
+		for (k = 0; k < N_BUSY; k++)
+			busy[k].target = busy[k].submitted;
+		workers_start();
+		serve_until_done(busy, N_BUSY, 20 * SECOND_NS);
+		if (i % 10 == 0)
+			usleep(5000);
+		workers_stop();
+		for (k = 0; k < N_BUSY; k++) {
+			busy[k].target = UINT64_MAX;
+			sq_submit(&busy[k]);
+		}
+		workers_start();
+	}
+	busy_end();
+	assert_int_equal(rte_ims_wait_stats_get(lcores[1].wait, &stats), 0);
+	print_message("%lu operations, %lu switches, %lu sleeps, lost 0\n",
+		(unsigned long)busy_done(), (unsigned long)stats.switches,
+		(unsigned long)stats.sleeps);
+	assert_true(stats.switches > 10);
+	busy_close(vec);
+	close_all();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -362,6 +477,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_all_queues_eventfd),
 		cmocka_unit_test(test_moves_memory),
 		cmocka_unit_test(test_moves_eventfd),
+		cmocka_unit_test(test_switches_polling),
+		cmocka_unit_test(test_switches_sleeping),
+		cmocka_unit_test(test_adaptive),
 	};
 
 	e2e_init(argc, argv, "emu:queue_dev");

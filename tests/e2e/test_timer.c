@@ -206,6 +206,39 @@ test_many(void **state)
 	}
 }
 
+/* A set's vectors go from memory to eventfds and back while their timers run, and it sleeps. */
+static void
+test_switch(void **state)
+{
+	enum {
+		N = 32,
+		TICKS = 200
+	};
+	static struct e2e_timer t[N];
+	struct all a = { .t = t, .n = RTE_MIN((uint32_t)N, n_timers), .want = TICKS };
+	uint64_t end = e2e_now_ns() + 60 * SECOND_NS;
+	struct rte_ims_vec *vec;
+	uint64_t switches;
+	uint32_t i;
+
+	if (!e2e_can(dev, RTE_IMS_DELIVERY_EVENTFD))
+		skip();
+	for (i = 0; i < a.n; i++) {
+		vec = e2e_vec(dev, RTE_IMS_SLOT_ANY, i % 2);
+		assert_int_equal(rte_ims_wait_add(set, vec), 0);
+		e2e_timer_init(&t[i], dev, i, vec);
+	}
+	for (i = 0; i < a.n; i++)
+		e2e_timer_start(&t[i], 2000000 + i * 100, TICKS, RTE_PMD_TIMER_IMS_F_PERIODIC);
+	for (switches = 0; !all_expired(&a) && e2e_now_ns() < end; switches++) {
+		assert_int_equal(rte_ims_wait_delivery_set(set, switches % 2), 0);
+		rte_ims_wait_sleep(set, 3000000);
+		rte_ims_wait_sleep(set, 3000000);
+	}
+	assert_true(all_expired(&a));
+	assert_true(switches > 10);
+}
+
 /* Many timers on one vector: each handler looks after its own. */
 static void
 test_shared(void **state)
@@ -346,6 +379,7 @@ main(int argc, char **argv)
 		T(test_bare_fd),
 		T(test_mask_pending),
 		T(test_many),
+		T(test_switch),
 		T(test_shared),
 		T(test_error_slot),
 		T(test_stop),

@@ -99,6 +99,11 @@ fake_sync(struct rte_ims_dev *dev, uint32_t slot)
 
 	pthread_mutex_lock(&f->lock);
 	log_access(f, 's', slot, 0);
+	if (f->race) {
+		f->race = false;
+		fake_send_locked(f, f->bar[slot * 4] | (uint64_t)f->bar[slot * 4 + 1] << 32,
+			f->bar[slot * 4 + 2]);
+	}
 	if (f->pending[slot])
 		fire_locked(f, slot);
 	pthread_mutex_unlock(&f->lock);

@@ -32,7 +32,8 @@ struct fake_dev {
 	bool trap;            /* BAR accesses are logged */
 	struct fake_access log[FAKE_LOG];
 	unsigned int n_log;
-	int fail; /* every access fails with this */
+	int fail;  /* every access fails with this */
+	bool race; /* a message leaves at the last moment before the next sync */
 	uint32_t next_msg;
 	struct ims_vfio_sink sinks[4096];
 	unsigned int n_msgs; /* given out now */
