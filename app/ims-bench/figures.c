@@ -32,6 +32,17 @@ static struct figure {
 	double spread; /* of the rounds, in % of the value */
 	struct rounds rounds;
 } figures[] = {
+	{ "floor_cacheline_ns", "a store to a line that is polled", NULL },
+	{ "ims_memory_ns", "event to handler, memory", "floor_cacheline_ns", RATIO_AT_MOST, 1.3 },
+	{ "ims_memory_64vec_ns", "... of 64 vectors", "floor_cacheline_ns", RATIO_AT_MOST, 2 },
+	{ "floor_epoll_ns", "epoll_wait and read of an eventfd", NULL },
+	{ "ims_eventfd_ns", "event to handler, MSI-X by eventfd", "floor_epoll_ns", RATIO_AT_MOST,
+		1.05 },
+	{ "peer_rte_epoll_ns", "rte_epoll_wait and read", "ims_eventfd_ns", RATIO_AT_LEAST, 1 },
+	{ "peer_eal_intr_ns", "callback of EAL's interrupt thread", "ims_eventfd_ns" },
+	{ "peer_libevent_ns", "libevent's callback", "ims_eventfd_ns" },
+	{ "floor_socket_ns", "epoll_wait and recv of a message", NULL },
+	{ "ims_eventfd_socket_ns", "event to handler, IMS over vfio-user", "floor_socket_ns" },
 	{ "pool_getput_ns", "get and put of a shared vector", NULL, AT_MOST, 200 },
 	{ "pool_getput_16384_ns", "... with 16,384 users", "pool_getput_ns", RATIO_AT_MOST, 1.5 },
 	{ "attach_detach_ns", "attach and detach of an object", NULL, AT_MOST, 100 },

@@ -115,6 +115,8 @@ count_fds(void);
 
 /* The subjects. */
 void
+bench_latency(void);
+void
 bench_objects(void);
 void
 bench_demux(void);

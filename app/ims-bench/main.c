@@ -24,6 +24,7 @@ static const struct subject {
 	void (*fn)(void);
 	const char *what;
 } subjects[] = {
+	{ "latency", bench_latency, "one event, beside floors and other event loops" },
 	{ "objects", bench_objects, "vectors of a pool and objects on them" },
 	{ "demux", bench_demux, "1 active of N queues" },
 	{ "setup", bench_setup, "4,096 queues and one eventfd per queue" },

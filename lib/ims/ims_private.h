@@ -121,9 +121,10 @@ struct rte_ims_vec {
 	struct rte_ims_obj *cursor;                         /* the object to run next */
 	void (*demux)(struct rte_ims_vec *vec, void *priv); /* NULL: run all objects */
 	void *demux_priv;
-	atomic_bool masked; /* by the user */
-	bool mutable;       /* EVENTFD: the kernel may change msg, look at each event */
-	int fd;             /* -1: it has had no EVENTFD delivery yet */
+	atomic_bool masked;        /* by the user */
+	bool mutable;              /* EVENTFD: the kernel may change msg, look at each event */
+	_Atomic(uint8_t) delivery; /* enum rte_ims_delivery */
+	int fd;                    /* -1: it has had no EVENTFD delivery yet */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t unhandled;
@@ -141,7 +142,6 @@ struct rte_ims_vec {
 	uint32_t index;
 	uint32_t slot;
 	char name[RTE_IMS_NAME_LEN];
-	_Atomic(enum rte_ims_delivery) delivery;
 	bool sending;   /* the slot is unmasked */
 	bool msg_valid; /* msg is in the slot */
 	bool msg_fd;    /* fd_msg was handed out by the transport */

@@ -13,10 +13,12 @@
  *
  * Leaving. The control path must know that no handler of a vector runs or will run. The set's
  * thread makes `epoch` odd before it looks at an entry's vector and even when it has run the
- * handlers; the control path empties the entry and then looks at `epoch`. All four accesses are
- * sequentially consistent, so of the two sides at least one sees the other's store: either the set's
+ * handlers; the control path empties the entry and then looks at `epoch`. On both sides a full barrier
+ * lies between the store and the load, so that at least one sees the other's store: either the set's
  * thread finds the entry empty, or ims_wait_drain() finds the epoch odd and waits until it has
- * changed. An idle poll does not touch the epoch: it looks at the doorbell words only.
+ * changed. For doorbell words the set's barrier is the exchange that takes the word (on x86 a locked
+ * instruction is a full barrier; elsewhere there is one beside it). An idle poll does not touch the
+ * epoch: it looks at the doorbell words only.
  */
 
 #include <stdlib.h>
@@ -26,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_atomic.h>
 #include <rte_cpuflags.h>
 #include <rte_cycles.h>
 #include <rte_lcore.h>
@@ -41,11 +44,20 @@
 #define SOURCE_BATCH     32
 #define LOOK_POLLS       65536 /* about a millisecond */
 
+/* Only the set's thread writes its epoch. */
+static void
+epoch_step(struct rte_ims_wait *w, memory_order order)
+{
+	atomic_store_explicit(
+		&w->epoch, atomic_load_explicit(&w->epoch, memory_order_relaxed) + 1, order);
+}
+
+/* Odd from here on. A full barrier must follow before an entry is looked at. */
 static void
 run_begin(struct rte_ims_wait *w)
 {
 	atomic_store_explicit(&w->runner, pthread_self(), memory_order_relaxed);
-	atomic_fetch_add(&w->epoch, 1); /* odd; orders the loads of entries behind it */
+	epoch_step(w, memory_order_release);
 	if (atomic_load_explicit(&w->policy, memory_order_relaxed) == RTE_IMS_POLICY_ADAPTIVE)
 		w->found = rte_rdtsc();
 }
@@ -55,7 +67,7 @@ run_end(struct rte_ims_wait *w, unsigned int n)
 {
 	ims_wait_add_to(&w->events, n);
 	atomic_store_explicit(&w->running, NULL, memory_order_relaxed);
-	atomic_fetch_add_explicit(&w->epoch, 1, memory_order_release);
+	epoch_step(w, memory_order_release);
 }
 
 static void
@@ -90,7 +102,10 @@ serve_bell(struct rte_ims_wait *w, uint32_t i)
 	struct rte_ims_vec *vec;
 	uint32_t data;
 
-	data = atomic_exchange_explicit(&w->bells[i], 0, memory_order_acq_rel);
+	data = atomic_exchange(&w->bells[i], 0);
+#ifndef RTE_ARCH_X86
+	rte_smp_mb();
+#endif
 	if (data == 0)
 		return 0;
 	vec = atomic_load(&entry->vec);
@@ -105,39 +120,22 @@ serve_bell(struct rte_ims_wait *w, uint32_t i)
 	return 1;
 }
 
-/* Non-zero if one of 16 words is. */
-static uint64_t
-line_any(atomic_uint *bells)
-{
-	const uint64_t *line = (const uint64_t *)(uintptr_t)bells;
-	uint64_t any = 0;
-	unsigned int i;
-
-	for (i = 0; i < RTE_CACHE_LINE_SIZE / sizeof(*line); i++)
-		any |= __atomic_load_n(&line[i], __ATOMIC_RELAXED);
-	return any;
-}
-
 unsigned int
 ims_wait_poll_memory(struct rte_ims_wait *w)
 {
-	uint32_t n_bells = atomic_load_explicit(&w->n_bells, memory_order_acquire);
-	unsigned int served = 0, i, k;
-	bool begun = false;
+	uint32_t n_bells = atomic_load_explicit(&w->n_bells, memory_order_acquire), i, words;
+	unsigned int served = 0;
 
-	for (i = 0; i < n_bells; i += BELLS_PER_LINE) {
-		if (likely(line_any(&w->bells[i]) == 0))
-			continue;
-		if (!begun) {
-			run_begin(w);
-			begun = true;
-		}
-		for (k = i; k < i + BELLS_PER_LINE; k++)
-			if (atomic_load_explicit(&w->bells[k], memory_order_relaxed) != 0)
-				served += serve_bell(w, k);
-	}
-	if (begun)
-		run_end(w, served);
+	i = w->scan(w->bells, 0, n_bells);
+	if (likely(i >= n_bells))
+		return 0;
+	run_begin(w);
+	do {
+		for (words = ims_bells_line(&w->bells[i]); words != 0; words &= words - 1)
+			served += serve_bell(w, i + __builtin_ctz(words));
+		i = w->scan(w->bells, i + BELLS_PER_LINE, n_bells);
+	} while (i < n_bells);
+	run_end(w, served);
 	return served;
 }
 
@@ -228,6 +226,7 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 		return 0;
 	}
 	run_begin(w);
+	rte_smp_mb();
 	for (i = 0; i < n; i++) {
 		if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_ENTRY)
 			served += serve_eventfd(w, (uint32_t)ev[i].data.u64);
@@ -430,6 +429,7 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 	                 : -1;
 	w->nap_ns = conf != NULL && conf->nap_ns != 0 ? conf->nap_ns : NAP_NS_DEFAULT;
 	rte_cpu_get_intrinsics_support(&power);
+	w->scan = ims_bells_scan_best();
 	w->monitor = power.power_monitor != 0;
 	pthread_mutex_init(&w->policy_lock, NULL);
 	pthread_mutex_init(&w->lock, NULL);

@@ -30,7 +30,7 @@ ims_wait_policy_delivery(const struct rte_ims_wait *w, enum rte_ims_delivery *de
 	int policy = atomic_load(&w->policy);
 
 	*delivery = policy == RTE_IMS_POLICY_POLL ||
-			    (policy == RTE_IMS_POLICY_ADAPTIVE && atomic_load(&w->busy))
+	                            (policy == RTE_IMS_POLICY_ADAPTIVE && atomic_load(&w->busy))
 	                    ? RTE_IMS_DELIVERY_MEMORY
 	                    : RTE_IMS_DELIVERY_EVENTFD;
 	return policy != RTE_IMS_POLICY_MANUAL;
@@ -41,7 +41,8 @@ check_conf(const struct rte_ims_wait_policy *conf)
 {
 	static const struct rte_ims_wait_policy zero;
 
-	return conf->policy <= RTE_IMS_POLICY_ADAPTIVE && conf->budget_min_ns <= conf->budget_max_ns &&
+	return conf->policy <= RTE_IMS_POLICY_ADAPTIVE &&
+	       conf->budget_min_ns <= conf->budget_max_ns &&
 	       memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) == 0;
 }
 

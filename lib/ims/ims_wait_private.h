@@ -7,6 +7,7 @@
 
 #include <time.h>
 
+#include "ims_bells.h"
 #include "ims_private.h"
 #include "rte_ims_wait.h"
 
@@ -14,8 +15,7 @@
  * ims_wait_policy.c (control path).
  */
 
-#define BELLS_PER_LINE (RTE_CACHE_LINE_SIZE / sizeof(uint32_t))
-#define WAIT_SOURCES   64 /* devices whose message source one set reads itself */
+#define WAIT_SOURCES 64 /* devices whose message source one set reads itself */
 
 /*
  * A doorbell word: the generation of its entry's owner, which the device writes, and this bit, which we
@@ -47,7 +47,8 @@ struct wait_source {
 
 struct rte_ims_wait {
 	/* Read by the data path, written by the control path. */
-	atomic_uint *bells; /* DMA memory; written by devices */
+	_Atomic(uint32_t) *bells; /* DMA memory; written by devices */
+	ims_bells_scan_t scan;
 	struct wait_entry *entries;
 	atomic_uint n_bells;   /* words to scan: no entry in use with MEMORY has a higher index */
 	atomic_uint n_memory;  /* MEMORY vectors in the set */
