@@ -22,6 +22,7 @@
 #include "bench.h"
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 #define BATCH 32
 

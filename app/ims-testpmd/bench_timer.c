@@ -26,6 +26,7 @@
 #include "bench.h"
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 #define DRAIN_NS 20000000ull
 #define QUIET_NS 50000000ull

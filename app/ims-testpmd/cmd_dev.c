@@ -10,6 +10,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 static int
 cmd_dev_open(const struct tp_args *args)
@@ -50,8 +51,13 @@ cmd_dump_dev(const struct tp_args *args)
 static int
 cmd_dump_wait(const struct tp_args *args)
 {
+	unsigned int i;
+	int rc = 0;
+
 	(void)args;
-	return rte_ims_wait_dump(tp_service_wait(), stdout);
+	for (i = 0; i < tp_service_n_sets() && rc == 0; i++)
+		rc = rte_ims_wait_dump(tp_service_set(i)->wait, stdout);
+	return rc;
 }
 
 static const struct tp_cmd dev_cmds[] = {
@@ -71,7 +77,7 @@ TP_TOPIC_REGISTER(dev_topic);
 
 static const struct tp_cmd dump_cmds[] = {
 	{ "dump device DEV", cmd_dump_dev, "All that the library knows of a device", NULL },
-	{ "dump wait", cmd_dump_wait, "All that the library knows of the wait set", NULL },
+	{ "dump wait", cmd_dump_wait, "All that the library knows of the wait sets", NULL },
 };
 static struct tp_topic dump_topic = {
 	.name = "dump",

@@ -9,6 +9,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 static void
 head(struct tp_table *t, const char *const *names)
@@ -166,25 +167,20 @@ cmd_show_stats(const struct tp_args *args)
 	return 0;
 }
 
-static int
-cmd_show_wait(const struct tp_args *args)
+static void
+wait_row(struct tp_table *t, const struct tp_set *set)
 {
-	static const char *const names[] = { "WAIT", "MODE", "LCORE", "NUMA", "MEMORY", "EVENTFD",
-		"SOCKET", "EVENTS", "SLEEPS", "WAKES", "STRAY", NULL };
-	struct tp_table *t = tp_table_new();
 	struct rte_ims_wait_stats stats;
 	struct rte_ims_wait_info info;
 
-	(void)args;
-	rte_ims_wait_info_get(tp_service_wait(), &info);
-	rte_ims_wait_stats_get(tp_service_wait(), &stats);
-	head(t, names);
+	rte_ims_wait_info_get(set->wait, &info);
+	rte_ims_wait_stats_get(set->wait, &stats);
 	tp_cell(t, "%s", info.name);
 	tp_cell(t, "%s", tp_service_polls() ? "poll" : "sleep");
-	if (tp_service_lcore() >= 0)
-		tp_cell(t, "%d", tp_service_lcore());
-	else
+	if (set->own_thread)
 		tp_cell(t, "-");
+	else
+		tp_cell(t, "%u", set->lcore);
 	if (info.numa_node >= 0)
 		tp_cell(t, "%d", info.numa_node);
 	else
@@ -197,6 +193,20 @@ cmd_show_wait(const struct tp_args *args)
 	tp_cell(t, "%" PRIu64, stats.wakes);
 	tp_cell(t, "%" PRIu64, stats.stray);
 	tp_row_end(t);
+}
+
+static int
+cmd_show_wait(const struct tp_args *args)
+{
+	static const char *const names[] = { "WAIT", "MODE", "LCORE", "NUMA", "MEMORY", "EVENTFD",
+		"SOCKET", "EVENTS", "SLEEPS", "WAKES", "STRAY", NULL };
+	struct tp_table *t = tp_table_new();
+	unsigned int i;
+
+	(void)args;
+	head(t, names);
+	for (i = 0; i < tp_service_n_sets(); i++)
+		wait_row(t, tp_service_set(i));
 	tp_table_print(t, stdout);
 	return 0;
 }
@@ -218,7 +228,7 @@ static const struct tp_cmd show_cmds[] = {
 	{ "show table all|DEV", cmd_show_table, "Message tables: the vectors of one user", NULL },
 	{ "show vector all|VEC", cmd_show_vector, "Vectors and their messages", NULL },
 	{ "show stats all|VEC", cmd_show_stats, "Counters of vectors", NULL },
-	{ "show wait all", cmd_show_wait, "The wait set that serves the vectors", NULL },
+	{ "show wait all", cmd_show_wait, "The wait sets, and what serves them", NULL },
 };
 static struct tp_topic show_topic = {
 	.name = "show",

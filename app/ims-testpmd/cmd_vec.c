@@ -10,6 +10,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 static int
 cmd_vec_alloc(const struct tp_args *args)
@@ -68,8 +69,8 @@ static struct tp_topic vec_topic = {
 TP_TOPIC_REGISTER(vec_topic);
 
 static const struct tp_cmd set_cmds[] = {
-	{ "set wait poll|sleep", cmd_set_wait, "How the vectors' thread waits; default: sleep",
-		NULL },
+	{ "set wait poll|sleep", cmd_set_wait,
+		"How the threads behind the wait sets wait; default: sleep", NULL },
 };
 static struct tp_topic set_topic = {
 	.name = "set",

@@ -14,6 +14,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 struct tp_dev_list tp_devs = TAILQ_HEAD_INITIALIZER(tp_devs);
 struct tp_vec_list tp_vecs = TAILQ_HEAD_INITIALIZER(tp_vecs);

@@ -15,6 +15,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 cpu_set_t tp_cpus;
 atomic_bool tp_interrupted;

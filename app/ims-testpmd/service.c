@@ -2,17 +2,16 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/*
- * The wait set of all vectors that the user allocates, and the thread that serves it: the first
- * worker lcore, or a thread of its own when EAL has only the main lcore.
- */
+/* Wait sets and the threads that serve them: the worker lcores, or one thread of its own. */
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <rte_common.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -20,28 +19,57 @@
 #include <rte_ims_wait.h>
 
 #include "testpmd.h"
+#include "tp_service.h"
 
-#define SERVICE_MAX_VECS 65536
+/* Doorbell words of all sets together, and the least that one has. */
+#define SERVICE_MAX_VECS 65536u
+#define SERVICE_MIN_VECS 4096u
 /* Memory cannot wake a thread; nobody waits for these counters, so look seldom. */
 #define SERVICE_NAP_NS 1000000
 
-static struct rte_ims_wait *wait_set;
-static unsigned int lcore = RTE_MAX_LCORE;
-static pthread_t thread;
-static bool running;
+static struct tp_set *sets;
+static unsigned int n_sets;
 static atomic_bool stop;
 static atomic_bool polls;
+
+/* The time until the first of the jobs wants to run again, -1: none does. */
+static int64_t
+jobs_run(struct tp_set *set)
+{
+	uint64_t next = TP_JOB_IDLE, ns;
+	struct tp_job *job;
+
+	if (atomic_load_explicit(&set->n_jobs, memory_order_relaxed) == 0)
+		return -1;
+	/* A thread that locks and unlocks all the time starves the others. */
+	while (atomic_load(&set->n_waiting) != 0)
+		sched_yield();
+	pthread_mutex_lock(&set->lock);
+	TAILQ_FOREACH(job, &set->jobs, next) {
+		ns = job->fn(job->arg);
+		next = RTE_MIN(next, ns);
+	}
+	pthread_mutex_unlock(&set->lock);
+	return next > INT64_MAX ? -1 : (int64_t)next;
+}
 
 static int
 service_loop(void *arg)
 {
-	(void)arg;
+	struct tp_set *set = arg;
+	int64_t ns;
+
+	if (pthread_getcpuclockid(pthread_self(), &set->clock) == 0)
+		atomic_store(&set->clock_known, true);
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		ns = jobs_run(set);
 		if (atomic_load_explicit(&polls, memory_order_relaxed))
-			rte_ims_wait_poll(wait_set);
+			rte_ims_wait_poll(set->wait);
 		else
-			rte_ims_wait_sleep(wait_set, -1);
+			rte_ims_wait_sleep(set->wait, ns);
 	}
+	if (set->own_thread)
+		atomic_store(&set->clock_known, false);
 	return 0;
 }
 
@@ -55,7 +83,7 @@ service_thread(void *arg)
 
 /* Not on the main lcore's CPU if there is another one. */
 static int
-thread_start(void)
+thread_start(struct tp_set *set)
 {
 	cpu_set_t cpus = tp_cpus;
 	pthread_attr_t attr;
@@ -67,9 +95,9 @@ thread_start(void)
 			CPU_CLR(cpu, &cpus);
 	pthread_attr_init(&attr);
 	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
-	rc = pthread_create(&thread, &attr, service_thread, NULL);
+	rc = pthread_create(&set->thread, &attr, service_thread, set);
 	if (rc != 0)
-		rc = pthread_create(&thread, NULL, service_thread, NULL);
+		rc = pthread_create(&set->thread, NULL, service_thread, set);
 	pthread_attr_destroy(&attr);
 	return -rc;
 }
@@ -77,78 +105,135 @@ thread_start(void)
 int
 tp_service_resume(void)
 {
-	int rc;
+	struct tp_set *set;
+	unsigned int i;
+	int rc = 0;
 
-	if (running)
-		return 0;
 	atomic_store(&stop, false);
-	if (lcore != RTE_MAX_LCORE)
-		rc = rte_eal_remote_launch(service_loop, NULL, lcore);
-	else
-		rc = thread_start();
-	running = rc == 0;
+	for (i = 0; i < n_sets && rc == 0; i++) {
+		set = &sets[i];
+		if (set->running)
+			continue;
+		rc = set->own_thread ? thread_start(set)
+		                     : rte_eal_remote_launch(service_loop, set, set->lcore);
+		set->running = rc == 0;
+	}
+	if (rc != 0)
+		tp_service_pause();
 	return rc;
 }
 
 void
 tp_service_pause(void)
 {
-	if (!running)
-		return;
+	struct tp_set *set;
+	unsigned int i;
+
 	atomic_store(&stop, true);
-	rte_ims_wait_wake(wait_set);
-	if (lcore != RTE_MAX_LCORE)
-		rte_eal_wait_lcore(lcore);
-	else
-		pthread_join(thread, NULL);
-	running = false;
+	for (i = 0; i < n_sets; i++)
+		rte_ims_wait_wake(sets[i].wait);
+	for (i = 0; i < n_sets; i++) {
+		set = &sets[i];
+		if (!set->running)
+			continue;
+		if (set->own_thread)
+			pthread_join(set->thread, NULL);
+		else
+			rte_eal_wait_lcore(set->lcore);
+		set->running = false;
+	}
+}
+
+static int
+set_create(struct tp_set *set, unsigned int lcore, unsigned int max_vecs)
+{
+	struct rte_ims_wait_conf conf = { .max_vecs = max_vecs, .nap_ns = SERVICE_NAP_NS };
+	char name[32];
+
+	set->lcore = lcore;
+	set->own_thread = lcore == rte_get_main_lcore();
+	TAILQ_INIT(&set->jobs);
+	pthread_mutex_init(&set->lock, NULL);
+	if (!set->own_thread) {
+		conf.flags = RTE_IMS_WAIT_F_LCORE;
+		conf.lcore_id = lcore;
+	}
+	snprintf(name, sizeof(name), "lcore%u", lcore);
+	set->wait = rte_ims_wait_create(name, &conf);
+	return set->wait != NULL ? 0 : -rte_errno;
 }
 
 int
 tp_service_start(void)
 {
-	struct rte_ims_wait_conf conf = { .max_vecs = SERVICE_MAX_VECS, .nap_ns = SERVICE_NAP_NS };
+	unsigned int n = RTE_MAX(1u, rte_lcore_count() - 1), lcore;
+	unsigned int max_vecs = RTE_MAX(SERVICE_MAX_VECS / n, SERVICE_MIN_VECS);
+	int rc = 0;
 
-	lcore = rte_get_next_lcore(-1, 1, 0);
-	if (lcore != RTE_MAX_LCORE) {
-		conf.flags = RTE_IMS_WAIT_F_LCORE;
-		conf.lcore_id = lcore;
-	}
-	wait_set = rte_ims_wait_create("testpmd", &conf);
-	if (wait_set == NULL)
-		return -rte_errno;
-	return tp_service_resume();
+	sets = calloc(n, sizeof(*sets));
+	if (sets == NULL)
+		return -ENOMEM;
+	RTE_LCORE_FOREACH_WORKER(lcore)
+		if (rc == 0 && n_sets < n)
+			rc = set_create(&sets[n_sets++], lcore, max_vecs);
+	if (n_sets == 0)
+		rc = set_create(&sets[n_sets++], rte_get_main_lcore(), max_vecs);
+	if (rc == 0)
+		rc = tp_service_resume();
+	if (rc != 0)
+		tp_service_stop();
+	return rc;
 }
 
 void
 tp_service_stop(void)
 {
-	if (wait_set == NULL)
+	unsigned int i;
+
+	if (n_sets == 0)
 		return;
 	tp_service_pause();
-	rte_ims_wait_destroy(wait_set);
-	wait_set = NULL;
+	for (i = 0; i < n_sets; i++)
+		if (sets[i].wait != NULL)
+			rte_ims_wait_destroy(sets[i].wait);
+	free(sets);
+	sets = NULL;
+	n_sets = 0;
 }
 
-void
-tp_service_serve(uint64_t timeout_ns)
+unsigned int
+tp_service_n_sets(void)
 {
-	if (!running)
-		rte_ims_wait_sleep(wait_set, timeout_ns);
-	else
-		tp_sleep(timeout_ns);
+	return n_sets;
+}
+
+struct tp_set *
+tp_service_set(unsigned int i)
+{
+	return &sets[i];
+}
+
+struct tp_set *
+tp_service_find(uint64_t lcore)
+{
+	unsigned int i;
+
+	for (i = 0; i < n_sets; i++)
+		if (sets[i].lcore == lcore)
+			return &sets[i];
+	return NULL;
 }
 
 struct rte_ims_wait *
 tp_service_wait(void)
 {
-	return wait_set;
+	return sets[0].wait;
 }
 
 int
 tp_service_lcore(void)
 {
-	return lcore == RTE_MAX_LCORE ? -1 : (int)lcore;
+	return sets[0].own_thread ? -1 : (int)sets[0].lcore;
 }
 
 bool
@@ -160,8 +245,54 @@ tp_service_polls(void)
 void
 tp_service_set_poll(bool poll)
 {
+	unsigned int i;
+
 	atomic_store(&polls, poll);
-	rte_ims_wait_wake(wait_set);
+	for (i = 0; i < n_sets; i++)
+		rte_ims_wait_wake(sets[i].wait);
+}
+
+uint64_t
+tp_set_cpu_ns(const struct tp_set *set)
+{
+	struct timespec ts;
+
+	if (!atomic_load(&set->clock_known) || clock_gettime(set->clock, &ts) != 0)
+		return 0;
+	return ts.tv_sec * TP_NSEC + ts.tv_nsec;
+}
+
+static void
+set_lock(struct tp_set *set)
+{
+	atomic_fetch_add(&set->n_waiting, 1);
+	pthread_mutex_lock(&set->lock);
+	atomic_fetch_sub(&set->n_waiting, 1);
+}
+
+void
+tp_job_add(struct tp_set *set, struct tp_job *job)
+{
+	set_lock(set);
+	TAILQ_INSERT_TAIL(&set->jobs, job, next);
+	job->set = set;
+	atomic_fetch_add(&set->n_jobs, 1);
+	pthread_mutex_unlock(&set->lock);
+	rte_ims_wait_wake(set->wait);
+}
+
+void
+tp_job_del(struct tp_job *job)
+{
+	struct tp_set *set = job->set;
+
+	if (set == NULL)
+		return;
+	set_lock(set);
+	TAILQ_REMOVE(&set->jobs, job, next);
+	atomic_fetch_sub(&set->n_jobs, 1);
+	job->set = NULL;
+	pthread_mutex_unlock(&set->lock);
 }
 
 int

@@ -11,7 +11,8 @@
  *   main.c ------ parameters.c     options after "--"
  *     |---------- script.c         commands from files and pipes   \
  *     |---------- prompt.c         commands from a terminal         > cmdline.c (tp_cmd.h)
- *     |---------- service.c        the thread behind the wait set    \-- cmd_*.c, one per topic
+ *     |---------- service.c        wait sets and their threads       \-- cmd_*.c, by topic
+ *     |                            (tp_service.h)
  *     `---------- devices.c        open devices, vectors (tp_dev.h)
  */
 
@@ -108,29 +109,7 @@ tp_script_stdin(bool keep_going);
 int
 tp_prompt_run(void);
 
-/* service.c: runs the handlers of all vectors that the user allocated. */
-struct rte_ims_wait;
-int
-tp_service_start(void);
-void
-tp_service_stop(void);
-/* Take the worker lcore away from the service and give it back; between, call serve. */
-void
-tp_service_pause(void);
-int
-tp_service_resume(void);
-void
-tp_service_serve(uint64_t timeout_ns);
-struct rte_ims_wait *
-tp_service_wait(void);
-/* The lcore it runs on, or -1 for a thread of its own. */
-int
-tp_service_lcore(void);
-bool
-tp_service_polls(void);
-void
-tp_service_set_poll(bool poll);
-
+/* service.c; the rest of it is in tp_service.h */
 /* Sleep, unless interrupted: -EINTR. */
 int
 tp_sleep(uint64_t ns);
