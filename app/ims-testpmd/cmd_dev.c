@@ -18,7 +18,7 @@ cmd_dev_open(const struct tp_args *args)
 	struct rte_ims_dev_info info;
 	struct tp_dev *dev;
 
-	dev = tp_dev_open(tp_arg_str(args, "NAME"));
+	dev = tp_dev_open(tp_arg_str(args, "DEVICE"));
 	if (dev == NULL)
 		return -rte_errno;
 	rte_ims_dev_info_get(dev->dev, &info);
@@ -61,9 +61,10 @@ cmd_dump_wait(const struct tp_args *args)
 }
 
 static const struct tp_cmd dev_cmds[] = {
-	{ "dev open NAME", cmd_dev_open, "Open a device",
-		"    NAME: emu:timer_ims[,timers=N][,engine=timerfd|spin][,cpu=N][,mmap=0|1],\n"
-		"          vfio-user:/path/to.sock, or pci:0000:3b:00.0\n" },
+	{ "dev open DEVICE", cmd_dev_open, "Open a device",
+		"    DEVICE: emu:timer_ims[,timers=N][,engine=timerfd|spin][,cpu=N][,mmap=0|1],\n"
+		"            emu:queue_dev[,queues=N][,subdevs=N][,eqs=N][,msix=N][,ims=0|1],\n"
+		"            vfio-user:/path/to.sock, or pci:0000:3b:00.0\n" },
 	{ "dev close DEV", cmd_dev_close, "Close it, and free its vectors", NULL },
 	{ "dev reset DEV", cmd_dev_reset, "Reset its function; vectors stay", NULL },
 };

@@ -11,6 +11,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_service.h"
 
 /* Decimal or 0x... */
 static bool
@@ -105,6 +106,37 @@ resolve_vec(struct tp_arg *arg)
 	return tp_fail(-ENOENT, "no vector %ju: see show vector all", (uintmax_t)arg->num);
 }
 
+static int
+resolve_pool(struct tp_arg *arg)
+{
+	char buf[RTE_IMS_NAME_LEN + 1];
+
+	arg->ptr = tp_pool_find(arg_copy(arg, buf, sizeof(buf)));
+	if (arg->ptr != NULL)
+		return 0;
+	if (TAILQ_EMPTY(&tp_pools))
+		return tp_fail(-ENOENT, "no pool %s: there is none, see pool create", buf);
+	return tp_fail(-ENOENT, "no pool %s: see show pool all", buf);
+}
+
+static int
+resolve_lcore(struct tp_arg *arg)
+{
+	arg->ptr = tp_service_find(arg->num);
+	if (arg->ptr != NULL)
+		return 0;
+	return tp_fail(
+		-ENOENT, "lcore %ju has no wait set: see show wait all", (uintmax_t)arg->num);
+}
+
+/* A name for a pool and the like: not one that means all of them. */
+static bool
+parse_name(const char *str, size_t len, uint64_t *num)
+{
+	(void)num;
+	return len != 3 || memcmp(str, "all", 3) != 0;
+}
+
 /* First the numbers, then the names. */
 static bool
 choice_dev(unsigned int i, char *buf, size_t size)
@@ -143,6 +175,66 @@ choice_vec(unsigned int i, char *buf, size_t size)
 }
 
 static bool
+choice_pool(unsigned int i, char *buf, size_t size)
+{
+	const struct tp_pool *pool;
+
+	TAILQ_FOREACH(pool, &tp_pools, next) {
+		if (i-- == 0) {
+			snprintf(buf, size, "%s", pool->name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+choice_lcore(unsigned int i, char *buf, size_t size)
+{
+	if (i >= tp_service_n_sets())
+		return false;
+	snprintf(buf, size, "%u", tp_service_set(i)->lcore);
+	return true;
+}
+
+static bool
+choice_store(unsigned int i, char *buf, size_t size)
+{
+	struct rte_ims_store_info info;
+	struct rte_ims_store *store;
+	const struct tp_dev *dev;
+	uint32_t k;
+
+	TAILQ_FOREACH(dev, &tp_devs, next) {
+		for (k = 1; (store = rte_ims_dev_store_at(dev->dev, k)) != NULL; k++) {
+			if (i-- != 0 || rte_ims_store_info_get(store, &info) != 0)
+				continue;
+			snprintf(buf, size, "%s", info.name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+choice_table(unsigned int i, char *buf, size_t size)
+{
+	struct rte_ims_table_info info;
+	struct rte_ims_table *table = NULL;
+	const struct tp_dev *dev;
+
+	TAILQ_FOREACH(dev, &tp_devs, next) {
+		while ((table = rte_ims_table_next(dev->dev, table)) != NULL) {
+			if (i-- != 0 || rte_ims_table_info_get(table, &info) != 0)
+				continue;
+			snprintf(buf, size, "%s", info.name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
 choice_topic(unsigned int i, char *buf, size_t size)
 {
 	const struct tp_topic *topic = tp_topics();
@@ -165,15 +257,23 @@ static const struct tp_kind tp_kinds[] = {
 	{ "CPU", "number of a CPU", parse_num, NULL, NULL },
 	{ "DEPTH", "commands of a queue at a time", parse_num, NULL, NULL },
 	{ "DEV", "number or name of an open device", NULL, resolve_dev, choice_dev },
-	{ "FILE", "path of a file", NULL, NULL, NULL },
-	{ "LBA", "number of a block", parse_num, NULL, NULL },
-	{ "N", "a number", parse_num, NULL, NULL },
-	{ "NAME", "emu:MODEL[,key=value...], vfio-user:PATH or pci:0000:3b:00.0", NULL, NULL,
+	{ "DEVICE", "emu:MODEL[,key=value...], vfio-user:PATH or pci:0000:3b:00.0", NULL, NULL,
 		NULL },
+	{ "FILE", "path of a file", NULL, NULL, NULL },
+	{ "INDEX", "number of a slot with a meaning of its own", parse_num, NULL, NULL },
+	{ "LBA", "number of a block", parse_num, NULL, NULL },
+	{ "LCORE", "number of an lcore that has a wait set", parse_num, resolve_lcore,
+		choice_lcore },
+	{ "N", "a number", parse_num, NULL, NULL },
+	{ "NAME", "a name, to be chosen", parse_name, NULL, NULL },
+	{ "NODE", "number of a NUMA node", parse_num, NULL, NULL },
 	{ "NS", "a time: ns, or with a unit as in 100us 2.5ms 1s", parse_ns, NULL, NULL },
+	{ "POOL", "name of a pool", NULL, resolve_pool, choice_pool },
 	{ "QUEUES", "a number of queues", parse_num, NULL, NULL },
 	{ "SECONDS", "a time: seconds, or with a unit as in 200ms", parse_seconds, NULL, NULL },
 	{ "SLOT", "number of a slot", parse_num, NULL, NULL },
+	{ "STORE", "name of a store", NULL, NULL, choice_store },
+	{ "TABLE", "name of a message table", NULL, NULL, choice_table },
 	{ "TIMER", "number of a timer", parse_num, NULL, NULL },
 	{ "TOPIC", "first word of a command", NULL, NULL, choice_topic },
 	{ "VEC", "number of a vector", parse_num, resolve_vec, choice_vec },

@@ -11,14 +11,6 @@
 #include "tp_dev.h"
 #include "tp_service.h"
 
-static void
-head(struct tp_table *t, const char *const *names)
-{
-	for (; *names != NULL; names++)
-		tp_cell(t, "%s", *names);
-	tp_row_end(t);
-}
-
 static int
 cmd_show_device(const struct tp_args *args)
 {
@@ -28,7 +20,7 @@ cmd_show_device(const struct tp_args *args)
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_dev_info info;
 
-	head(t, names);
+	tp_head(t, names);
 	TAILQ_FOREACH(dev, &tp_devs, next) {
 		if (only != NULL && dev != only)
 			continue;
@@ -37,10 +29,7 @@ cmd_show_device(const struct tp_args *args)
 		tp_cell(t, "%s", dev->name);
 		tp_cell(t, "%s", info.driver);
 		tp_cell(t, "%04x:%04x", info.vendor_id, info.device_id);
-		if (info.numa_node >= 0)
-			tp_cell(t, "%d", info.numa_node);
-		else
-			tp_cell(t, "-");
+		tp_cell_num(t, info.numa_node);
 		tp_cell(t, "%u", info.n_stores);
 		tp_cell(t, "%u", info.n_tables);
 		tp_cell(t, "%u", info.n_vecs);
@@ -63,7 +52,7 @@ cmd_show_store(const struct tp_args *args)
 	struct rte_ims_dev_info dinfo;
 	uint32_t i;
 
-	head(t, names);
+	tp_head(t, names);
 	TAILQ_FOREACH(dev, &tp_devs, next) {
 		if (only != NULL && dev != only)
 			continue;
@@ -90,7 +79,7 @@ cmd_show_table(const struct tp_args *args)
 	struct rte_ims_table_info info;
 	struct rte_ims_table *table;
 
-	head(t, names);
+	tp_head(t, names);
 	TAILQ_FOREACH(dev, &tp_devs, next) {
 		if (only != NULL && dev != only)
 			continue;
@@ -111,14 +100,14 @@ cmd_show_table(const struct tp_args *args)
 static int
 cmd_show_vector(const struct tp_args *args)
 {
-	static const char *const names[] = { "ID", "DEV", "NAME", "SLOT", "DELIVERY", "MASKED",
-		"PENDING", "ADDRESS", "DATA", "EVENTS", NULL };
+	static const char *const names[] = { "ID", "DEV", "NAME", "SLOT", "LCORE", "DELIVERY",
+		"MASKED", "PENDING", "ADDRESS", "DATA", "EVENTS", NULL };
 	struct tp_vec *only = tp_arg_ptr(args, "VEC"), *vec;
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_vec_stats stats;
 	struct rte_ims_vec_info info;
 
-	head(t, names);
+	tp_head(t, names);
 	TAILQ_FOREACH(vec, &tp_vecs, next) {
 		if (only != NULL && vec != only)
 			continue;
@@ -128,6 +117,7 @@ cmd_show_vector(const struct tp_args *args)
 		tp_cell(t, "%u", vec->dev->id);
 		tp_cell(t, "%s", info.name);
 		tp_cell(t, "%u", info.slot);
+		tp_cell_num(t, tp_vec_lcore(vec));
 		tp_cell(t, "%s", tp_delivery_str(info.delivery));
 		tp_cell(t, "%s", info.masked ? "yes" : "no");
 		tp_cell(t, "%s", info.pending ? "yes" : "no");
@@ -150,7 +140,7 @@ cmd_show_stats(const struct tp_args *args)
 	struct rte_ims_vec_stats stats;
 	struct rte_ims_vec_info info;
 
-	head(t, names);
+	tp_head(t, names);
 	TAILQ_FOREACH(vec, &tp_vecs, next) {
 		if (only != NULL && vec != only)
 			continue;
@@ -177,14 +167,8 @@ wait_row(struct tp_table *t, const struct tp_set *set)
 	rte_ims_wait_stats_get(set->wait, &stats);
 	tp_cell(t, "%s", info.name);
 	tp_cell(t, "%s", tp_service_polls() ? "poll" : "sleep");
-	if (set->own_thread)
-		tp_cell(t, "-");
-	else
-		tp_cell(t, "%u", set->lcore);
-	if (info.numa_node >= 0)
-		tp_cell(t, "%d", info.numa_node);
-	else
-		tp_cell(t, "-");
+	tp_cell_num(t, set->own_thread ? -1 : (int64_t)set->lcore);
+	tp_cell_num(t, info.numa_node);
 	tp_cell(t, "%u", info.n_memory);
 	tp_cell(t, "%u", info.n_eventfd);
 	tp_cell(t, "%s", info.reads_socket ? "reads" : "-");
@@ -204,7 +188,7 @@ cmd_show_wait(const struct tp_args *args)
 	unsigned int i;
 
 	(void)args;
-	head(t, names);
+	tp_head(t, names);
 	for (i = 0; i < tp_service_n_sets(); i++)
 		wait_row(t, tp_service_set(i));
 	tp_table_print(t, stdout);

@@ -98,15 +98,21 @@ check_timer(const struct tp_dev *dev, uint64_t n)
 static struct tp_vec *
 own_vec(struct tp_dev *dev, uint32_t n)
 {
+	struct tp_vec_want want = {
+		.table = rte_ims_dev_table(dev->dev),
+		.store = tp_dev_store(dev),
+		.slot = RTE_IMS_SLOT_ANY,
+	};
 	struct tp_vec *vec;
 	char name[32];
 
 	snprintf(name, sizeof(name), "timer%u", n);
-	vec = tp_vec_alloc(
-		dev, tp_dev_store(dev), RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD, name);
-	if (vec == NULL && rte_errno == ENOTSUP)
-		vec = tp_vec_alloc(
-			dev, tp_dev_store(dev), RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY, name);
+	want.name = name;
+	vec = tp_vec_alloc(dev, &want);
+	if (vec == NULL && rte_errno == ENOTSUP) {
+		want.delivery = RTE_IMS_DELIVERY_MEMORY;
+		vec = tp_vec_alloc(dev, &want);
+	}
 	return vec;
 }
 

@@ -5,6 +5,7 @@
 /* Tables for the show commands. */
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,15 @@ tp_cell(struct tp_table *table, const char *fmt, ...)
 }
 
 void
+tp_cell_num(struct tp_table *table, int64_t num)
+{
+	if (num >= 0)
+		tp_cell(table, "%" PRId64, num);
+	else
+		tp_cell(table, "-");
+}
+
+void
 tp_row_end(struct tp_table *table)
 {
 	if (table == NULL)
@@ -73,6 +83,14 @@ tp_row_end(struct tp_table *table)
 	while (table->col < table->n_cols)
 		tp_cell(table, "%s", "");
 	table->col = 0;
+}
+
+void
+tp_head(struct tp_table *table, const char *const *names)
+{
+	for (; *names != NULL; names++)
+		tp_cell(table, "%s", *names);
+	tp_row_end(table);
 }
 
 static bool

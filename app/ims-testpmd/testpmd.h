@@ -89,8 +89,14 @@ tp_table_new(void);
 /* A cell; a text that starts with a digit is set to the right, and its column's head too. */
 void
 tp_cell(struct tp_table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A number, or "-" if it is negative: there is none. */
+void
+tp_cell_num(struct tp_table *table, int64_t num);
 void
 tp_row_end(struct tp_table *table);
+/* The first row; names ends with NULL. */
+void
+tp_head(struct tp_table *table, const char *const *names);
 /* Write and free. */
 void
 tp_table_print(struct tp_table *table, FILE *f);

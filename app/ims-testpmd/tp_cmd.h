@@ -65,6 +65,8 @@ struct tp_topic {
 	int (*vec_free)(struct tp_vec *vec);
 	/* May be NULL. The device is about to be closed: let go of it. */
 	void (*dev_close)(struct tp_dev *dev);
+	/* May be NULL. Vectors may be on other lcores than before. */
+	void (*vecs_moved)(void);
 	struct tp_topic *next;
 };
 
@@ -88,7 +90,7 @@ tp_arg_num(const struct tp_args *args, const char *name, uint64_t dflt);
 /* A copy, valid until the command returns; NULL if not given. */
 const char *
 tp_arg_str(const struct tp_args *args, const char *name);
-/* The struct tp_dev or struct tp_vec; NULL if not given. */
+/* The struct tp_dev, tp_vec, tp_pool, tp_set (LCORE); NULL if not given. */
 void *
 tp_arg_ptr(const struct tp_args *args, const char *name);
 
