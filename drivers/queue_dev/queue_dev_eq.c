@@ -77,6 +77,9 @@ eq_run(struct rte_ims_vec *vec, void *priv)
 		else
 			atomic_fetch_add_explicit(&eq->qd->stray_events, 1, memory_order_relaxed);
 	}
+	/* One writer, so no locked operation. */
+	atomic_store_explicit(&eq->n_taken,
+		atomic_load_explicit(&eq->n_taken, memory_order_relaxed) + n, memory_order_relaxed);
 	qd_ring(eq->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, eq->number, eq->ci));
 }
 
@@ -261,4 +264,34 @@ qd_eqs_restore(struct qd *qd)
 			qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, n, 0));
 	}
 	return rc;
+}
+
+int
+rte_pmd_queue_dev_eqs_get(
+	struct rte_ims_dev *dev, struct rte_pmd_queue_dev_eq_info *eqs, unsigned int n)
+{
+	struct qd *qd = qd_from(dev);
+	const struct qd_eq *eq;
+	unsigned int found = 0;
+	uint32_t i;
+
+	if (dev == NULL || (eqs == NULL && n != 0))
+		return -EINVAL;
+	if (qd == NULL)
+		return -ENODEV;
+	pthread_mutex_lock(&qd->lock);
+	for (i = 0; i < qd->n_eqs; i++) {
+		eq = qd->eqs[i];
+		if (eq == NULL || found++ >= n)
+			continue;
+		eqs[found - 1] = (struct rte_pmd_queue_dev_eq_info){
+			.number = eq->number,
+			.n_entries = 1u << eq->log_size,
+			.vec = eq->vec,
+			.n_queues = eq->n_queues,
+			.n_taken = atomic_load_explicit(&eq->n_taken, memory_order_relaxed),
+		};
+	}
+	pthread_mutex_unlock(&qd->lock);
+	return found;
 }

@@ -49,6 +49,7 @@ struct qd_eq {
 	uint32_t log_size;
 	struct queue_dev_eqe *ring;
 	uint32_t ci;
+	atomic_uint_fast64_t n_taken; /* written by the vector's thread */
 	atomic_bool
 		look; /* the device was reset: each queue may have completions, without an event */
 	struct rte_ims_vec *vec;

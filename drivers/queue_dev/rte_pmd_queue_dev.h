@@ -110,10 +110,32 @@ struct rte_pmd_queue_dev_queue_conf {
 	uint64_t reserved[4];
 };
 
+/** An event queue, for listings. */
+struct rte_pmd_queue_dev_eq_info {
+	uint32_t number;
+	uint32_t n_entries;
+	/** The vector that it is of. */
+	struct rte_ims_vec *vec;
+	/** Queues that hang on the vector. */
+	uint32_t n_queues;
+	uint32_t reserved;
+	/** Entries taken so far: each names a queue that had completions. */
+	uint64_t n_taken;
+};
+
 /** @return 0; -EINVAL; -ENODEV not a queue_dev device. */
 __rte_experimental
 int
 rte_pmd_queue_dev_info_get(struct rte_ims_dev *dev, struct rte_pmd_queue_dev_info *info);
+
+/**
+ * Fill in up to n event queues, by number. The caller sees to it that no vector is freed meanwhile.
+ * @return how many there are; -EINVAL; -ENODEV not a queue_dev device.
+ */
+__rte_experimental
+int
+rte_pmd_queue_dev_eqs_get(
+	struct rte_ims_dev *dev, struct rte_pmd_queue_dev_eq_info *eqs, unsigned int n);
 
 /**
  * Read and clear the device's errors, after an event of its error interrupt (slot 0).

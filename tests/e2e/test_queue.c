@@ -331,6 +331,51 @@ test_shared(void **state)
 	free(t);
 }
 
+/* Event queues as they are listed: one for each vector, and what went through it. */
+static void
+test_event_queues(void **state)
+{
+	const char *store = info.ims ? "ims-eq" : "msix";
+	struct rte_pmd_queue_dev_eq_info eqs[3];
+	struct rte_ims_vec *vec[2];
+	struct tq t[3];
+	uint32_t i;
+
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(dev, NULL, 0), 0);
+	for (i = 0; i < 2; i++)
+		vec[i] = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	for (i = 0; i < 3; i++)
+		tq_open(&t[i], vec[i != 0], NULL);
+	memset(eqs, 0, sizeof(eqs));
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(dev, eqs, 3), 2);
+	assert_true(eqs[0].number < eqs[1].number);
+	assert_ptr_equal(eqs[0].vec, vec[0]);
+	assert_ptr_equal(eqs[1].vec, vec[1]);
+	assert_int_equal(eqs[0].n_queues, 1);
+	assert_int_equal(eqs[1].n_queues, 2);
+	assert_true(eqs[0].n_entries >= RTE_MIN(info.n_queues, 3u));
+	assert_int_equal(eqs[0].n_taken, 0);
+	assert_null(eqs[2].vec);
+	for (i = 1; i <= 10; i++) {
+		submit(&t[1], RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);
+		tq_wait(&t[1], i);
+	}
+	/* Room for one: only that is written. */
+	memset(eqs, 0, sizeof(eqs));
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(dev, eqs, 1), 2);
+	assert_null(eqs[1].vec);
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(dev, eqs, 3), 2);
+	assert_int_equal(eqs[0].n_taken, 0);
+	assert_true(eqs[1].n_taken >= 10 && eqs[1].n_taken <= 11);
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(dev, NULL, 1), -EINVAL);
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(NULL, eqs, 1), -EINVAL);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t[i].q), 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(rte_ims_vec_free(vec[i]), 0);
+	assert_int_equal(rte_pmd_queue_dev_eqs_get(dev, eqs, 3), 0);
+}
+
 /* A queue goes from vector to vector while it works. */
 static void
 test_attach(void **state)
@@ -547,6 +592,7 @@ main(int argc, char **argv)
 		T(test_events),
 		T(test_switch),
 		T(test_shared),
+		T(test_event_queues),
 		T(test_attach),
 		T(test_destroy_in_handler),
 		T(test_subdevs),
