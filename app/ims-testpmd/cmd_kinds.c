@@ -11,6 +11,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_queue.h"
 #include "tp_service.h"
 
 /* Decimal or 0x... */
@@ -235,6 +236,27 @@ choice_table(unsigned int i, char *buf, size_t size)
 }
 
 static bool
+parse_list(const char *str, size_t len, uint64_t *num)
+{
+	(void)num;
+	return tp_list_valid(str, len);
+}
+
+static bool
+choice_subdev(unsigned int i, char *buf, size_t size)
+{
+	const struct tp_subdev *subdev;
+
+	TAILQ_FOREACH(subdev, &tp_subdevs, next) {
+		if (i-- == 0) {
+			snprintf(buf, size, "%s", subdev->name);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
 choice_topic(unsigned int i, char *buf, size_t size)
 {
 	const struct tp_topic *topic = tp_topics();
@@ -255,7 +277,7 @@ static const struct tp_kind tp_kinds[] = {
 	{ "BYTE", "a byte: 0 to 255, or 0x00 to 0xff", parse_num, NULL, NULL },
 	{ "COUNT", "a number", parse_num, NULL, NULL },
 	{ "CPU", "number of a CPU", parse_num, NULL, NULL },
-	{ "DEPTH", "commands of a queue at a time", parse_num, NULL, NULL },
+	{ "DEPTH", "operations of a queue at a time", parse_num, NULL, NULL },
 	{ "DEV", "number or name of an open device", NULL, resolve_dev, choice_dev },
 	{ "DEVICE", "emu:MODEL[,key=value...], vfio-user:PATH or pci:0000:3b:00.0", NULL, NULL,
 		NULL },
@@ -264,15 +286,18 @@ static const struct tp_kind tp_kinds[] = {
 	{ "LBA", "number of a block", parse_num, NULL, NULL },
 	{ "LCORE", "number of an lcore that has a wait set", parse_num, resolve_lcore,
 		choice_lcore },
+	{ "LIST", "numbers of queues: 3, 0-99 or 0-9,20", parse_list, NULL, NULL },
 	{ "N", "a number", parse_num, NULL, NULL },
 	{ "NAME", "a name, to be chosen", parse_name, NULL, NULL },
 	{ "NODE", "number of a NUMA node", parse_num, NULL, NULL },
 	{ "NS", "a time: ns, or with a unit as in 100us 2.5ms 1s", parse_ns, NULL, NULL },
 	{ "POOL", "name of a pool", NULL, resolve_pool, choice_pool },
 	{ "QUEUES", "a number of queues", parse_num, NULL, NULL },
+	{ "RATE", "operations per second", parse_num, NULL, NULL },
 	{ "SECONDS", "a time: seconds, or with a unit as in 200ms", parse_seconds, NULL, NULL },
 	{ "SLOT", "number of a slot", parse_num, NULL, NULL },
 	{ "STORE", "name of a store", NULL, NULL, choice_store },
+	{ "SUBDEV", "name of a sub-device", NULL, NULL, choice_subdev },
 	{ "TABLE", "name of a message table", NULL, NULL, choice_table },
 	{ "TIMER", "number of a timer", parse_num, NULL, NULL },
 	{ "TOPIC", "first word of a command", NULL, NULL, choice_topic },
