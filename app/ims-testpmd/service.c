@@ -151,6 +151,7 @@ set_create(struct tp_set *set, unsigned int lcore, unsigned int max_vecs)
 	char name[32];
 
 	set->lcore = lcore;
+	set->start_ns = tp_now_ns();
 	set->own_thread = lcore == rte_get_main_lcore();
 	TAILQ_INIT(&set->jobs);
 	pthread_mutex_init(&set->lock, NULL);
@@ -295,22 +296,26 @@ tp_job_del(struct tp_job *job)
 	pthread_mutex_unlock(&set->lock);
 }
 
+uint64_t
+tp_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * TP_NSEC + ts.tv_nsec;
+}
+
 int
 tp_sleep(uint64_t ns)
 {
-	struct timespec end, now, slice = { .tv_nsec = 50000000 };
-	int64_t left;
+	uint64_t end = tp_now_ns() + ns, now;
+	struct timespec slice = { 0 };
 
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += ns / TP_NSEC;
-	end.tv_nsec += ns % TP_NSEC;
 	while (!atomic_load(&tp_interrupted)) {
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		left = (int64_t)(end.tv_sec - now.tv_sec) * (int64_t)TP_NSEC + end.tv_nsec -
-		       now.tv_nsec;
-		if (left <= 0)
+		now = tp_now_ns();
+		if (now >= end)
 			return 0;
-		slice.tv_nsec = left < 50000000 ? left : 50000000;
+		slice.tv_nsec = RTE_MIN(end - now, 50000000u);
 		nanosleep(&slice, NULL);
 	}
 	return -EINTR;

@@ -116,6 +116,8 @@ int
 tp_prompt_run(void);
 
 /* service.c; the rest of it is in tp_service.h */
+uint64_t
+tp_now_ns(void);
 /* Sleep, unless interrupted: -EINTR. */
 int
 tp_sleep(uint64_t ns);

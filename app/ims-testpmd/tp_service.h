@@ -37,6 +37,7 @@ struct tp_set {
 	struct rte_ims_wait *wait;
 	unsigned int lcore; /* that it stands for */
 	bool own_thread;    /* instead of the lcore */
+	uint64_t start_ns;  /* when it was made */
 
 	/* Below: service.c's. */
 	pthread_t thread;
