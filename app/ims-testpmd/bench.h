@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include <rte_pmd_nvme.h>
+#include <rte_pmd_queue_dev.h>
 
 struct tp_dev;
 
@@ -81,5 +82,48 @@ struct bench_nvme_conf {
 
 int
 bench_nvme(const struct bench_nvme_conf *conf);
+
+/* bench_queue.c */
+struct bench_queue_conf {
+	struct tp_dev *dev;
+	uint32_t n_queues;
+	uint32_t depth;
+	enum rte_pmd_queue_dev_op_type op;
+	uint64_t duration_ns;
+	const char *json; /* NULL: none */
+};
+
+int
+bench_queue(const struct bench_queue_conf *conf);
+
+/* bench_queue_report.c */
+struct bench_queue_result {
+	bool done;
+	bool unsupported; /* no vector of the device can be delivered that way */
+	unsigned int n_lcores;
+	unsigned int n_vecs;
+	/* While it was measured. */
+	double seconds;
+	double cpu; /* CPUs that our threads used */
+	uint64_t ops;
+	uint64_t events;
+	struct hist latency;
+	/* In all, when it had been drained. */
+	uint64_t submitted;
+	uint64_t completed;
+	uint64_t failed;
+};
+
+enum {
+	BENCH_QUEUE_MEMORY,
+	BENCH_QUEUE_EVENTFD,
+	BENCH_QUEUE_MODES,
+};
+extern const char *const bench_queue_modes[BENCH_QUEUE_MODES];
+
+void
+bench_queue_print(const struct bench_queue_conf *conf, const struct bench_queue_result *results);
+int
+bench_queue_json(const char *path, const struct bench_queue_result *results);
 
 #endif /* _BENCH_H_ */

@@ -9,13 +9,20 @@
 
 #include "tp_cmd.h"
 
+#define SYNTAX_WIDTH 52
+
 static void
 topic_print(const struct tp_topic *topic)
 {
 	unsigned int i;
 
 	for (i = 0; i < topic->n_cmds; i++) {
-		printf("  %-52s %s\n", topic->cmds[i].syntax, topic->cmds[i].help);
+		if (strlen(topic->cmds[i].syntax) <= SYNTAX_WIDTH)
+			printf("  %-*s %s\n", SYNTAX_WIDTH, topic->cmds[i].syntax,
+				topic->cmds[i].help);
+		else
+			printf("  %s\n  %*s %s\n", topic->cmds[i].syntax, SYNTAX_WIDTH, "",
+				topic->cmds[i].help);
 		if (topic->cmds[i].more != NULL)
 			fputs(topic->cmds[i].more, stdout);
 	}

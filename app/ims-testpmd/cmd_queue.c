@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* queue, subdev: queues of a queue_dev device, and its sub-devices */
+/* queue, subdev, bench queue: queues of a queue_dev device, and its sub-devices */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -11,6 +11,7 @@
 
 #include <rte_errno.h>
 
+#include "bench.h"
 #include "tp_cmd.h"
 #include "tp_dev.h"
 #include "tp_queue.h"
@@ -193,6 +194,16 @@ cmd_queue_destroy(const struct tp_args *args)
 	return RTE_MIN(for_each(args, destroy_one, NULL), 0);
 }
 
+static enum rte_pmd_queue_dev_op_type
+arg_op(const struct tp_args *args)
+{
+	enum rte_pmd_queue_dev_op_type op = RTE_PMD_QUEUE_DEV_NOP;
+
+	while (!tp_arg_has(args, tp_op_str(op)))
+		op++;
+	return op;
+}
+
 struct work {
 	enum rte_pmd_queue_dev_op_type op;
 	uint64_t rate;
@@ -210,11 +221,9 @@ start_one(struct tp_queue *queue, void *arg)
 static int
 cmd_queue_start(const struct tp_args *args)
 {
-	struct work work = { .rate = tp_arg_num(args, "RATE", 0) };
+	struct work work = { .op = arg_op(args), .rate = tp_arg_num(args, "RATE", 0) };
 	int n;
 
-	for (work.op = RTE_PMD_QUEUE_DEV_NOP; !tp_arg_has(args, tp_op_str(work.op)); work.op++)
-		;
 	if (tp_arg_has(args, "rate") && (work.rate == 0 || work.rate > RATE_MAX))
 		return tp_fail(-EINVAL, "a rate is 1 to %u operations per second", RATE_MAX);
 	n = for_each(args, start_one, &work);
@@ -354,6 +363,52 @@ queue_vecs_moved(void)
 		tp_queue_follow(queue);
 }
 
+static bool
+any_busy(void)
+{
+	struct tp_queue_stats stats;
+	struct tp_queue *queue;
+
+	TAILQ_FOREACH(queue, &tp_queues, next) {
+		tp_queue_stats(queue, &stats);
+		if (stats.busy || stats.pending != 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+cmd_bench_queue(const struct tp_args *args)
+{
+	uint64_t n = tp_arg_num(args, "QUEUES", 1), depth = tp_arg_num(args, "DEPTH", 1);
+	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
+	struct rte_pmd_queue_dev_info info;
+	struct bench_queue_conf conf = {
+		.dev = dev,
+		.op = arg_op(args),
+		.duration_ns = tp_arg_num(args, "SECONDS", 0),
+		.json = tp_arg_str(args, "FILE"),
+	};
+	int rc;
+
+	rc = check_dev(dev);
+	if (rc != 0)
+		return rc;
+	rte_pmd_queue_dev_info_get(dev->dev, &info);
+	if (n == 0 || n > info.n_queues)
+		return tp_fail(-EINVAL, "%s has 1 to %u queues", dev->name, info.n_queues);
+	if (depth == 0 || depth > DEPTH_MAX)
+		return tp_fail(-EINVAL, "a queue takes 1 to %u operations at a time", DEPTH_MAX);
+	if (conf.duration_ns == 0 || conf.duration_ns > 86400 * TP_NSEC)
+		return tp_fail(-EINVAL, "a bench takes up to 86400 seconds");
+	if (any_busy())
+		return tp_fail(
+			-EBUSY, "queues are busy, see queue stop: they would be measured too");
+	conf.n_queues = n;
+	conf.depth = depth;
+	return bench_queue(&conf);
+}
+
 static const struct tp_cmd queue_cmds[] = {
 	{ "queue create DEV [depth DEPTH] [pool POOL] [lcore LCORE] [subdev SUBDEV] [count COUNT]",
 		cmd_queue_create, "Create queues, on vectors of a pool or polled",
@@ -391,3 +446,17 @@ static struct tp_topic subdev_topic = {
 	.n_cmds = TP_DIM(subdev_cmds),
 };
 TP_TOPIC_REGISTER(subdev_topic);
+
+static const struct tp_cmd bench_cmds[] = {
+	{ "bench queue DEV QUEUES nop|copy|fill|crc32c DEPTH SECONDS [json FILE]", cmd_bench_queue,
+		"Queues on shared vectors, kept full: rates, latency, loss",
+		"    On all worker lcores, with DEPTH operations at a time in each queue, for SECONDS by\n"
+		"    each way of delivery.\n" },
+};
+static struct tp_topic bench_topic = {
+	.name = "bench",
+	.help = "Measure",
+	.cmds = bench_cmds,
+	.n_cmds = TP_DIM(bench_cmds),
+};
+TP_TOPIC_REGISTER(bench_topic);

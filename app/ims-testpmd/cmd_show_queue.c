@@ -152,8 +152,7 @@ cmd_show_eq(const struct tp_args *args)
 static const struct tp_cmd show_cmds[] = {
 	{ "show queue all|DEV", cmd_show_queue, "Queues; of a device the first 32 and the sum",
 		"    PER_S: completions per second since they were shown last\n" },
-	{ "show eq DEV", cmd_show_eq,
-		"Event queues, by which vectors find the queues that have work", NULL },
+	{ "show eq DEV", cmd_show_eq, "Event queues: how vectors find queues with work", NULL },
 };
 static struct tp_topic show_topic = {
 	.name = "show",

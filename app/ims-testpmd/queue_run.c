@@ -51,8 +51,8 @@ crc32c(const uint8_t *data, size_t len)
 	return ~crc;
 }
 
-static int
-memory_get(void)
+int
+tp_op_memory_get(void)
 {
 	unsigned int i;
 
@@ -69,8 +69,10 @@ memory_get(void)
 }
 
 void
-tp_queue_memory_free(void)
+tp_op_memory_put(void)
 {
+	if (!TAILQ_EMPTY(&tp_queues))
+		return;
 	rte_free(memory.src);
 	memory.src = NULL;
 }
@@ -82,8 +84,8 @@ cookie_of(uint64_t n, enum rte_pmd_queue_dev_op_type type)
 	return n << 3 | type;
 }
 
-static void
-op_fill(struct rte_pmd_queue_dev_op *op, enum rte_pmd_queue_dev_op_type type, uint64_t n)
+void
+tp_op_fill(struct rte_pmd_queue_dev_op *op, enum rte_pmd_queue_dev_op_type type, uint64_t n)
 {
 	uint64_t cookie = cookie_of(n, type);
 
@@ -105,7 +107,7 @@ submit_locked(struct tp_queue *queue, uint64_t n)
 	for (; n != 0 && queue->rc == 0; n -= rc) {
 		want = RTE_MIN(n, (uint64_t)BATCH);
 		for (i = 0; i < want; i++)
-			op_fill(&op[i], queue->op, queue->submitted + i);
+			tp_op_fill(&op[i], queue->op, queue->submitted + i);
 		rc = rte_pmd_queue_dev_submit(queue->q, op, want);
 		if (rc < 0)
 			queue->rc = rc;
@@ -115,8 +117,8 @@ submit_locked(struct tp_queue *queue, uint64_t n)
 	}
 }
 
-static bool
-is_right(const struct rte_pmd_queue_dev_completion *done, uint64_t n)
+bool
+tp_op_right(const struct rte_pmd_queue_dev_completion *done, uint64_t n)
 {
 	uint64_t cookie = (uintptr_t)done->cookie;
 
@@ -142,7 +144,7 @@ take_locked(struct tp_queue *queue)
 	do {
 		n = rte_pmd_queue_dev_poll(queue->q, done, BATCH);
 		for (i = 0; i < n; i++) {
-			queue->errors += !is_right(&done[i], queue->completed);
+			queue->errors += !tp_op_right(&done[i], queue->completed);
 			queue->completed++;
 		}
 	} while (n == BATCH);
@@ -216,7 +218,7 @@ tp_queue_start(struct tp_queue *queue, enum rte_pmd_queue_dev_op_type op, uint64
 	struct tp_set *set = tp_service_find(tp_queue_lcore(queue));
 	int rc;
 
-	rc = memory_get();
+	rc = tp_op_memory_get();
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&queue->lock);

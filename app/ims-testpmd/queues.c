@@ -152,8 +152,7 @@ tp_queue_destroy(struct tp_queue *queue)
 	if (rc != 0)
 		return rc;
 	TAILQ_REMOVE(&tp_queues, queue, next);
-	if (TAILQ_EMPTY(&tp_queues))
-		tp_queue_memory_free();
+	tp_op_memory_put();
 	if (queue->subdev != NULL)
 		queue->subdev->n_queues--;
 	if (queue->from_pool)

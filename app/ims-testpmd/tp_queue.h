@@ -125,10 +125,21 @@ tp_queue_stats(struct tp_queue *queue, struct tp_queue_stats *stats);
 /* Its vector may be on another lcore: so is what submits to it. */
 void
 tp_queue_follow(struct tp_queue *queue);
-/* Memory that operations work on; no queue is busy when it is let go of. */
-void
-tp_queue_memory_free(void);
+
+/*
+ * Operations: number n of a queue, with a cookie that says so, on memory that all share; and whether
+ * a completion is that of n and has the right result.
+ */
 const char *
 tp_op_str(enum rte_pmd_queue_dev_op_type op);
+void
+tp_op_fill(struct rte_pmd_queue_dev_op *op, enum rte_pmd_queue_dev_op_type type, uint64_t n);
+bool
+tp_op_right(const struct rte_pmd_queue_dev_completion *done, uint64_t n);
+/* The memory; it goes when there are no queues. */
+int
+tp_op_memory_get(void);
+void
+tp_op_memory_put(void);
 
 #endif /* _TP_QUEUE_H_ */
