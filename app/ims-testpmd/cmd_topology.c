@@ -79,8 +79,13 @@ static int
 cpu_of(unsigned int lcore)
 {
 	rte_cpuset_t set = rte_lcore_cpuset(lcore);
+	int cpu = 0;
 
-	return CPU_COUNT(&set) == 1 ? rte_lcore_to_cpu_id(lcore) : -1;
+	if (CPU_COUNT(&set) != 1)
+		return -1;
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	return cpu;
 }
 
 /* Lcores that are pinned to a CPU of the set. */

@@ -134,11 +134,12 @@ tp_op_right(const struct rte_pmd_queue_dev_completion *done, uint64_t n)
 	}
 }
 
-/* All that there are: not more than were submitted, so it comes to an end. */
-static void
+/* All that there are: not more than were submitted, so it comes to an end. True: there were some. */
+static bool
 take_locked(struct tp_queue *queue)
 {
 	struct rte_pmd_queue_dev_completion done[BATCH];
+	uint64_t before = queue->completed;
 	int n, i;
 
 	do {
@@ -148,6 +149,7 @@ take_locked(struct tp_queue *queue)
 			queue->completed++;
 		}
 	} while (n == BATCH);
+	return queue->completed != before;
 }
 
 static uint64_t
@@ -189,8 +191,9 @@ job_run(void *arg)
 	uint64_t ns = TP_JOB_IDLE;
 
 	pthread_mutex_lock(&queue->lock);
-	if (queue->polled)
-		take_locked(queue);
+	/* On a dedicated vector: what asks for the next event is not a handler. */
+	if (queue->polled && take_locked(queue) && queue->vec != NULL)
+		rte_pmd_queue_dev_arm(queue->q);
 	if (queue->busy && queue->rate != 0)
 		ns = submit_due_locked(queue);
 	else if (queue->busy && queue->polled)

@@ -82,6 +82,10 @@ create_failed(const struct tp_queue *queue, int rc)
 	if (rc == -ENOMEM)
 		return tp_fail(
 			rc, "no memory for a queue of depth %u: EAL's -m gives more", queue->depth);
+	if (rc == -EINVAL && queue->vec != NULL && queue->polled)
+		return tp_fail(rc,
+			"dedicated vector %u is neither an MSI-X vector nor a queue's own",
+			queue->vec->id);
 	if (rc == -EBUSY)
 		return tp_fail(rc, "vector %u is the message of one queue, which is there",
 			queue->vec->id);
@@ -97,8 +101,9 @@ create(struct tp_queue *queue, const struct tp_queue_want *want)
 	rc = find_vec(queue, want);
 	if (rc != 0)
 		return rc;
-	if (queue->vec != NULL) {
+	if (queue->vec != NULL)
 		conf.vec = queue->vec->vec;
+	if (!queue->polled) {
 		conf.fn = tp_queue_handler;
 		conf.arg = queue;
 	}
