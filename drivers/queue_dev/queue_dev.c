@@ -135,15 +135,6 @@ stores_setup(struct qd *qd)
 	return qd->queue_store != NULL ? 0 : -rte_errno;
 }
 
-/* Section 3.3: errors and commands by MSI-X where there is any. */
-static uint32_t
-intr_select(const struct qd *qd)
-{
-	return qd->n_msix >= QUEUE_DEV_N_SPECIAL
-	               ? 0
-	               : QUEUE_DEV_INTR_ERROR_OWN | QUEUE_DEV_INTR_CMD_OWN;
-}
-
 /*
  * The command interrupt, at its fixed index. Commands work without it, they are looked for then: on
  * a kernel device without MSI-X nothing reaches an eventfd.
@@ -154,7 +145,7 @@ cmd_vector(struct qd *qd)
 	struct rte_ims_vec_conf conf = { .name = "queue_dev-cmd" };
 	struct rte_ims_store *store = qd->eq_store;
 
-	if (intr_select(qd) == 0)
+	if (qd_intr_select(qd) == 0)
 		store = rte_ims_dev_store_get(qd->dev, RTE_IMS_STORE_MSIX);
 	if (store == NULL)
 		return 0;
@@ -191,6 +182,7 @@ qd_free(struct qd *qd)
 	free(qd->queues);
 	free(qd->subdevs);
 	pthread_mutex_destroy(&qd->lock);
+	pthread_mutex_destroy(&qd->portal_lock);
 	free(qd);
 }
 
@@ -202,7 +194,7 @@ device_reset(struct qd *qd)
 	rc = ims_dev_bar_write32(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CTRL, QUEUE_DEV_CTRL_RESET);
 	if (rc == 0)
 		rc = ims_dev_bar_write32(
-			qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INTR, intr_select(qd));
+			qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INTR, qd_intr_select(qd));
 	return rc;
 }
 
@@ -217,6 +209,8 @@ qd_probe(struct rte_ims_dev *dev)
 	memset(qd, 0, sizeof(*qd));
 	qd->dev = dev;
 	pthread_mutex_init(&qd->lock, NULL);
+	pthread_mutex_init(&qd->portal_lock, NULL);
+	qd_reset_init(qd);
 	ims_dev_priv_set(dev, qd);
 	rc = identify(qd);
 	if (rc == 0)
@@ -254,41 +248,6 @@ qd_remove(struct rte_ims_dev *dev)
 	for (n = 0; n < qd->n_queues; n++)
 		qd_queue_free(atomic_load(&qd->queues[n]));
 	qd_free(qd);
-}
-
-static int
-subdevs_restore(struct qd *qd)
-{
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_CREATE };
-	int rc = 0;
-
-	for (cmd.number = 1; cmd.number <= qd->n_subdevs && rc == 0; cmd.number++)
-		if (qd->subdevs[cmd.number] != NULL)
-			rc = qd_cmd(qd, &cmd, NULL);
-	return rc;
-}
-
-/* Section 9: everything is gone. Messages are written anew by the library, after this. */
-static int
-qd_reset_done(struct rte_ims_dev *dev)
-{
-	struct qd *qd = ims_dev_priv(dev);
-	int rc;
-
-	pthread_mutex_lock(&qd->lock);
-	rc = ims_dev_bar_write32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INTR, intr_select(qd));
-	if (rc == 0)
-		rc = qd_cmd_setup(qd);
-	if (rc == 0)
-		rc = qd_db_restore(qd);
-	if (rc == 0)
-		rc = subdevs_restore(qd);
-	if (rc == 0)
-		rc = qd_eqs_restore(qd);
-	if (rc == 0)
-		rc = qd_queues_restore(qd);
-	pthread_mutex_unlock(&qd->lock);
-	return rc;
 }
 
 static const struct ims_driver_id qd_ids[] = {

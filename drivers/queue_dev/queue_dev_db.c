@@ -22,8 +22,8 @@ trapped(struct qd *qd, uint64_t doorbell)
 }
 
 /* Section 4.4: V1 to V4. */
-static void
-portal_ring(struct qd *qd, struct qd_portal *p, uint64_t doorbell)
+static inline void
+portal_store(struct qd *qd, struct qd_portal *p, uint64_t doorbell)
 {
 	_Atomic(uint64_t) *cell = &p->cells[p->next];
 
@@ -57,40 +57,68 @@ portal_enable(struct qd *qd, uint32_t n)
 	return 0;
 }
 
-/* The first doorbell of an lcore. */
+/* The first doorbell of an lcore. A reset comes before it or finds the portal in use. */
 static uint8_t
 portal_take(struct qd *qd, unsigned int lcore)
 {
 	uint32_t n = atomic_fetch_add(&qd->n_portals, 1);
 
+	pthread_mutex_lock(&qd->portal_lock);
 	if (n >= SHARED || portal_enable(qd, n) != 0)
 		n = SHARED;
+	pthread_mutex_unlock(&qd->portal_lock);
 	atomic_store_explicit(&qd->lcore_portal[lcore], n + 1, memory_order_relaxed);
 	return n + 1;
+}
+
+/* This thread's portal, NULL: the shared one. */
+static inline struct qd_portal *
+portal_mine(struct qd *qd)
+{
+	unsigned int lcore = rte_lcore_id();
+	uint8_t n;
+
+	if (unlikely(lcore >= RTE_MAX_LCORE))
+		return NULL;
+	n = atomic_load_explicit(&qd->lcore_portal[lcore], memory_order_relaxed);
+	if (unlikely(n == 0))
+		n = portal_take(qd, lcore);
+	return likely(n != SHARED + 1) ? &qd->portals[n - 1] : NULL;
 }
 
 void
 qd_ring(struct qd *qd, uint64_t doorbell)
 {
-	unsigned int lcore = rte_lcore_id();
-	uint8_t n = SHARED + 1;
+	struct qd_portal *p, *shared = &qd->portals[SHARED];
 
 	if (qd->portal_pages == NULL) {
 		trapped(qd, doorbell);
 		return;
 	}
-	if (likely(lcore < RTE_MAX_LCORE)) {
-		n = atomic_load_explicit(&qd->lcore_portal[lcore], memory_order_relaxed);
-		if (unlikely(n == 0))
-			n = portal_take(qd, lcore);
+	p = portal_mine(qd);
+	if (unlikely(p == NULL))
+		rte_spinlock_lock(&qd->shared_lock);
+	/* During a reset nobody hears it: all is armed anew then, and what was submitted is aborted. */
+	if (likely(qd_enter(qd, p != NULL ? &p->inside : &shared->inside))) {
+		portal_store(qd, p != NULL ? p : shared, doorbell);
+		qd_leave(p != NULL ? &p->inside : &shared->inside);
 	}
-	if (likely(n != SHARED + 1)) {
-		portal_ring(qd, &qd->portals[n - 1], doorbell);
+	if (unlikely(p == NULL))
+		rte_spinlock_unlock(&qd->shared_lock);
+}
+
+void
+qd_ring_reset(struct qd *qd, uint64_t doorbell)
+{
+	struct qd_portal *p;
+
+	if (qd->portal_pages == NULL) {
+		trapped(qd, doorbell);
 		return;
 	}
-	rte_spinlock_lock(&qd->shared_lock);
-	portal_ring(qd, &qd->portals[SHARED], doorbell);
-	rte_spinlock_unlock(&qd->shared_lock);
+	p = portal_mine(qd);
+	/* Nobody else is inside. */
+	portal_store(qd, p != NULL ? p : &qd->portals[SHARED], doorbell);
 }
 
 int
@@ -112,8 +140,10 @@ qd_db_restore(struct qd *qd)
 	uint32_t n;
 	int rc = 0;
 
+	pthread_mutex_lock(&qd->portal_lock);
 	for (n = 0; n < QUEUE_DEV_N_PORTALS && rc == 0; n++)
 		if (qd->portals[n].cells != NULL)
 			rc = portal_enable(qd, n);
+	pthread_mutex_unlock(&qd->portal_lock);
 	return rc;
 }

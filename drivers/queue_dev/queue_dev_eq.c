@@ -52,35 +52,69 @@ run_all(struct qd_eq *eq, struct rte_ims_vec *vec)
 	}
 }
 
+/* Is there a next entry? Its queue is *q, NULL: none of ours. False during a reset, too. */
+static bool
+eq_take(struct qd_eq *eq, struct rte_pmd_queue_dev_queue **q)
+{
+	const struct queue_dev_eqe *eqe;
+	bool found;
+
+	if (unlikely(!qd_enter(eq->qd, &eq->inside)))
+		return false;
+	eqe = &eq->ring[eq->ci & ((1u << eq->log_size) - 1)];
+	/* Acquire: the completions that it tells of are visible after it. */
+	found = __atomic_load_n(&eqe->stamp, __ATOMIC_ACQUIRE) >> 63 !=
+	        (eq->ci >> eq->log_size & 1);
+	if (found) {
+		eq->ci++;
+		*q = find_queue(eq, eqe);
+	}
+	qd_leave(&eq->inside);
+	return found;
+}
+
+static bool
+take_look(struct qd_eq *eq)
+{
+	bool look;
+
+	if (likely(!atomic_load_explicit(&eq->look, memory_order_relaxed)) ||
+		!qd_enter(eq->qd, &eq->inside))
+		return false;
+	look = atomic_exchange(&eq->look, false);
+	qd_leave(&eq->inside);
+	return look;
+}
+
+static void
+eq_arm(struct qd_eq *eq, unsigned int n_taken)
+{
+	if (unlikely(!qd_enter(eq->qd, &eq->inside)))
+		return;
+	/* One writer, so no locked operation. */
+	atomic_store_explicit(&eq->n_taken,
+		atomic_load_explicit(&eq->n_taken, memory_order_relaxed) + n_taken,
+		memory_order_relaxed);
+	qd_ring(eq->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, eq->number, eq->ci));
+	qd_leave(&eq->inside);
+}
+
 static void
 eq_run(struct rte_ims_vec *vec, void *priv)
 {
-	struct qd_eq *eq = priv;
-	uint32_t mask = (1u << eq->log_size) - 1;
 	struct rte_pmd_queue_dev_queue *q;
-	const struct queue_dev_eqe *eqe;
+	struct qd_eq *eq = priv;
 	unsigned int n;
 
-	if (unlikely(atomic_load_explicit(&eq->look, memory_order_relaxed)) &&
-		atomic_exchange(&eq->look, false))
+	if (unlikely(take_look(eq)))
 		run_all(eq, vec);
-	for (n = 0; n < BUDGET; n++) {
-		eqe = &eq->ring[eq->ci & mask];
-		/* Acquire: the completions that it tells of are visible after it. */
-		if (__atomic_load_n(&eqe->stamp, __ATOMIC_ACQUIRE) >> 63 ==
-			(eq->ci >> eq->log_size & 1))
-			break;
-		eq->ci++;
-		q = find_queue(eq, eqe);
+	for (n = 0; n < BUDGET && eq_take(eq, &q); n++) {
 		if (likely(q != NULL))
 			ims_obj_run(vec, &q->obj);
 		else
 			atomic_fetch_add_explicit(&eq->qd->stray_events, 1, memory_order_relaxed);
 	}
-	/* One writer, so no locked operation. */
-	atomic_store_explicit(&eq->n_taken,
-		atomic_load_explicit(&eq->n_taken, memory_order_relaxed) + n, memory_order_relaxed);
-	qd_ring(eq->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, eq->number, eq->ci));
+	eq_arm(eq, n);
 }
 
 /* With MSI-X any number does that is not set aside for own messages. */
@@ -261,7 +295,7 @@ qd_eqs_restore(struct qd *qd)
 		rc = eq_command(qd->eqs[n]);
 		atomic_store(&qd->eqs[n]->look, true);
 		if (rc == 0)
-			qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, n, 0));
+			qd_ring_reset(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, n, 0));
 	}
 	return rc;
 }

@@ -20,9 +20,9 @@
 #include "rte_pmd_queue_dev.h"
 
 /*
- * The driver, in five files: probe, registers, the message store (queue_dev.c); the command ring
+ * The driver, in six files: probe, registers, the message store (queue_dev.c); the command ring
  * (queue_dev_cmd.c); doorbells (queue_dev_db.c); event queues (queue_dev_eq.c); queues and
- * sub-devices (queue_dev_queue.c). Section numbers are those of the data sheet,
+ * sub-devices (queue_dev_queue.c); resets (queue_dev_reset.c). Section numbers are those of the data sheet,
  * doc/guides/drivers/queue_dev.rst.
  *
  * Locks: the library's lock of the device -> qd.lock (objects, contexts, commands). The data path
@@ -40,6 +40,7 @@ struct qd;
 struct qd_portal {
 	_Atomic(uint64_t) *cells; /* NULL: not in use */
 	uint32_t next;
+	atomic_bool inside;
 } __rte_cache_aligned;
 
 /* Section 8. */
@@ -49,6 +50,7 @@ struct qd_eq {
 	uint32_t log_size;
 	struct queue_dev_eqe *ring;
 	uint32_t ci;
+	atomic_bool inside;
 	atomic_uint_fast64_t n_taken; /* written by the vector's thread */
 	atomic_bool
 		look; /* the device was reset: each queue may have completions, without an event */
@@ -74,6 +76,7 @@ struct rte_pmd_queue_dev_queue {
 	uint32_t completed;
 	struct queue_dev_desc *sq;
 	struct queue_dev_cqe *cq;
+	atomic_bool inside;
 	void **cookies; /* by position in the ring: the device is not trusted with ours */
 	bool aborting;  /* what is under way will not be completed by the device */
 	uint64_t n_bad; /* completions that make no sense */
@@ -110,11 +113,15 @@ struct qd {
 	struct rte_ims_store *queue_store;
 	const uint64_t *stamps; /* mapped; NULL: by transactions */
 
+	atomic_bool resetting; /* queue_dev_reset.c */
+	bool membarrier;
+
 	/* Doorbells. */
 	uint8_t *portal_pages; /* NULL: DOORBELL only */
 	const _Atomic(uint32_t) *asleep;
 	_Atomic(uint8_t) lcore_portal[RTE_MAX_LCORE]; /* number + 1; 0: none yet */
 	atomic_uint n_portals;
+	pthread_mutex_t portal_lock; /* for portals to come into use */
 	rte_spinlock_t shared_lock;
 	struct qd_portal portals[QUEUE_DEV_N_PORTALS];
 
@@ -138,6 +145,29 @@ struct qd {
 };
 
 extern struct ims_driver qd_driver;
+
+/*
+ * The data path is entered with a flag of what it is about to touch: a queue's indices, an event
+ * queue's, a portal's. It is refused while the device is being reset: what the reset changes nobody
+ * else touches (queue_dev_reset.c). Cheap: no locked operation, no barrier.
+ */
+static inline bool
+qd_enter(const struct qd *qd, atomic_bool *inside)
+{
+	atomic_store_explicit(inside, true, memory_order_relaxed);
+	/* The CPU's barrier is on the other side, that is rare: qd_quiesce(). */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (likely(!atomic_load_explicit(&qd->resetting, memory_order_acquire)))
+		return true;
+	atomic_store_explicit(inside, false, memory_order_release);
+	return false;
+}
+
+static inline void
+qd_leave(atomic_bool *inside)
+{
+	atomic_store_explicit(inside, false, memory_order_release);
+}
 
 static inline struct qd *
 qd_from(const struct rte_ims_dev *dev)
@@ -170,6 +200,9 @@ qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *wa
 /* queue_dev_db.c */
 void
 qd_ring(struct qd *qd, uint64_t doorbell);
+/* The same, for who does the reset. */
+void
+qd_ring_reset(struct qd *qd, uint64_t doorbell);
 int
 qd_db_setup(struct qd *qd);
 /* After a reset no portal is in use. */
@@ -186,6 +219,15 @@ void
 qd_vec_fini(struct rte_ims_vec *vec);
 int
 qd_eqs_restore(struct qd *qd);
+
+/* queue_dev_reset.c */
+void
+qd_reset_init(struct qd *qd);
+int
+qd_reset_done(struct rte_ims_dev *dev);
+/* INTR, section 3.3: errors and commands by MSI-X where there is any. */
+uint32_t
+qd_intr_select(const struct qd *qd);
 
 /* queue_dev_queue.c */
 int

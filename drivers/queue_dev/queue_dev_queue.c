@@ -14,11 +14,30 @@
 
 /* Section 7.5: ask for the next event, by how far completions have been taken. */
 static void
-arm(struct rte_pmd_queue_dev_queue *q)
+ring_arm(struct rte_pmd_queue_dev_queue *q)
 {
 	/* After a reset it is armed anew, and counts from 0 when what was aborted has been taken. */
 	if (likely(!q->aborting))
 		qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed));
+}
+
+/* In the queue's thread. */
+static void
+arm(struct rte_pmd_queue_dev_queue *q)
+{
+	if (unlikely(!qd_enter(q->qd, &q->inside)))
+		return; /* the reset does it */
+	ring_arm(q);
+	qd_leave(&q->inside);
+}
+
+/* In any other: the lock keeps resets out. */
+static void
+arm_from_outside(struct rte_pmd_queue_dev_queue *q)
+{
+	pthread_mutex_lock(&q->qd->lock);
+	ring_arm(q);
+	pthread_mutex_unlock(&q->qd->lock);
 }
 
 /* What hangs on the vector; the user's handler may destroy the queue, or move it. */
@@ -227,7 +246,7 @@ rte_pmd_queue_dev_queue_create(
 	if (conf->fn != NULL)
 		rte_ims_vec_attach(conf->vec, &q->obj);
 	if (conf->vec != NULL)
-		arm(q);
+		arm_from_outside(q);
 	return q;
 }
 
@@ -329,7 +348,7 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	if (queue->vec != NULL) {
 		rc2 = rte_ims_vec_attach(queue->vec, &queue->obj);
 		rc = rc != 0 ? rc : rc2;
-		arm(queue);
+		arm_from_outside(queue);
 	}
 	return rc;
 }
@@ -381,16 +400,11 @@ fill_desc(struct queue_dev_desc *d, const struct rte_pmd_queue_dev_op *op)
 		d->len = op->len;
 }
 
-int
-rte_pmd_queue_dev_submit(
-	struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops, unsigned int n)
+static int
+submit(struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops, unsigned int n)
 {
 	uint32_t mask, room, i;
 
-	if (q == NULL || (ops == NULL && n != 0))
-		return -EINVAL;
-	if (unlikely(ims_dev_removed(q->qd->dev)))
-		return -ENODEV;
 	if (unlikely(q->aborting))
 		return 0; /* take what was aborted first */
 	mask = (1u << q->log_size) - 1;
@@ -407,6 +421,23 @@ rte_pmd_queue_dev_submit(
 	q->submitted += n;
 	qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_SQ_TAIL, q->number, q->submitted));
 	return n;
+}
+
+int
+rte_pmd_queue_dev_submit(
+	struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops, unsigned int n)
+{
+	int rc;
+
+	if (q == NULL || (ops == NULL && n != 0))
+		return -EINVAL;
+	if (unlikely(ims_dev_removed(q->qd->dev)))
+		return -ENODEV;
+	if (unlikely(!qd_enter(q->qd, &q->inside)))
+		return 0;
+	rc = submit(q, ops, n);
+	qd_leave(&q->inside);
+	return rc;
 }
 
 static unsigned int
@@ -430,20 +461,15 @@ take_aborted(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_complet
 }
 
 /* Section 7.3. Completions come in order, so whose they are is known without the device's word. */
-int
-rte_pmd_queue_dev_poll(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
+static unsigned int
+poll_cq(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
 	unsigned int n)
 {
+	uint32_t mask = (1u << q->log_size) - 1;
 	const struct queue_dev_cqe *cqe;
 	unsigned int got;
-	uint32_t mask;
 	uint64_t last;
 
-	if (q == NULL || (done == NULL && n != 0))
-		return -EINVAL;
-	if (unlikely(q->aborting))
-		return take_aborted(q, done, n);
-	mask = (1u << q->log_size) - 1;
 	for (got = 0; got < n; got++) {
 		cqe = &q->cq[q->completed & mask];
 		/* sq_head and status, the last to be written; acquire: result is before them. */
@@ -460,8 +486,24 @@ rte_pmd_queue_dev_poll(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_d
 		done[got].status = last >> 32 & QUEUE_DEV_CQE_STATUS_MASK;
 		q->completed++;
 	}
-	if (got == 0 && unlikely(ims_dev_removed(q->qd->dev)))
-		return take_aborted(q, done, n);
+	return got;
+}
+
+int
+rte_pmd_queue_dev_poll(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
+	unsigned int n)
+{
+	unsigned int got = 0;
+
+	if (q == NULL || (done == NULL && n != 0))
+		return -EINVAL;
+	if (unlikely(!qd_enter(q->qd, &q->inside)))
+		return 0;
+	if (likely(!q->aborting))
+		got = poll_cq(q, done, n);
+	if (unlikely(q->aborting) || (got == 0 && unlikely(ims_dev_removed(q->qd->dev))))
+		got = take_aborted(q, done, n);
+	qd_leave(&q->inside);
 	return got;
 }
 
@@ -483,7 +525,7 @@ qd_queues_restore(struct qd *qd)
 			q->completed = q->submitted = 0;
 		rc = queue_command(q);
 		if (rc == 0 && q->vec != NULL)
-			qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, n, 0));
+			qd_ring_reset(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, n, 0));
 	}
 	return rc;
 }

@@ -20,7 +20,8 @@
  *
  * Threads: a queue belongs to one thread at a time, its handler's if it has a vector. Different
  * queues may be used concurrently. Creating, destroying and attaching may be done by any thread.
- * EAL's lcores ring doorbells without a lock; other threads share one portal under a spinlock.
+ * EAL's lcores ring doorbells without a lock; other threads share one portal under a spinlock. All
+ * may go on while another thread resets the device: meanwhile there is no room and nothing completes.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
