@@ -204,6 +204,17 @@ arg_op(const struct tp_args *args)
 	return op;
 }
 
+static int
+check_there(const struct tp_args *args)
+{
+	const struct tp_dev *dev = tp_arg_ptr(args, "DEV");
+	struct rte_ims_dev_info info;
+
+	if (rte_ims_dev_info_get(dev->dev, &info) == 0 && info.removed)
+		return tp_fail(-ENODEV, "%s is gone", dev->name);
+	return 0;
+}
+
 struct work {
 	enum rte_pmd_queue_dev_op_type op;
 	uint64_t rate;
@@ -226,7 +237,9 @@ cmd_queue_start(const struct tp_args *args)
 
 	if (tp_arg_has(args, "rate") && (work.rate == 0 || work.rate > RATE_MAX))
 		return tp_fail(-EINVAL, "a rate is 1 to %u operations per second", RATE_MAX);
-	n = for_each(args, start_one, &work);
+	n = check_there(args);
+	if (n == 0)
+		n = for_each(args, start_one, &work);
 	if (n > 0)
 		printf("%d queue%s started\n", n, n == 1 ? "" : "s");
 	return RTE_MIN(n, 0);
@@ -264,17 +277,14 @@ drain_one(struct tp_queue *queue, void *arg)
 static int
 cmd_queue_stop(const struct tp_args *args)
 {
-	const struct tp_dev *dev = tp_arg_ptr(args, "DEV");
 	struct total total = { 0 };
-	struct rte_ims_dev_info info;
 	int n;
 
 	n = for_each(args, stop_one, NULL);
-	if (n < 0)
-		return n;
-	if (rte_ims_dev_info_get(dev->dev, &info) == 0 && info.removed)
-		return tp_fail(-ENODEV, "%s is gone", dev->name);
-	n = for_each(args, drain_one, &total);
+	if (n > 0)
+		n = check_there(args);
+	if (n == 0)
+		n = for_each(args, drain_one, &total);
 	if (n > 0)
 		printf("%d queue%s stopped: %" PRIu64 " operations completed, %" PRIu64 " errors\n",
 			n, n == 1 ? "" : "s", total.completed, total.errors);
@@ -392,6 +402,8 @@ cmd_bench_queue(const struct tp_args *args)
 	int rc;
 
 	rc = check_dev(dev);
+	if (rc == 0)
+		rc = check_there(args);
 	if (rc != 0)
 		return rc;
 	rte_pmd_queue_dev_info_get(dev->dev, &info);

@@ -28,7 +28,7 @@ tp_topic_register(struct tp_topic *topic)
 {
 	struct tp_topic **at = &topics;
 
-	while (*at != NULL && strcmp((*at)->name, topic->name) < 0)
+	while (*at != NULL && strcmp((*at)->name, topic->name) <= 0)
 		at = &(*at)->next;
 	topic->next = *at;
 	*at = topic;

@@ -211,9 +211,9 @@ class ByHand(unittest.TestCase):
     def test_server_started_by_hand(self):
         path = os.path.join(tool.work, "hand.sock").replace(" ", "-")
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with subprocess.Popen([tool.devsrv, "--model", "timer_ims", "timers=8", "--socket", path]) as p:
+        with subprocess.Popen([tool.devsrv, "--model", "timer_ims,timers=8", "--socket", path]) as p:
             try:
-                while not os.path.exists(path):
+                while not os.path.exists(path) and p.poll() is None:
                     time.sleep(0.01)
                 for _ in range(2):
                     r = pipe("timer start 0 3 1ms", "sleep 100ms", "show stats all",

@@ -30,7 +30,8 @@ class Files(unittest.TestCase):
         r, path = script("vec alloc 0 any", "vec alloc 0 maybe")
         self.assertEqual(r.code, 1)
         self.assertEqual(r.err, [f"{path}:2: vec alloc 0: expected SLOT|any (number of a slot), not "
-                                 "'maybe'; usage: vec alloc DEV SLOT|any [eventfd|memory]"])
+                                 "'maybe'; usage: vec alloc DEV SLOT|any [eventfd|memory] "
+                                 "[store STORE] [table TABLE]"])
 
     def test_two_files(self):
         first = os.path.join(tool.work, "first.cli")
@@ -52,8 +53,8 @@ class Files(unittest.TestCase):
     def test_missing_file(self):
         r = run("--dev", DEV, "--cmdline-file", "/nonexistent/x.cli")
         self.assertEqual(r.code, 1)
-        self.assertEqual(r.err, ["ims-testpmd: --cmdline-file: /nonexistent/x.cli: No such file or "
-                                 "directory (ENOENT)"])
+        self.assertEqual(r.err, ["ims-testpmd: --cmdline-file /nonexistent/x.cli: No such file or "
+                                 "directory"])
 
     def test_directory_as_file(self):
         r = run("--cmdline-file", "/tmp")
@@ -231,7 +232,6 @@ class Bench(unittest.TestCase):
         r = pipe(*["vec alloc 0 any"] * 60, "bench timer 0 10 1ms 1")
         self.assertEqual(r.code, 1)
         self.assertTrue(r.err[0].endswith("(ENOSPC)"), r.err)
-        self.assertIn("slot", r.err[0])
 
     def test_main_lcore_only(self):
         one = tool.lcores().split(",")[0]

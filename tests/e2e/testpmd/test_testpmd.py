@@ -76,7 +76,7 @@ class Pipe(unittest.TestCase):
 
     def test_wrong_commands_say_what_was_expected(self):
         for line, expected in (
-            ("show devices\n", "expected device, store"),
+            ("show devices\n", "device, store, table"),
             ("vec alloc 0\n", "SLOT"),
             ("vec alloc 0 any nothing\n", "eventfd"),
             ("frobnicate\n", "vec"),

@@ -30,9 +30,17 @@ def lcores():
     return ",".join(str(c) for c in cpus[:2])
 
 
+def four_lcores():
+    """Main and three workers, on as many CPUs as there are."""
+    cpus = sorted(os.sched_getaffinity(0))
+    return ",".join(f"{lcore}@{cpus[i % len(cpus)]}" for i, lcore in enumerate((0, 1, 5, 6)))
+
+
 def eal(lcore_list=None):
+    lcore_list = lcore_list or lcores()
     return [
-        prog, "--no-huge", "--no-pci", "-m", "64", "-l", lcore_list or lcores(), "--no-shconf",
+        prog, "--no-huge", "--no-pci", "-m", "64", "--lcores" if "@" in lcore_list else "-l",
+        lcore_list, "--no-shconf",
         "--log-level=lib.eal:error", "--log-level=lib.telemetry:error", "--",
     ]
 
@@ -103,7 +111,9 @@ class Terminal:
             data = os.read(self.fd, 65536)
         except OSError:
             data = b""
-        self.out += data.decode(errors="replace").replace("\r\n", "\n")
+        # Ends of lines, and what the line editor moves the cursor with; they may come in pieces.
+        self.out += data.decode(errors="replace")
+        self.out = re.sub(r"\r+\n", "\n", re.sub(r"\x1b(M|E|\[0K)", "", self.out))
         return bool(data)
 
     def expect(self, pattern, timeout=TIMEOUT):
