@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# See it run: install what is missing, build, and drive a timer device that has only IMS, played by a
-# process of its own. No hardware, no hugepages; privileges only to install packages. Ends at a prompt
-# when standard input is a terminal.
+# See it run: install what is missing, build, and drive two devices, each played by a process of its own:
+# timers that have only IMS, and thousands of queues that have MSI-X and IMS. No hardware, no hugepages;
+# privileges only to install packages. Ends at a prompt when standard input is a terminal.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -26,11 +26,11 @@ if [ ! -f build/build.ninja ]; then
 fi
 ninja -C build
 
-# The bench polls on the second CPU that we may use, the device's thread spins on the first.
+# The first CPU that we may use is for the main lcore, which sleeps, and for the devices; the benches
+# poll on the others, at most three of them.
 mapfile -t cpus < <(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' |
 	awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-lcores=${cpus[0]}
-[ ${#cpus[@]} -lt 2 ] || lcores=${cpus[0]},${cpus[1]}
+lcores=$(IFS=,; echo "${cpus[*]:0:4}")
 runtime=$(mktemp -d)
 trap 'rm -rf "$runtime"' EXIT
 export XDG_RUNTIME_DIR=$runtime
@@ -47,7 +47,10 @@ say "latency and loss, memory polled and eventfd slept on, beside the machine's 
 echo "bench timer 0 1 100us 2" > "$runtime/bench.cli"
 testpmd --dev "emu:timer_ims,timers=64,engine=spin,cpu=${cpus[0]}" --cmdline-file "$runtime/bench.cli"
 
+say "a thousand queues on the shared vectors of a pool"
+testpmd --dev emu:queue_dev --cmdline-file devtools/demo_queues.cli
+
 if [ -t 0 ]; then
 	say "your turn: help lists the commands, Tab completes, quit ends"
-	testpmd -i --dev emu:timer_ims,timers=64
+	testpmd -i --dev emu:timer_ims,timers=64 --dev emu:queue_dev
 fi

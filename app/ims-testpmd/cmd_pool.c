@@ -202,7 +202,7 @@ static void
 pools_print(const struct tp_pool *only)
 {
 	static const char *const names[] = { "POOL", "DEV", "LCORES", "SHARED", "MSI-X",
-		"EXCLUSIVE", "SPECIAL", "DEDICATED", "USERS", "SHARED_FOR_WANT", "MOVES", NULL };
+		"EXCLUSIVE", "SPECIAL", "DEDICATED", "USERS", "SHORT", "MOVES", NULL };
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_pool_info info;
 	const struct tp_pool *pool;

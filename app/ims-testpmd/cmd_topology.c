@@ -320,8 +320,8 @@ listed(hwloc_topology_t hw, hwloc_bitmap_t cpus)
 static void
 cpus_print(hwloc_topology_t hw)
 {
-	static const char *const names[] = { "CPU", "NODE", "PACKAGE", "L3", "CORE", "SIBLINGS",
-		"LCORE", "ROLE", "WAIT", "VECTORS", "USERS", "EVENTS", "PER_S", "LOAD_%", NULL };
+	static const char *const names[] = { "CPU", "NODE", "PKG", "L3", "CORE", "SIBLINGS",
+		"LCORE", "ROLE", "WAIT", "VECS", "USERS", "EVENTS", "PER_S", "LOAD_%", NULL };
 	int n_all = hwloc_bitmap_weight(hwloc_topology_get_allowed_cpuset(hw)), n;
 	hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
 	struct tp_table *t = tp_table_new();

@@ -16,6 +16,8 @@
 #define BATCH    32
 #define OP_BYTES 4096
 #define DRAIN_NS (5 * TP_NSEC)
+/* Operations at a rate are submitted in turns that are so far apart. */
+#define RATE_TURN_NS 200000u
 
 /* The same for all: what they write is alike, and nobody reads it. */
 static struct {
@@ -176,12 +178,14 @@ static uint64_t
 submit_due_locked(struct tp_queue *queue)
 {
 	double hz = rte_get_tsc_hz(), since = (rte_rdtsc() - queue->start_tsc) / hz;
-	uint64_t due = since * queue->rate, n = due - queue->due;
+	uint64_t due = since * queue->rate, n = due - queue->due, next;
 
 	/* What there is no room for will not be made up for. */
 	submit_locked(queue, RTE_MIN(n, room_locked(queue)));
 	queue->due = due;
-	return ((due + 1.0) / queue->rate - since) * TP_NSEC + 1;
+	next = ((due + 1.0) / queue->rate - since) * TP_NSEC + 1;
+	/* With many queues there is always one that is due: let some come together. */
+	return RTE_MAX(next, RATE_TURN_NS);
 }
 
 static uint64_t
@@ -239,9 +243,9 @@ tp_queue_start(struct tp_queue *queue, enum rte_pmd_queue_dev_op_type op, uint64
 		tp_queue_stop(queue);
 		return rc;
 	}
-	if (!queue->polled && rate == 0) {
-		tp_job_del(&queue->job);
-	} else if (queue->job.set == NULL) {
+	/* Anew, so that it is looked at now. */
+	tp_job_del(&queue->job);
+	if (queue->polled || rate != 0) {
 		queue->job.fn = job_run;
 		queue->job.arg = queue;
 		tp_job_add(set, &queue->job);

@@ -36,11 +36,14 @@ static atomic_bool polls;
 static int64_t
 jobs_run(struct tp_set *set)
 {
-	uint64_t next = TP_JOB_IDLE, ns;
+	uint64_t next = TP_JOB_IDLE, now, ns;
 	struct tp_job *job;
 
 	if (atomic_load_explicit(&set->n_jobs, memory_order_relaxed) == 0)
 		return -1;
+	now = tp_now_ns();
+	if (now < set->due_ns && !atomic_exchange(&set->job_added, false))
+		return set->due_ns - now;
 	/* A thread that locks and unlocks all the time starves the others. */
 	while (atomic_load(&set->n_waiting) != 0)
 		sched_yield();
@@ -50,6 +53,7 @@ jobs_run(struct tp_set *set)
 		next = RTE_MIN(next, ns);
 	}
 	pthread_mutex_unlock(&set->lock);
+	set->due_ns = next > INT64_MAX ? INT64_MAX : now + next;
 	return next > INT64_MAX ? -1 : (int64_t)next;
 }
 
@@ -278,6 +282,7 @@ tp_job_add(struct tp_set *set, struct tp_job *job)
 	TAILQ_INSERT_TAIL(&set->jobs, job, next);
 	job->set = set;
 	atomic_fetch_add(&set->n_jobs, 1);
+	atomic_store(&set->job_added, true);
 	pthread_mutex_unlock(&set->lock);
 	rte_ims_wait_wake(set->wait);
 }

@@ -47,6 +47,8 @@ struct tp_set {
 	pthread_mutex_t lock;
 	TAILQ_HEAD(, tp_job) jobs;
 	atomic_uint n_jobs;
+	atomic_bool job_added;
+	uint64_t due_ns;       /* when the first job wants to run */
 	atomic_uint n_waiting; /* for the lock */
 };
 

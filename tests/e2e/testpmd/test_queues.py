@@ -157,7 +157,7 @@ class Pool(Case):
     def test_no_vector_left_is_shared(self):
         out = self.good("pool create p 0", *["pool get p"] * 3, "show pool p",
                         dev=DEV + ",msix=3,ims=0")
-        self.assertEqual(rows(out, "POOL")[0]["SHARED_FOR_WANT"], "2")
+        self.assertEqual(rows(out, "POOL")[0]["SHORT"], "2")
 
     def test_syntax(self):
         self.syntax("pool: expected create, destroy, get, ", "pool")
