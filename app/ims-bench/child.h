@@ -26,7 +26,7 @@ struct child_conf {
 	} how;
 	const int *fds; /* it writes to them by turns */
 	unsigned int n_fds;
-	uint32_t events; /* 0: until it is ended */
+	uint32_t events;      /* 0: until it is ended */
 	uint64_t interval_ns; /* 0: as fast as it can */
 };
 

@@ -71,8 +71,8 @@ timer_open(struct timer *t, uint32_t n, enum rte_ims_delivery delivery, struct s
 
 /* n timers; together they expire every interval. */
 static void
-timers_run(unsigned int n, enum rte_ims_delivery delivery, uint64_t interval_ns, unsigned int events,
-	struct samples *out)
+timers_run(unsigned int n, enum rte_ims_delivery delivery, uint64_t interval_ns,
+	unsigned int events, struct samples *out)
 {
 	const struct rte_pmd_timer_ims_conf conf = {
 		.interval_ns = interval_ns * n,

@@ -92,10 +92,9 @@ floor_socket(unsigned int events, struct samples *out)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 	int fds[2], ep = epoll_create1(EPOLL_CLOEXEC);
-	struct child_conf conf = { .how = CHILD_SOCKET,
-		.n_fds = 1,
-		.events = events,
-		.interval_ns = SLEEP_INTERVAL_NS };
+	struct child_conf conf = {
+		.how = CHILD_SOCKET, .n_fds = 1, .events = events, .interval_ns = SLEEP_INTERVAL_NS
+	};
 	uint8_t buf[CHILD_MSG_SIZE * 64];
 	struct child_shared *s;
 	uint64_t got = 0;
