@@ -134,7 +134,7 @@ send_dma_write(struct msi_port *port, uint32_t slot, uint64_t addr, uint32_t dat
 	flight->port = port;
 	flight->slot = slot;
 	if (s->stamp != NULL)
-		atomic_store_explicit(s->stamp, ticks_now(), memory_order_relaxed);
+		atomic_store_explicit(s->stamp, ticks_stamp(), memory_order_relaxed);
 	rc = vfu_dma_write(port->vfu, addr, &data, sizeof(data), on_reply, flight);
 	if (rc == 0) {
 		s->in_flight = true;
@@ -163,7 +163,7 @@ deliver(struct msi_port *port, uint64_t addr, uint32_t data, _Atomic(uint64_t) *
 	if (vector < 0 && word == NULL)
 		return false;
 	if (stamp != NULL)
-		atomic_store_explicit(stamp, ticks_now(), memory_order_relaxed);
+		atomic_store_explicit(stamp, ticks_stamp(), memory_order_relaxed);
 	if (vector >= 0) {
 		vfu_msix_signal(port->vfu, vector);
 		return true;

@@ -62,7 +62,7 @@ static void
 eqe_write(
 	struct qd_eq *eq, struct queue_dev_eqe *to, const struct queue_dev_eqe *eqe, uint16_t owner)
 {
-	uint64_t stamp = ticks_now() & ~QUEUE_DEV_EQE_OWNER;
+	uint64_t stamp = ticks_stamp() & ~QUEUE_DEV_EQE_OWNER;
 
 	if ((eq->pi & eq_size(eq)) == 0)
 		stamp |= QUEUE_DEV_EQE_OWNER;

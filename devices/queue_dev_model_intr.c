@@ -64,7 +64,7 @@ slot_send(struct queue_dev *d, uint32_t slot)
 static void
 vector_send(struct queue_dev *d, uint32_t slot)
 {
-	atomic_store_explicit(&d->stamps[slot], ticks_now(), memory_order_relaxed);
+	atomic_store_explicit(&d->stamps[slot], ticks_stamp(), memory_order_relaxed);
 	vfu_msix_fire(d->vfu, d->intrs[slot].intr);
 }
 

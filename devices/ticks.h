@@ -22,6 +22,19 @@ ticks_now(void)
 #endif
 }
 
+/*
+ * For what is stored with an event: the time when all before it is done. Without the fence the CPU may
+ * read its counter while it is still looking for where the event goes.
+ */
+static inline uint64_t
+ticks_stamp(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_lfence();
+#endif
+	return ticks_now();
+}
+
 static inline uint64_t
 clock_ns(void)
 {

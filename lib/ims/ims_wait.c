@@ -120,23 +120,44 @@ serve_bell(struct rte_ims_wait *w, uint32_t i)
 	return 1;
 }
 
+/* From line i on, of which these words are rung. */
+static __rte_noinline unsigned int
+serve_lines(struct rte_ims_wait *w, uint32_t i, uint32_t words, uint32_t n_bells)
+{
+	unsigned int served = 0;
+
+	run_begin(w);
+	for (;;) {
+		for (; words != 0; words &= words - 1)
+			served += serve_bell(w, i + __builtin_ctz(words));
+		i = w->scan(w->bells, i + BELLS_PER_LINE, n_bells);
+		if (i >= n_bells)
+			break;
+		words = ims_bells_line(&w->bells[i]);
+	}
+	run_end(w, served);
+	return served;
+}
+
+static inline unsigned int
+poll_memory(struct rte_ims_wait *w)
+{
+	uint32_t n_bells = atomic_load_explicit(&w->n_bells, memory_order_acquire), i = 0, words;
+
+	/* One line is what most sets have. */
+	if (unlikely(n_bells != BELLS_PER_LINE)) {
+		i = w->scan(w->bells, 0, n_bells);
+		if (likely(i >= n_bells))
+			return 0;
+	}
+	words = ims_bells_line(&w->bells[i]);
+	return unlikely(words != 0) ? serve_lines(w, i, words, n_bells) : 0;
+}
+
 unsigned int
 ims_wait_poll_memory(struct rte_ims_wait *w)
 {
-	uint32_t n_bells = atomic_load_explicit(&w->n_bells, memory_order_acquire), i, words;
-	unsigned int served = 0;
-
-	i = w->scan(w->bells, 0, n_bells);
-	if (likely(i >= n_bells))
-		return 0;
-	run_begin(w);
-	do {
-		for (words = ims_bells_line(&w->bells[i]); words != 0; words &= words - 1)
-			served += serve_bell(w, i + __builtin_ctz(words));
-		i = w->scan(w->bells, i + BELLS_PER_LINE, n_bells);
-	} while (i < n_bells);
-	run_end(w, served);
-	return served;
+	return poll_memory(w);
 }
 
 /* An eventfd is drained before the handlers run, so that an event during them is seen again. */
@@ -249,7 +270,7 @@ unsigned int
 ims_wait_poll_once(struct rte_ims_wait *w)
 {
 	uint64_t polls = atomic_load_explicit(&w->polls, memory_order_relaxed) + 1;
-	unsigned int n = ims_wait_poll_memory(w);
+	unsigned int n = poll_memory(w);
 
 	atomic_store_explicit(&w->polls, polls, memory_order_relaxed);
 	if (atomic_load_explicit(&w->n_eventfd, memory_order_relaxed) != 0 ||
