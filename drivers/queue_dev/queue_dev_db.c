@@ -38,7 +38,7 @@ portal_store(struct qd *qd, struct qd_portal *p, uint64_t doorbell)
 	 * The cell before ASLEEP, for the device does it the other way round: if it does not see the
 	 * cell before it sleeps, we see that it sleeps.
 	 */
-	atomic_thread_fence(memory_order_seq_cst);
+	rte_smp_mb();
 	if (unlikely(atomic_load_explicit(qd->asleep, memory_order_relaxed) != 0))
 		trapped(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_WAKE, 0, 0));
 }
