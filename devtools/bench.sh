@@ -4,7 +4,7 @@
 #
 # Measure, on two CPUs, what this library costs and what its peers cost, in one run.
 #
-#   bench.sh [--quick] [--json FILE] [SUBJECT...]
+#   bench.sh [--quick] [--json FILE] [--report FILE.html] [SUBJECT...]
 #
 # Ends with 3 if a figure misses its goal. doc/guides/tools/ims_bench.rst explains the figures.
 

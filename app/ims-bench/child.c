@@ -22,6 +22,13 @@
 #include "child.h"
 
 static void
+send_message(const struct rte_ims_msg *msg)
+{
+	atomic_store_explicit(
+		(_Atomic(uint32_t) *)(uintptr_t)msg->addr, msg->data, memory_order_release);
+}
+
+static void
 send_one(const struct child_conf *conf, struct child_shared *s, uint32_t seq)
 {
 	const uint8_t msg[CHILD_MSG_SIZE] = { 0 };
@@ -32,6 +39,8 @@ send_one(const struct child_conf *conf, struct child_shared *s, uint32_t seq)
 	atomic_store_explicit(&s->stamp, rte_rdtsc(), memory_order_relaxed);
 	if (conf->how == CHILD_LINE)
 		atomic_store_explicit(&s->flag, seq, memory_order_release);
+	else if (conf->how == CHILD_MESSAGE)
+		send_message(&conf->msgs[seq % conf->n_fds]);
 	else if (conf->how == CHILD_SOCKET)
 		n = send(conf->fds[0], msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL);
 	else

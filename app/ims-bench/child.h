@@ -23,8 +23,10 @@ struct child_conf {
 		CHILD_LINE,   /* a store to flag */
 		CHILD_SOCKET, /* a message of CHILD_MSG_SIZE bytes */
 		CHILD_EVENTFD,
+		CHILD_MESSAGE, /* a device's: the data at the address */
 	} how;
-	const int *fds; /* it writes to them by turns */
+	const int *fds; /* it writes to them by turns, or to msgs */
+	const struct rte_ims_msg *msgs;
 	unsigned int n_fds;
 	uint32_t events;      /* 0: until it is ended */
 	uint64_t interval_ns; /* 0: as fast as it can */

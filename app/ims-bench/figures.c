@@ -16,7 +16,8 @@
 
 enum goal {
 	NONE,
-	AT_MOST,       /* value */
+	AT_MOST, /* value */
+	AT_LEAST,
 	RATIO_AT_MOST, /* value / beside */
 	RATIO_AT_LEAST,
 };
@@ -43,6 +44,27 @@ static struct figure {
 	{ "peer_libevent_ns", "libevent's callback", "ims_eventfd_ns" },
 	{ "floor_socket_ns", "epoll_wait and recv of a message", NULL },
 	{ "ims_eventfd_socket_ns", "event to handler, IMS over vfio-user", "floor_socket_ns" },
+	{ "events_per_s_memory", "events of 64 doorbell words", "peer_events_per_s_epoll",
+		RATIO_AT_LEAST, 10 },
+	{ "events_per_s_eventfd", "... of 64 eventfds in a wait set", "peer_events_per_s_epoll" },
+	{ "peer_events_per_s_epoll", "... of 64 eventfds in rte_epoll", NULL },
+	{ "queue_events_per_s_memory", "events of queue_dev that does work for each", NULL },
+	{ "queue_events_per_s_eventfd", "... by eventfd", "queue_events_per_s_memory" },
+	{ "poll_1k_p50_ns", "1,000 events in a second, poll", NULL },
+	{ "interrupt_1k_p50_ns", "... interrupt", NULL },
+	{ "ims_adaptive_p50_ns", "... adaptive", "interrupt_1k_p50_ns", RATIO_AT_MOST, 1.1 },
+	{ "poll_1k_p99_ns", "their 99th percentile, poll", NULL },
+	{ "interrupt_1k_p99_ns", "... interrupt", NULL },
+	{ "adaptive_1k_p99_ns", "... adaptive", "interrupt_1k_p99_ns" },
+	{ "cpu_1k_pct_poll", "CPU at 1,000 events in a second, poll", NULL },
+	{ "cpu_1k_pct_interrupt", "... interrupt", NULL },
+	{ "cpu_1k_pct_adaptive", "... adaptive", NULL, AT_MOST, 3 },
+	{ "cpu_idle_pct_interrupt", "CPU without events, interrupt", NULL, AT_MOST, 0.05 },
+	{ "cpu_idle_pct_adaptive", "... adaptive", NULL, AT_MOST, 0.05 },
+	{ "idle_wakes_per_s_interrupt", "wake-ups without events, interrupt", NULL, AT_MOST, 0 },
+	{ "idle_wakes_per_s_adaptive", "... adaptive", NULL, AT_MOST, 0 },
+	{ "adaptive_sat_ratio", "operations at saturation, adaptive to poll", NULL, AT_LEAST,
+		0.98 },
 	{ "pool_getput_ns", "get and put of a shared vector", NULL, AT_MOST, 200 },
 	{ "pool_getput_16384_ns", "... with 16,384 users", "pool_getput_ns", RATIO_AT_MOST, 1.5 },
 	{ "attach_detach_ns", "attach and detach of an object", NULL, AT_MOST, 100 },
@@ -70,6 +92,8 @@ static struct figure {
 	{ "peer_setup_4096_kib", "memory, the kernel's included", NULL },
 	{ "move_ns", "move of a vector with 64 busy queues to another lcore", NULL },
 	{ "move_lost", "queues that stood still after it", NULL, AT_MOST, 0 },
+	{ "switch_ns", "switch of its delivery", NULL },
+	{ "switch_lost", "queues that stood still after it", NULL, AT_MOST, 0 },
 };
 
 static struct figure *
@@ -106,6 +130,16 @@ rounds_add(struct rounds *r, struct samples *s, double scale)
 		return;
 	r->median[r->n] = samples_quantile(s, 0.5) * scale;
 	r->p99[r->n] = samples_quantile(s, 0.99) * scale;
+	r->n++;
+}
+
+void
+rounds_add_value(struct rounds *r, double value)
+{
+	if (r->n == RTE_DIM(r->median))
+		return;
+	r->median[r->n] = value;
+	r->p99[r->n] = NAN;
 	r->n++;
 }
 
@@ -167,6 +201,8 @@ missed(const struct figure *f)
 	switch (f->goal) {
 	case AT_MOST:
 		return f->value > f->limit;
+	case AT_LEAST:
+		return f->value < f->limit;
 	case RATIO_AT_MOST:
 		return compared(f) > f->limit;
 	case RATIO_AT_LEAST:
@@ -199,18 +235,18 @@ number(char buf[static 32], double v, const char *format)
 void
 figures_print(FILE *f)
 {
-	const char *sign[] = { "", "<=", "<=", ">=" };
+	const char *sign[] = { "", "<=", ">=", "<=", ">=" };
 	char b[4][32];
 	size_t i;
 
-	fprintf(f, "%-24s %12s %12s %8s  %-20s %8s  %-8s %s\n", "FIGURE", "MEDIAN", "P99", "SPREAD",
+	fprintf(f, "%-26s %12s %12s %8s  %-24s %8s  %-8s %s\n", "FIGURE", "MEDIAN", "P99", "SPREAD",
 		"BESIDE", "RATIO", "GOAL", "WHAT");
 	for (i = 0; i < RTE_DIM(figures); i++) {
 		const struct figure *g = &figures[i];
 
 		if (isnan(g->value))
 			continue;
-		fprintf(f, "%-24s %12.1f %12s %8s  %-20s %8s  ", g->key, g->value,
+		fprintf(f, "%-26s %12.1f %12s %8s  %-24s %8s  ", g->key, g->value,
 			number(b[0], g->p99, "%.1f"), number(b[1], g->spread, "%.0f %%"),
 			g->beside != NULL ? g->beside : "-", number(b[2], compared(g), "%.2f"));
 		snprintf(b[3], sizeof(b[3]), "%s %g", sign[g->goal], g->limit);

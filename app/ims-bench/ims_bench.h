@@ -66,6 +66,9 @@ struct rounds {
 };
 void
 rounds_add(struct rounds *r, struct samples *s, double scale);
+/* A round that is one value. */
+void
+rounds_add_value(struct rounds *r, double value);
 void
 figure_set_rounds(const char *key, const struct rounds *r);
 /* NAN: not measured. */
@@ -116,6 +119,10 @@ count_fds(void);
 /* The subjects. */
 void
 bench_latency(void);
+void
+bench_rate(void);
+void
+bench_adaptive(void);
 void
 bench_objects(void);
 void

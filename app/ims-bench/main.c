@@ -15,6 +15,7 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 
+#include "curve.h"
 #include "ims_bench.h"
 
 struct bench bench;
@@ -25,10 +26,12 @@ static const struct subject {
 	const char *what;
 } subjects[] = {
 	{ "latency", bench_latency, "one event, beside floors and other event loops" },
+	{ "rate", bench_rate, "as many events as one thread can handle" },
+	{ "adaptive", bench_adaptive, "latency and CPU of the policies over the rate" },
 	{ "objects", bench_objects, "vectors of a pool and objects on them" },
 	{ "demux", bench_demux, "1 active of N queues" },
 	{ "setup", bench_setup, "4,096 queues and one eventfd per queue" },
-	{ "move", bench_move, "a busy vector between two lcores" },
+	{ "move", bench_move, "a busy vector between two lcores, and switched" },
 };
 
 static void
@@ -36,9 +39,11 @@ usage(FILE *f)
 {
 	size_t i;
 
-	fprintf(f, "usage: ims-bench [EAL options] -- [--quick] [--json FILE] [SUBJECT...]\n"
+	fprintf(f, "usage: ims-bench [EAL options] -- [--quick] [--json FILE] [--report FILE.html] "
+		   "[SUBJECT...]\n"
 		   "  --quick      fewer events: a look, not a measurement\n"
 		   "  --json FILE  the figures as one flat object\n"
+		   "  --report FILE.html  figures and pictures on one page\n"
 		   "Ends with 3 if a figure misses its goal. Subjects, all if none is named:\n");
 	for (i = 0; i < RTE_DIM(subjects); i++)
 		fprintf(f, "  %-12s %s\n", subjects[i].name, subjects[i].what);
@@ -92,10 +97,11 @@ main(int argc, char **argv)
 	static const struct option opts[] = {
 		{ "quick", no_argument, NULL, 'q' },
 		{ "json", required_argument, NULL, 'j' },
+		{ "report", required_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	const char *json = NULL;
+	const char *json = NULL, *report = NULL;
 	int c, n;
 	size_t i;
 
@@ -112,6 +118,8 @@ main(int argc, char **argv)
 			bench.quick = true;
 		else if (c == 'j')
 			json = optarg;
+		else if (c == 'r')
+			report = optarg;
 		else {
 			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
@@ -125,8 +133,11 @@ main(int argc, char **argv)
 	for (i = 0; optind == argc && i < RTE_DIM(subjects); i++)
 		run(&subjects[i]);
 	figures_print(stdout);
+	curve_print(&bench_curve, stdout);
 	if (json != NULL)
 		check(figures_json(json), json);
+	if (report != NULL)
+		check(report_write(report, &bench_curve), report);
 	rte_eal_cleanup();
 	return figures_missed() != 0 ? 3 : 0;
 }

@@ -22,8 +22,15 @@ import sys
 
 figures = json.load(open(sys.argv[1]))
 expected = """
-    attach_detach_ns demux_1_ns demux_64_ns demux_4096_ns demux_16384_ns peer_epoll_4096_ns move_lost move_ns
-    peer_setup_4096_fds peer_setup_4096_ms pool_getput_ns setup_4096_fds setup_4096_ms
+    adaptive_1k_p99_ns adaptive_sat_ratio attach_detach_ns cpu_1k_pct_adaptive cpu_1k_pct_interrupt
+    cpu_1k_pct_poll cpu_idle_pct_adaptive cpu_idle_pct_interrupt demux_1_ns demux_64_ns demux_4096_ns
+    demux_16384_ns events_per_s_eventfd events_per_s_memory floor_cacheline_ns floor_epoll_ns
+    floor_socket_ns idle_wakes_per_s_adaptive idle_wakes_per_s_interrupt ims_adaptive_p50_ns
+    ims_eventfd_ns ims_eventfd_socket_ns ims_memory_64vec_ns ims_memory_ns interrupt_1k_p50_ns
+    interrupt_1k_p99_ns move_lost move_ns peer_epoll_4096_ns peer_events_per_s_epoll
+    peer_rte_epoll_ns peer_setup_4096_fds peer_setup_4096_ms poll_1k_p50_ns poll_1k_p99_ns
+    pool_getput_ns queue_events_per_s_eventfd queue_events_per_s_memory setup_4096_fds setup_4096_ms
+    switch_lost
 """.split()
 missing = [key for key in expected if key not in figures]
 assert not missing, missing
