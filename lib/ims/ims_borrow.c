@@ -169,14 +169,11 @@ same(const struct rte_ims_msg *a, const struct rte_ims_msg *b)
 static int
 rewrite(struct rte_ims_vec *vec)
 {
-	const struct ims_store_ops *ops = vec->store->ops;
 	int rc;
 
-	rc = ops->mask(vec->store, vec->slot);
-	if (rc != 0)
-		return rc;
-	vec->sending = false;
-	rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
+	rc = ims_vec_silence_locked(vec);
+	if (rc == 0)
+		rc = vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
 	return rc == 0 ? ims_vec_apply_locked(vec) : rc;
 }
 

@@ -28,7 +28,7 @@
  *   the old end is let go      its count goes down
  *
  * A device that does not answer whether it has taken the new message (-ETIMEDOUT) leaves both ends
- * watched. tests/model/switch.pml checks this protocol, tests/e2e/test_switch holds it against
+ * watched (vec->doubt), also through changes that it refuses, until one succeeds. tests/model/switch.pml checks this protocol, tests/e2e/test_switch holds it against
  * devices.
  */
 
@@ -125,6 +125,8 @@ ims_vec_fd_target_locked(struct rte_ims_vec *vec)
 		return rc;
 	vec->msg = vec->fd_msg;
 	vec->msg_valid = ops->set_eventfd == NULL;
+	vec->carry = vec->carry || vec->doubt;
+	vec->doubt = false;
 	return 0;
 }
 
@@ -165,25 +167,30 @@ ims_vec_fd_release_locked(struct rte_ims_vec *vec)
 		close(vec->fd);
 }
 
+/* A change under mask has failed. */
+static void
+as_it_was(struct rte_ims_vec *vec)
+{
+	const struct ims_store_ops *ops = vec->store->ops;
+
+	if (!vec->msg_valid || ops->write_msg(vec->store, vec->slot, &vec->msg) == 0)
+		ims_vec_apply_locked(vec);
+	else
+		vec->doubt = true;
+}
+
 /* The first switch to EVENTFD. Where the store attaches eventfds itself the slot is masked for it. */
 static int
 first_eventfd(struct rte_ims_vec *vec)
 {
 	int rc = 0;
 
-	if (vec->store->ops->set_eventfd != NULL && vec->sending) {
-		rc = vec->store->ops->mask(vec->store, vec->slot);
-		if (rc != 0)
-			return rc;
-		vec->sending = false;
-	}
-	rc = ims_vec_fd_setup_locked(vec, -1);
-	if (rc != 0) {
-		/* As it was. */
-		if (vec->msg_valid)
-			vec->store->ops->write_msg(vec->store, vec->slot, &vec->msg);
-		ims_vec_apply_locked(vec);
-	}
+	if (vec->store->ops->set_eventfd != NULL)
+		rc = ims_vec_silence_locked(vec);
+	if (rc == 0)
+		rc = ims_vec_fd_setup_locked(vec, -1);
+	if (rc != 0)
+		as_it_was(vec);
 	return rc;
 }
 
@@ -242,41 +249,45 @@ point_to_fd(struct rte_ims_vec *vec)
 			export_revoke(vec);
 		return rc;
 	}
-	if (vec->sending)
-		rc = ops->mask(vec->store, vec->slot);
-	if (rc != 0)
+	rc = ims_vec_silence_locked(vec);
+	if (rc == 0)
+		rc = ims_vec_fd_target_locked(vec);
+	if (rc != 0) {
+		as_it_was(vec);
 		return rc;
-	vec->sending = false;
-	rc = ims_vec_fd_target_locked(vec);
-	if (rc != 0)
-		return rc;
+	}
 	rc = ims_vec_apply_locked(vec);
 	if (rc == 0)
 		tell_peer(vec);
+	else
+		vec->doubt = true;
 	return rc;
 }
 
 static int
-to_eventfd_in_set(struct rte_ims_vec *vec, bool first)
+to_eventfd_in_set(struct rte_ims_vec *vec)
 {
 	struct rte_ims_wait *w = vec->wait;
 	int rc = 0;
 
 	pthread_mutex_lock(&w->lock);
-	if (first)
+	if (!vec->watched)
 		rc = ims_wait_fd_enter_locked(w, vec);
 	if (rc == 0)
 		ims_wait_count_locked(w, vec, true, true);
 	pthread_mutex_unlock(&w->lock);
-	if (rc != 0)
+	if (rc != 0) {
+		as_it_was(vec);
 		return rc;
+	}
 	rc = point_to_fd(vec);
-	if (rc == -ETIMEDOUT)
-		return rc;
 	pthread_mutex_lock(&w->lock);
-	if (rc == 0)
+	if (rc == 0) {
 		vec->delivery = RTE_IMS_DELIVERY_EVENTFD;
-	ims_wait_count_locked(w, vec, rc != 0, rc == 0);
+		ims_wait_carried_locked(w, vec);
+	}
+	if (!vec->doubt)
+		ims_wait_count_locked(w, vec, rc != 0, rc == 0);
 	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
@@ -284,14 +295,13 @@ to_eventfd_in_set(struct rte_ims_vec *vec, bool first)
 static int
 to_eventfd(struct rte_ims_vec *vec)
 {
-	bool first = vec->fd < 0;
 	int rc;
 
-	rc = first ? first_eventfd(vec) : refresh_message(vec);
+	rc = vec->fd < 0 ? first_eventfd(vec) : refresh_message(vec);
 	if (rc != 0)
 		return rc;
 	if (vec->wait != NULL)
-		return to_eventfd_in_set(vec, first);
+		return to_eventfd_in_set(vec);
 	/* In no set it was masked, having no destination. */
 	rc = ims_vec_fd_target_locked(vec);
 	if (rc == 0) {
@@ -314,15 +324,13 @@ to_memory_in_set(struct rte_ims_vec *vec)
 	pthread_mutex_unlock(&w->lock);
 	rc = ims_vec_retarget_locked(vec, &msg);
 	pthread_mutex_lock(&w->lock);
-	if (rc == -ETIMEDOUT) {
-		w->unsafe = true; /* the device may write there whenever it likes */
-	} else {
-		if (rc == 0) {
-			vec->delivery = RTE_IMS_DELIVERY_MEMORY;
-			ims_wait_ring_locked(w, vec->entry);
-		}
-		ims_wait_count_locked(w, vec, rc == 0, rc != 0);
+	if (rc == 0) {
+		vec->delivery = RTE_IMS_DELIVERY_MEMORY;
+		vec->carry = true;
+		ims_wait_carried_locked(w, vec);
 	}
+	if (!vec->doubt)
+		ims_wait_count_locked(w, vec, rc == 0, rc != 0);
 	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
@@ -349,10 +357,10 @@ ims_vec_deliver_locked(struct rte_ims_vec *vec, enum rte_ims_delivery delivery)
 {
 	if (vec->own_fd)
 		return -EINVAL;
-	if (vec->stopped || vec->moving || vec->left != NULL)
+	if (vec->stopped || vec->left != NULL)
 		return -EBUSY;
-	if (vec->delivery == delivery && !(vec->in_memory && vec->in_eventfd))
-		return 0;
+	if (vec->delivery == delivery && !vec->doubt)
+		return ims_vec_apply_locked(vec);
 	if (atomic_load(&vec->dev->vfio->removed))
 		return -ENODEV;
 	if (vec->store->eventfd_only)

@@ -109,16 +109,6 @@ unlink_locked(struct rte_ims_vec *vec, struct rte_ims_obj *obj, bool same_thread
 	vec->n_objs--;
 }
 
-/* The calling thread is running the vector's handlers, in whichever set. */
-static bool
-running_here(const struct rte_ims_vec *vec)
-{
-	const struct rte_ims_wait *wait = atomic_load(&vec->wait), *left = atomic_load(&vec->left);
-
-	return (wait != NULL && ims_wait_running(wait, vec)) ||
-	       (left != NULL && ims_wait_running(left, vec));
-}
-
 int
 rte_ims_vec_detach(struct rte_ims_obj *obj)
 {
@@ -131,7 +121,7 @@ rte_ims_vec_detach(struct rte_ims_obj *obj)
 	vec = obj->vec;
 	pthread_mutex_lock(&vec->obj_lock);
 	if (obj->prev != OFF(obj))
-		unlink_locked(vec, obj, running_here(vec));
+		unlink_locked(vec, obj, ims_vec_runs_here(vec));
 	pthread_mutex_unlock(&vec->obj_lock);
 
 	wait = atomic_load(&vec->wait);

@@ -115,6 +115,13 @@ struct rte_ims_table {
 	struct rte_ims_vec **vecs;
 };
 
+/* What the device makes of a slot's events. */
+enum ims_slot_state {
+	IMS_SLOT_MASKED,
+	IMS_SLOT_SENDING,
+	IMS_SLOT_UNKNOWN, /* a change was not answered: the next one is made whatever it is */
+};
+
 struct rte_ims_vec {
 	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
 	struct rte_ims_obj *objs;
@@ -142,13 +149,14 @@ struct rte_ims_vec {
 	uint32_t index;
 	uint32_t slot;
 	char name[RTE_IMS_NAME_LEN];
-	bool sending;   /* the slot is unmasked */
+	enum ims_slot_state slot_state;
 	bool msg_valid; /* msg is in the slot */
-	bool msg_fd;    /* fd_msg was handed out by the transport */
-	bool carry;     /* an event came while it left a wait set: deliver at the next one */
-	bool stopped;   /* being freed */
-	bool moving;    /* from one set to another */
-	bool own_fd;    /* fd is the caller's, not in any set of ours */
+	bool doubt;   /* a change of the message was not answered: the slot may have another one */
+	bool msg_fd;  /* fd_msg was handed out by the transport */
+	bool carry;   /* an event came while it left a wait set: deliver at the next one */
+	bool stopped; /* being freed */
+	bool own_fd;  /* fd is the caller's, not in any set of ours */
+	bool watched; /* fd is in the epoll instance of its wait set */
 	struct rte_ims_msg msg;
 	struct rte_ims_msg fd_msg; /* reaches fd, if there is one; not known: all zero */
 	/* In which of the counters of its wait set it is; both: either may be reached. */
@@ -159,6 +167,8 @@ struct rte_ims_vec {
 	_Atomic(struct rte_ims_wait *) left; /* not drained yet */
 	uint32_t entry;                      /* in wait */
 	uint32_t left_entry;                 /* in left */
+	bool left_unsafe;                    /* its word may still be written to */
+	struct rte_ims_wait *moving_to;      /* goes there when left has been drained, into entry */
 	struct ims_pool_vec *pool_vec;       /* its place in a pool, NULL: it is in none */
 	void *driver_priv;
 	/* Told when the message is about to be another one, or none. */
@@ -243,10 +253,19 @@ ims_vec_release_locked(struct rte_ims_vec *vec);
 /* Mask or unmask the slot as the vector's state asks for. */
 int
 ims_vec_apply_locked(struct rte_ims_vec *vec);
+/* Mask the slot whatever it asks for: for a change; ims_vec_apply_locked() after it. */
+int
+ims_vec_silence_locked(struct rte_ims_vec *vec);
+/* Write the message of a slot that is masked, and tell the peer. */
+int
+ims_vec_message_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec);
 
-/* Point the slot at another message, atomically for the device. -ETIMEDOUT: either may be in force. */
+/*
+ * Point the slot at another message, atomically for the device. On failure the old one is in force, but
+ * with vec->doubt either may be. The first success after that has the handlers run: set vec->carry.
+ */
 int
 ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
 
@@ -283,16 +302,20 @@ void
 ims_vec_run(struct rte_ims_vec *vec);
 
 /* ims_wait.c */
-/* The calling thread is running the set's handlers, or those of one vector. */
+/* The calling thread is running the set's handlers, or those of the vector. */
 bool
 ims_wait_runs_here(const struct rte_ims_wait *wait);
 bool
-ims_wait_running(const struct rte_ims_wait *wait, const struct rte_ims_vec *vec);
+ims_vec_runs_here(const struct rte_ims_vec *vec);
 /* Wait until the handlers running in the set now have returned; -ETIMEDOUT. */
 int
 ims_wait_drain(struct rte_ims_wait *wait);
 
-/* Drain and forget the set that a vector has not quite left; dev->lock not held. */
+/* ims_wait_move.c */
+/*
+ * Drain and forget the set that a vector has not quite left, and let it into the one that it moves to;
+ * dev->lock not held. 0; -ETIMEDOUT; -EDEADLK called from the vector's own handler.
+ */
 int
 ims_wait_settle(struct rte_ims_vec *vec);
 
@@ -305,6 +328,7 @@ ims_wait_left_locked(struct rte_ims_vec *vec);
 /* Have the handlers run once, whatever the device does. */
 void
 ims_vec_kick_locked(struct rte_ims_vec *vec);
+/* ims_wait_source.c; dev->lock held */
 void
 ims_wait_source_check_locked(struct rte_ims_dev *dev);
 

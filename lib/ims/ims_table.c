@@ -81,7 +81,7 @@ running_locked(const struct rte_ims_table *table)
 
 	for (i = 0; i < table->size; i++) {
 		vec = table->vecs[i];
-		if (vec != NULL && vec->wait != NULL && ims_wait_running(vec->wait, vec))
+		if (vec != NULL && ims_vec_runs_here(vec))
 			return true;
 	}
 	return false;

@@ -23,7 +23,8 @@
 static bool
 has_destination(const struct rte_ims_vec *vec)
 {
-	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD || vec->wait != NULL || vec->moving;
+	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD || vec->wait != NULL ||
+	       vec->moving_to != NULL;
 }
 
 int
@@ -33,11 +34,25 @@ ims_vec_apply_locked(struct rte_ims_vec *vec)
 	bool send = has_destination(vec) && !vec->stopped && !atomic_load(&vec->masked);
 	int rc;
 
-	if (send == vec->sending)
+	if (vec->slot_state == (send ? IMS_SLOT_SENDING : IMS_SLOT_MASKED))
 		return 0;
 	rc = send ? ops->unmask(vec->store, vec->slot) : ops->mask(vec->store, vec->slot);
-	if (rc == 0)
-		vec->sending = send;
+	if (rc != 0)
+		vec->slot_state = IMS_SLOT_UNKNOWN;
+	else
+		vec->slot_state = send ? IMS_SLOT_SENDING : IMS_SLOT_MASKED;
+	return rc;
+}
+
+int
+ims_vec_silence_locked(struct rte_ims_vec *vec)
+{
+	int rc;
+
+	if (vec->slot_state == IMS_SLOT_MASKED)
+		return 0;
+	rc = vec->store->ops->mask(vec->store, vec->slot);
+	vec->slot_state = rc == 0 ? IMS_SLOT_MASKED : IMS_SLOT_UNKNOWN;
 	return rc;
 }
 
@@ -66,8 +81,8 @@ vec_setup(struct rte_ims_vec *vec, int fd)
 		rc = ims_vec_fd_target_locked(vec);
 	if (rc == 0)
 		rc = ims_vec_apply_locked(vec);
-	if (rc != 0 && vec->sending)
-		ops->mask(vec->store, vec->slot);
+	if (rc != 0)
+		ims_vec_silence_locked(vec);
 	return rc;
 }
 
@@ -209,12 +224,8 @@ rte_ims_vec_free(struct rte_ims_vec *vec)
 	if (vec == NULL)
 		return -EINVAL;
 	dev = vec->dev;
-	pthread_mutex_lock(&dev->lock);
-	if (vec->wait != NULL && ims_wait_running(vec->wait, vec)) {
-		pthread_mutex_unlock(&dev->lock);
+	if (ims_vec_runs_here(vec))
 		return -EDEADLK;
-	}
-	pthread_mutex_unlock(&dev->lock);
 	rc = ims_wait_settle(vec);
 	if (rc != 0)
 		return rc;
@@ -265,26 +276,56 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec)
 	return set_masked(vec, false);
 }
 
-/* Where the store has no better way: under mask, and on failure back to what was there. */
+/* The slot has this message now, and no other. */
+static void
+message_set(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
+{
+	vec->msg = *msg;
+	vec->msg_valid = true;
+	/* Events may have gone to where it only might have pointed. */
+	vec->carry = vec->carry || vec->doubt;
+	vec->doubt = false;
+	ims_export_changed_locked(vec, msg);
+}
+
+int
+ims_vec_message_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
+{
+	int rc;
+
+	rc = vec->store->ops->write_msg(vec->store, vec->slot, msg);
+	if (rc == 0)
+		message_set(vec, msg);
+	return rc;
+}
+
+/*
+ * Where the store has no better way: under mask, and on failure back to what was there. A slot whose
+ * message may be half written stays masked.
+ */
 static int
 retarget_masked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 {
 	const struct ims_store_ops *ops = vec->store->ops;
-	int rc = 0;
+	int rc;
 
-	if (vec->sending)
-		rc = ops->mask(vec->store, vec->slot);
-	if (rc != 0)
-		return rc;
-	vec->sending = false;
-	rc = ops->write_msg(vec->store, vec->slot, msg);
-	if (rc != 0 && vec->msg_valid)
-		ops->write_msg(vec->store, vec->slot, &vec->msg);
+	rc = ims_vec_silence_locked(vec);
 	if (rc != 0) {
-		ims_vec_apply_locked(vec);
+		ims_vec_apply_locked(vec); /* it may be masked all the same */
 		return rc;
 	}
-	return ims_vec_apply_locked(vec);
+	rc = ops->write_msg(vec->store, vec->slot, msg);
+	if (rc == 0) {
+		message_set(vec, msg);
+		rc = ims_vec_apply_locked(vec);
+		vec->doubt = rc != 0;
+		return rc;
+	}
+	if (vec->msg_valid && ops->write_msg(vec->store, vec->slot, &vec->msg) == 0)
+		ims_vec_apply_locked(vec);
+	else
+		vec->doubt = true;
+	return rc;
 }
 
 int
@@ -293,15 +334,13 @@ ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc;
 
-	if (vec->sending && ops->retarget != NULL)
-		rc = ops->retarget(vec->store, vec->slot, msg);
-	else
-		rc = retarget_masked(vec, msg);
-	if (rc == 0) {
-		vec->msg = *msg;
-		vec->msg_valid = true;
-		ims_export_changed_locked(vec, msg);
-	}
+	if (vec->slot_state != IMS_SLOT_SENDING || ops->retarget == NULL)
+		return retarget_masked(vec, msg);
+	rc = ops->retarget(vec->store, vec->slot, msg);
+	if (rc == 0)
+		message_set(vec, msg);
+	else if (rc == -ETIMEDOUT)
+		vec->doubt = true;
 	return rc;
 }
 
@@ -312,7 +351,8 @@ ims_vec_restore_locked(struct rte_ims_vec *vec)
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc = 0;
 
-	vec->sending = false;
+	vec->slot_state = IMS_SLOT_MASKED;
+	vec->doubt = false;
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
 	if (rc == 0 && vec->fd >= 0)

@@ -44,6 +44,9 @@
 #define SOURCE_BATCH     32
 #define LOOK_POLLS       65536 /* about a millisecond */
 
+/* Whose handlers this thread is running: the innermost set, and from there on rte_ims_wait.outer. */
+static __thread struct rte_ims_wait *inside;
+
 /* Only the set's thread writes its epoch. */
 static void
 epoch_step(struct rte_ims_wait *w, memory_order order)
@@ -52,28 +55,36 @@ epoch_step(struct rte_ims_wait *w, memory_order order)
 		&w->epoch, atomic_load_explicit(&w->epoch, memory_order_relaxed) + 1, order);
 }
 
-/* Odd from here on. A full barrier must follow before an entry is looked at. */
-static void
+/*
+ * Odd from here on. A full barrier must follow before an entry is looked at. false: a handler of the
+ * set polls the set.
+ */
+static bool
 run_begin(struct rte_ims_wait *w)
 {
-	atomic_store_explicit(&w->runner, pthread_self(), memory_order_relaxed);
+	if (unlikely(inside != NULL) && ims_wait_runs_here(w))
+		return false;
+	w->outer = inside;
+	inside = w;
 	epoch_step(w, memory_order_release);
 	if (atomic_load_explicit(&w->policy, memory_order_relaxed) == RTE_IMS_POLICY_ADAPTIVE)
 		w->found = rte_rdtsc();
+	return true;
 }
 
 static void
 run_end(struct rte_ims_wait *w, unsigned int n)
 {
 	ims_wait_add_to(&w->events, n);
-	atomic_store_explicit(&w->running, NULL, memory_order_relaxed);
+	w->running = NULL;
+	inside = w->outer;
 	epoch_step(w, memory_order_release);
 }
 
 static void
 run_vec(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool spurious)
 {
-	atomic_store_explicit(&w->running, vec, memory_order_relaxed);
+	w->running = vec;
 	if (unlikely(spurious)) {
 		ims_wait_add_to(&vec->spurious, 1);
 		ims_wait_add_to(&w->spurious, 1);
@@ -95,6 +106,17 @@ is_word_of(const struct wait_entry *entry, uint32_t data)
 	return data == 0 || data == atomic_load_explicit(&entry->gen, memory_order_relaxed);
 }
 
+/*
+ * An event of an entry that is empty: its vector has left, or moves here and is not open yet. The mark
+ * comes before the second look, as the opening comes before the look at the mark (ims_wait_move.c).
+ */
+static struct rte_ims_vec *
+missed(struct wait_entry *entry)
+{
+	atomic_store(&entry->missed, true);
+	return atomic_load(&entry->vec);
+}
+
 static unsigned int
 serve_bell(struct rte_ims_wait *w, uint32_t i)
 {
@@ -112,10 +134,10 @@ serve_bell(struct rte_ims_wait *w, uint32_t i)
 	/* A late word of the entry's former owner may have overwritten one of the present one. */
 	if (vec == NULL || !is_word_of(entry, data))
 		ims_wait_add_to(&w->stray, 1);
-	if (vec == NULL) {
-		atomic_store(&entry->missed, true);
+	if (vec == NULL)
+		vec = missed(entry);
+	if (vec == NULL)
 		return 0;
-	}
 	run_vec(w, vec, data == BELL_OURS || late(vec, RTE_IMS_DELIVERY_MEMORY));
 	return 1;
 }
@@ -126,7 +148,8 @@ serve_lines(struct rte_ims_wait *w, uint32_t i, uint32_t words, uint32_t n_bells
 {
 	unsigned int served = 0;
 
-	run_begin(w);
+	if (!run_begin(w))
+		return 0;
 	for (;;) {
 		for (; words != 0; words &= words - 1)
 			served += serve_bell(w, i + __builtin_ctz(words));
@@ -182,13 +205,13 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 	struct rte_ims_vec *vec = atomic_load(&entry->vec);
 	bool mine = atomic_load_explicit(&entry->gen, memory_order_relaxed) == cookie >> 32;
 
+	if (vec == NULL && mine)
+		vec = missed(entry);
 	if (vec != NULL && mine) {
 		run_vec(w, vec, late(vec, RTE_IMS_DELIVERY_EVENTFD));
 		return 1;
 	}
 	ims_wait_add_to(&w->stray, 1);
-	if (mine)
-		atomic_store(&entry->missed, true);
 	return 0;
 }
 
@@ -246,7 +269,8 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 			*woken = n < 0; /* a signal */
 		return 0;
 	}
-	run_begin(w);
+	if (!run_begin(w))
+		return 0;
 	rte_smp_mb();
 	for (i = 0; i < n; i++) {
 		if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_ENTRY)
@@ -317,17 +341,23 @@ rte_ims_wait_fd(const struct rte_ims_wait *wait)
 bool
 ims_wait_runs_here(const struct rte_ims_wait *w)
 {
-	/* If another thread is inside, runner is not us, whichever value is read. */
-	return (atomic_load(&w->epoch) & 1) != 0 &&
-	       pthread_equal(
-		       atomic_load_explicit(&w->runner, memory_order_relaxed), pthread_self());
+	const struct rte_ims_wait *in;
+
+	for (in = inside; in != NULL; in = in->outer)
+		if (in == w)
+			return true;
+	return false;
 }
 
 bool
-ims_wait_running(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
+ims_vec_runs_here(const struct rte_ims_vec *vec)
 {
-	return ims_wait_runs_here(w) &&
-	       atomic_load_explicit(&w->running, memory_order_relaxed) == vec;
+	const struct rte_ims_wait *in;
+
+	for (in = inside; in != NULL; in = in->outer)
+		if (in->running == vec)
+			return true;
+	return false;
 }
 
 int

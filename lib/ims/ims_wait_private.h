@@ -68,8 +68,8 @@ struct rte_ims_wait {
 
 	/* The polling thread's. epoch is odd while it may run handlers; see ims_wait.c. */
 	atomic_uint_fast64_t epoch __rte_cache_aligned;
-	_Atomic(pthread_t) runner;
-	_Atomic(struct rte_ims_vec *) running;
+	const struct rte_ims_vec *running; /* whose handlers run */
+	struct rte_ims_wait *outer;        /* a handler of that set polls this one */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t busy_polls;
 	atomic_uint_fast64_t sleeps;
@@ -142,12 +142,42 @@ ims_wait_word_locked(struct rte_ims_wait *w, uint32_t i, struct rte_ims_msg *msg
 /* Have the handlers of an entry run. */
 void
 ims_wait_ring_locked(struct rte_ims_wait *w, uint32_t i);
-/* Watch the vector's eventfd. */
+int64_t
+ims_wait_entry_take_locked(struct rte_ims_wait *w);
+/* unsafe: the device may still write to its word, nobody gets it again. */
+void
+ims_wait_entry_give_locked(struct rte_ims_wait *w, uint32_t i, bool unsafe);
+/* Watch the vector's eventfd, for an entry that is the vector's or will be. */
+int
+ims_wait_fd_watch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec, uint32_t entry);
+void
+ims_wait_fd_unwatch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec);
+/* Messages for it go to the set's own reading of the source, and its irq to the set's CPU; or not. */
+void
+ims_wait_fd_route_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
+void
+ims_wait_fd_unroute_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
+/* Watch and route. */
 int
 ims_wait_fd_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
+/* Have the handlers run for what the vector had between two sets, or while its message was in doubt. */
+void
+ims_wait_carried_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 /* Which of its ends polls and sleeps must look at. */
 void
 ims_wait_count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool memory, bool eventfd);
+
+/* ims_wait_ctl.c; dev->lock held: the delivery that the set's policy wants. */
+void
+ims_wait_policy_follow_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
+
+/* ims_wait_source.c; dev->lock and w->lock held */
+/* One more (by = 1) or one less (by = -1) message eventfd of a device in the set. */
+void
+ims_wait_source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, int by);
+/* The set has been drained: nobody looks at the source of a device without vectors in it any more. */
+void
+ims_wait_source_forget_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev);
 
 /* ims_delivery.c: all vectors of a set; no lock held. 0, or the first error. */
 int

@@ -167,7 +167,8 @@ rte_ims_wait_delivery_set(struct rte_ims_wait *wait, enum rte_ims_delivery deliv
  *
  * @return
  *   0; -EINVAL, or the vector's eventfd is the caller's; -EBUSY the vector is in a set; -ENOSPC the
- *   set is full; -ENODEV; -ETIMEDOUT; -EIO the device refused.
+ *   set is full; -ENODEV; -EIO the device refused; -ETIMEDOUT it did not answer, or a handler in the
+ *   set that the vector has left did not return in time. Unless 0 the vector is in no set.
  */
 __rte_experimental
 int
@@ -176,12 +177,13 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
 /**
  * Take a vector out. A MEMORY vector is masked first, having no destination any more; an EVENTFD
  * vector's events go on into its eventfd. When this has returned the set runs no handler of the
- * vector any more; a vector's own handler may take it out. No event is lost: one that the handlers
- * have not seen is delivered by the set that the vector is added to next, perhaps once too often.
+ * vector any more. No event is lost: one that the handlers have not seen is delivered by the set that
+ * the vector is added to next, perhaps once too often.
  *
  * @return
- *   0; -EINVAL; -ENOENT not in this set; -EBUSY it is being moved; -ETIMEDOUT a handler did not return in time: the vector is
- *   out of the set, call again to wait longer.
+ *   0; -EINVAL; -ENOENT not in this set; -EDEADLK called from one of its own handlers;
+ *   -ETIMEDOUT a handler did not return in time: the vector is out of the set, call again to wait
+ *   longer.
  */
 __rte_experimental
 int
@@ -190,12 +192,14 @@ rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
 /**
  * Move a vector from the set it is in to another one, and so to another thread, while its device
  * goes on. The message is rewritten, then the old set is drained; the handlers run in one of the
- * sets at a time. No event is lost; some may be handled twice. A vector's own handler may move it.
+ * sets at a time. No event is lost; some may be handled twice.
  *
  * @return
- *   0, also if it is there already; -EINVAL; -ENOENT in no set; -EBUSY another thread is moving it;
- *   -ENOSPC the set is full; -EIO the device refused: it stays where it is; -ENODEV; -ETIMEDOUT the
- *   device did not answer, or a handler did not return in time: it is in one of the two sets.
+ *   0, also if it is there already; -EINVAL; -ENOENT in no set; -EDEADLK called from one of its own
+ *   handlers; -EBUSY another thread is moving it; -ENOSPC the set is full, -EMFILE, -ENOMEM, -EIO the
+ *   device refused: it stays where it is; -ENODEV; -ETIMEDOUT the device did not answer: it stays, and
+ *   events may wait for the next call that succeeds; or a handler did not return in time: it is on its
+ *   way, and any later call that concerns its set takes it there.
  */
 __rte_experimental
 int
@@ -210,7 +214,8 @@ int
 rte_ims_wait_sync(struct rte_ims_wait *wait);
 
 /**
- * Run the handlers of all vectors that have an event now. Never blocks.
+ * Run the handlers of all vectors that have an event now. Never blocks. A handler of the set finds
+ * nothing, a handler of another set may poll this one.
  * @return number of vectors served; -EINVAL.
  */
 __rte_experimental

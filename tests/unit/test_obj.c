@@ -150,6 +150,8 @@ test_detach_in_handler(void **state)
 	assert_string_equal(ran, "c");
 }
 
+static struct rte_ims_wait *second;
+
 static void
 on_free(struct rte_ims_vec *v, void *arg)
 {
@@ -157,22 +159,28 @@ on_free(struct rte_ims_vec *v, void *arg)
 
 	rc[0] = rte_ims_vec_free(v);
 	rc[1] = rte_ims_wait_del(wait_set, v);
+	rc[2] = rte_ims_wait_move(second, v);
+	rc[3] = rte_ims_wait_poll(wait_set);
 }
 
-/* A handler cannot free its own vector, but may take it out of the set. */
+/* A vector stays where it is while its handlers run. */
 static void
 test_free_in_handler(void **state)
 {
-	int rc[2] = { 1, 1 };
+	int rc[4] = { 1, 1, 1, 1 };
 	struct rte_ims_obj obj = { .fn = on_free, .arg = rc };
 
+	second = rte_ims_wait_create("second", NULL);
 	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
 	fire();
 	assert_int_equal(rc[0], -EDEADLK);
-	assert_int_equal(rc[1], 0);
-	assert_false(fake_fire(f, 1)); /* masked: it has no destination */
-	assert_int_equal(rte_ims_wait_add(wait_set, vec), 0);
+	assert_int_equal(rc[1], -EDEADLK);
+	assert_int_equal(rc[2], -EDEADLK);
+	assert_int_equal(rc[3], 0);
+	rte_ims_vec_detach(&obj);
+	assert_true(fake_fire(f, 1));
 	assert_int_equal(rte_ims_wait_poll(wait_set), 1);
+	assert_int_equal(rte_ims_wait_destroy(second), 0);
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 	assert_null(obj.vec);
 }

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Vectors that move between wait sets while events arrive: handlers never run in both, nothing is lost, and
+ * what fails leaves the vector where it was. And changes that a device does not answer.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fake_dev.h"
+#include "ims_wait_private.h"
+
+#define Q_SLOTS 4
+
+static struct fake_dev *f;
+static struct rte_ims_wait *a, *b;
+
+/* A store in queue memory: what the device has, and how it takes the next change. */
+enum {
+	OBEY,
+	REFUSE,
+	LOSE_COMMAND,
+	LOSE_ANSWER
+};
+static struct rte_ims_store *queue;
+static struct ims_store_queue_ctx ctx[Q_SLOTS];
+static int answers[8];
+static unsigned int n_answers;
+
+static int
+update(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *next)
+{
+	int answer = n_answers != 0 ? answers[--n_answers] : OBEY;
+
+	if (answer == OBEY || answer == LOSE_ANSWER)
+		ctx[slot] = *next;
+	return answer == OBEY ? 0 : answer == REFUSE ? -EIO : -ETIMEDOUT;
+}
+
+/* From the last to the first. */
+static void
+answer_with(unsigned int n, const int *list)
+{
+	for (n_answers = 0; n_answers < n; n_answers++)
+		answers[n_answers] = list[n - 1 - n_answers];
+}
+#define ANSWER(...) answer_with(RTE_DIM(((int[]){ __VA_ARGS__ })), (int[]){ __VA_ARGS__ })
+
+/* The device has an event for a slot of the queue store. */
+static bool
+queue_fire(uint32_t slot)
+{
+	if (ctx[slot].masked)
+		return false;
+	atomic_store((_Atomic(uint32_t) *)(uintptr_t)ctx[slot].msg.addr, ctx[slot].msg.data);
+	return true;
+}
+
+static int
+setup(void **state)
+{
+	struct ims_store_queue_conf conf = { .name = "q", .n_slots = Q_SLOTS, .update = update };
+
+	n_answers = 0;
+	f = fake_dev_create(true);
+	queue = ims_store_queue_create(f->dev, &conf);
+	a = rte_ims_wait_create("a", NULL);
+	b = rte_ims_wait_create("b", NULL);
+	return queue == NULL || a == NULL || b == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	fake_dev_destroy(f);
+	return rte_ims_wait_destroy(a) != 0 || rte_ims_wait_destroy(b) != 0;
+}
+
+struct counter {
+	struct rte_ims_obj obj;
+	atomic_uint n;
+};
+
+static void
+on_event(struct rte_ims_vec *v, void *arg)
+{
+	struct counter *c = arg;
+
+	atomic_fetch_add(&c->n, 1);
+}
+
+static struct rte_ims_vec *
+alloc(struct rte_ims_store *store, uint32_t slot, enum rte_ims_delivery delivery, struct counter *c)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), store, slot, &conf);
+	assert_non_null(vec);
+	memset(c, 0, sizeof(*c));
+	c->obj.fn = on_event;
+	c->obj.arg = c;
+	assert_int_equal(rte_ims_vec_attach(vec, &c->obj), 0);
+	return vec;
+}
+
+static struct rte_ims_wait_info
+info(const struct rte_ims_wait *w)
+{
+	struct rte_ims_wait_info i;
+
+	assert_int_equal(rte_ims_wait_info_get(w, &i), 0);
+	return i;
+}
+
+/* Both deliveries, with an event that waits in the old place. */
+static void
+test_simple(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+	int i;
+
+	for (i = RTE_IMS_DELIVERY_EVENTFD; i <= RTE_IMS_DELIVERY_MEMORY; i++) {
+		vec = alloc(f->store, 1, i, &c);
+		assert_int_equal(rte_ims_wait_move(b, vec), -ENOENT);
+		assert_int_equal(rte_ims_wait_add(a, vec), 0);
+		assert_true(fake_fire(f, 1));
+		assert_int_equal(rte_ims_wait_move(b, vec), 0);
+		assert_int_equal(rte_ims_wait_poll(a), 0);
+		assert_int_equal(rte_ims_wait_poll(b), 1);
+		assert_int_equal(rte_ims_wait_poll(b), 0);
+		assert_int_equal(atomic_load(&c.n), 1);
+		assert_true(fake_fire(f, 1));
+		assert_int_equal(rte_ims_wait_poll(b), 1);
+		assert_int_equal(info(a).n_memory + info(a).n_eventfd, 0);
+		assert_int_equal(info(b).n_memory, i == RTE_IMS_DELIVERY_MEMORY);
+		assert_int_equal(info(b).n_eventfd, i == RTE_IMS_DELIVERY_EVENTFD);
+		assert_int_equal(rte_ims_wait_move(b, vec), 0);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+}
+
+/* No room in the new set: the vector is where it was, and works. */
+static void
+test_full(void **state)
+{
+	struct rte_ims_wait_conf conf = { .max_vecs = 1 };
+	struct rte_ims_wait *small = rte_ims_wait_create("small", &conf);
+	struct rte_ims_vec *vec, *other;
+	struct counter c, d;
+	int i;
+
+	other = alloc(f->store, 2, RTE_IMS_DELIVERY_MEMORY, &d);
+	assert_int_equal(rte_ims_wait_add(small, other), 0);
+	for (i = RTE_IMS_DELIVERY_EVENTFD; i <= RTE_IMS_DELIVERY_MEMORY; i++) {
+		vec = alloc(f->store, 1, i, &c);
+		assert_int_equal(rte_ims_wait_add(a, vec), 0);
+		assert_int_equal(rte_ims_wait_move(small, vec), -ENOSPC);
+		assert_true(fake_fire(f, 1));
+		assert_int_equal(rte_ims_wait_poll(a), 1);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+	assert_int_equal(rte_ims_vec_free(other), 0);
+	assert_int_equal(rte_ims_wait_destroy(small), 0);
+}
+
+/* The new set's thread finds the word before the entry is open, and then opens: either sees the other. */
+static void
+test_missed(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+
+	vec = alloc(f->store, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	/* A move up to its drain. */
+	pthread_mutex_lock(&f->dev->lock);
+	ims_wait_leave_locked(vec);
+	pthread_mutex_lock(&b->lock);
+	vec->entry = ims_wait_entry_take_locked(b);
+	ims_wait_word_locked(b, vec->entry, &vec->msg);
+	atomic_fetch_add(&b->n_memory, 1);
+	vec->in_memory = true;
+	vec->moving_to = b;
+	pthread_mutex_unlock(&b->lock);
+	assert_int_equal(ims_vec_retarget_locked(vec, &vec->msg), 0);
+	pthread_mutex_unlock(&f->dev->lock);
+	assert_true(fake_fire(f, 1));
+	assert_int_equal(rte_ims_wait_poll(b), 0);
+	assert_int_equal(ims_wait_settle(vec), 0);
+	assert_int_equal(rte_ims_wait_poll(b), 1);
+	assert_int_equal(atomic_load(&c.n), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* A handler that takes its time. */
+static atomic_bool in_handler, leave_handler;
+
+static void
+on_slow(struct rte_ims_vec *v, void *arg)
+{
+	atomic_store(&in_handler, true);
+	while (!atomic_load(&leave_handler))
+		usleep(100);
+}
+
+static void *
+poll_once(void *arg)
+{
+	rte_ims_wait_poll(arg);
+	return NULL;
+}
+
+/* While a handler does not return the vector is on its way; then the next call goes on from there. */
+static void
+test_slow_handler(void **state)
+{
+	struct rte_ims_obj slow = { .fn = on_slow };
+	struct rte_ims_vec *vec;
+	struct counter c;
+	pthread_t thread;
+	int i;
+
+	for (i = RTE_IMS_DELIVERY_EVENTFD; i <= RTE_IMS_DELIVERY_MEMORY; i++) {
+		atomic_store(&in_handler, false);
+		atomic_store(&leave_handler, false);
+		vec = alloc(f->store, 1, i, &c);
+		assert_int_equal(rte_ims_vec_attach(vec, &slow), 0);
+		assert_int_equal(rte_ims_wait_add(a, vec), 0);
+		assert_true(fake_fire(f, 1));
+		assert_int_equal(pthread_create(&thread, NULL, poll_once, a), 0);
+		while (!atomic_load(&in_handler))
+			;
+		assert_int_equal(rte_ims_wait_move(b, vec), -ETIMEDOUT);
+		fake_fire(f, 1);
+		assert_int_equal(rte_ims_wait_poll(b), 0); /* not in two threads */
+		atomic_store(&leave_handler, true);
+		pthread_join(thread, NULL);
+		assert_int_equal(atomic_load(&c.n), 1);
+		assert_int_equal(rte_ims_wait_move(b, vec), 0);
+		assert_int_equal(rte_ims_wait_poll(b), 1);
+		assert_int_equal(atomic_load(&c.n), 2);
+		assert_int_equal(rte_ims_wait_move(a, vec), 0);
+		assert_true(fake_fire(f, 1));
+		assert_int_equal(rte_ims_wait_poll(a), 1);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+}
+
+/* The answer to a mask is lost: whatever the device has, the next change is made. */
+static void
+test_doubt_mask(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+
+	vec = alloc(queue, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	ANSWER(LOSE_ANSWER);
+	assert_int_equal(rte_ims_vec_mask(vec), -ETIMEDOUT);
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	assert_true(queue_fire(1));
+	assert_int_equal(rte_ims_wait_poll(a), 1);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	ANSWER(LOSE_COMMAND);
+	assert_int_equal(rte_ims_vec_unmask(vec), -ETIMEDOUT);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	assert_false(queue_fire(1));
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* It goes out of a set unmasked, and into the next one. Its old word is nobody else's. */
+static void
+test_doubt_leave(void **state)
+{
+	struct rte_ims_vec *vec, *next;
+	struct counter c, d;
+
+	vec = alloc(queue, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	next = alloc(queue, 2, RTE_IMS_DELIVERY_MEMORY, &d);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	ANSWER(LOSE_COMMAND);
+	assert_int_equal(rte_ims_wait_del(a, vec), 0);
+	assert_int_equal(rte_ims_wait_add(a, next), 0);
+	assert_true(queue_fire(1));
+	rte_ims_wait_poll(a);
+	assert_int_equal(atomic_load(&d.n), 0);
+	assert_int_equal(rte_ims_wait_add(b, vec), 0);
+	assert_int_equal(rte_ims_wait_poll(b), 1); /* what was lost in between */
+	assert_true(queue_fire(1));
+	assert_int_equal(rte_ims_wait_poll(b), 1);
+	assert_int_equal(atomic_load(&c.n), 2);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_int_equal(rte_ims_vec_free(next), 0);
+}
+
+/* Moves and switches with each answer: it works before and after, and the handlers run for all events. */
+static void
+test_doubt_move(void **state)
+{
+	static const int twice[][2] = { { LOSE_ANSWER, OBEY }, { LOSE_COMMAND, OBEY },
+		{ LOSE_ANSWER, LOSE_ANSWER }, { LOSE_ANSWER, LOSE_COMMAND },
+		{ LOSE_COMMAND, LOSE_ANSWER }, { LOSE_ANSWER, REFUSE }, { REFUSE, OBEY } };
+	struct rte_ims_vec *vec;
+	struct counter c;
+	unsigned int i, n;
+
+	for (i = 0; i < RTE_DIM(twice); i++) {
+		vec = alloc(queue, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+		assert_int_equal(rte_ims_wait_add(a, vec), 0);
+		ANSWER(twice[i][0], twice[i][1]);
+		assert_true(rte_ims_wait_move(b, vec) < 0);
+		n_answers = 0;
+		assert_true(queue_fire(1));
+		/* Undone, it is where it was. */
+		if (twice[i][1] == OBEY)
+			assert_int_equal(rte_ims_wait_poll(a), 1);
+		assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), 0);
+		rte_ims_wait_poll(a);
+		assert_true(atomic_load(&c.n) >= 1);
+		assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_MEMORY), 0);
+		assert_int_equal(rte_ims_wait_move(b, vec), 0);
+		rte_ims_wait_poll(b);
+		n = atomic_load(&c.n);
+		assert_true(queue_fire(1));
+		assert_int_equal(rte_ims_wait_poll(b), 1);
+		assert_int_equal(atomic_load(&c.n), n + 1);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+		assert_int_equal(info(a).n_memory + info(b).n_memory, 0);
+		assert_int_equal(info(a).n_eventfd + info(b).n_eventfd, 0);
+	}
+}
+
+/* A switch in doubt, then one that is refused: the device may have either message, and both are looked at. */
+static void
+test_doubt_switch(void **state)
+{
+	static const int first[] = { LOSE_ANSWER, LOSE_COMMAND };
+	struct rte_ims_vec *vec;
+	struct counter c;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(first); i++) {
+		vec = alloc(queue, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+		assert_int_equal(rte_ims_wait_add(a, vec), 0);
+		ANSWER(first[i]);
+		assert_int_equal(
+			rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), -ETIMEDOUT);
+		ANSWER(REFUSE);
+		assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_MEMORY), -EIO);
+		ANSWER(REFUSE);
+		assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), -EIO);
+		assert_int_equal(info(a).n_memory, 1);
+		assert_int_equal(info(a).n_eventfd, 1);
+		assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_MEMORY), 0);
+		assert_int_equal(info(a).n_eventfd, 0);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+}
+
+/*
+ * Two threads poll a set each, the device fires, this one moves: the handlers see all that the device has
+ * counted, and never run in both threads.
+ */
+static atomic_bool stop;
+static atomic_uint device_count, seen_count, inside, overlaps;
+
+static void
+on_count(struct rte_ims_vec *v, void *arg)
+{
+	if (atomic_fetch_add(&inside, 1) != 0)
+		atomic_fetch_add(&overlaps, 1);
+	atomic_store(&seen_count, atomic_load(&device_count));
+	atomic_fetch_sub(&inside, 1);
+}
+
+static void *
+poll_all(void *arg)
+{
+	while (!atomic_load(&stop))
+		rte_ims_wait_poll(arg);
+	return NULL;
+}
+
+static void *
+fire_all(void *arg)
+{
+	while (!atomic_load(&stop)) {
+		atomic_fetch_add(&device_count, 1);
+		fake_fire(f, 1);
+		usleep(20);
+	}
+	return NULL;
+}
+
+static void
+moves(enum rte_ims_delivery delivery, unsigned int n)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_obj obj = { .fn = on_count };
+	struct rte_ims_vec *vec;
+	pthread_t thread[3];
+	int64_t end;
+	unsigned int i;
+
+	atomic_store(&stop, false);
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, 1, &conf);
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	pthread_create(&thread[0], NULL, poll_all, a);
+	pthread_create(&thread[1], NULL, poll_all, b);
+	pthread_create(&thread[2], NULL, fire_all, NULL);
+	for (i = 0; i < n; i++)
+		assert_int_equal(rte_ims_wait_move(i % 2 == 0 ? b : a, vec), 0);
+	atomic_store(&stop, true);
+	pthread_join(thread[2], NULL);
+	pthread_join(thread[1], NULL);
+	pthread_join(thread[0], NULL);
+	end = ims_now_ns() + 1000000000;
+	while (atomic_load(&seen_count) != atomic_load(&device_count) && ims_now_ns() < end) {
+		rte_ims_wait_poll(a);
+		rte_ims_wait_poll(b);
+	}
+	assert_int_equal(atomic_load(&seen_count), atomic_load(&device_count));
+	assert_int_equal(atomic_load(&overlaps), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+static void
+test_moves_memory(void **state)
+{
+	moves(RTE_IMS_DELIVERY_MEMORY, 20000);
+}
+
+static void
+test_moves_eventfd(void **state)
+{
+	moves(RTE_IMS_DELIVERY_EVENTFD, 5000);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_simple),
+		T(test_full),
+		T(test_missed),
+		T(test_slow_handler),
+		T(test_doubt_mask),
+		T(test_doubt_leave),
+		T(test_doubt_move),
+		T(test_doubt_switch),
+		T(test_moves_memory),
+		T(test_moves_eventfd),
+	};
+
+	fake_eal_init();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
