@@ -104,6 +104,7 @@ pool_new(const char *name, struct rte_ims_dev *dev, const struct rte_ims_pool_co
 	pthread_mutex_init(&pool->lock, NULL);
 	TAILQ_INIT(&pool->lcores);
 	TAILQ_INIT(&pool->others);
+	TAILQ_INIT(&pool->dying);
 	stores_add(pool, !ims_first);
 	stores_add(pool, ims_first);
 	pool->load = calloc(topo->n_cpus, sizeof(*pool->load));
@@ -178,8 +179,13 @@ rte_ims_pool_destroy(struct rte_ims_pool *pool)
 	if (pool == NULL)
 		return -EINVAL;
 	pthread_mutex_lock(&pool->lock);
-	if (pool->n_users == 0)
+	if (pool->n_users == 0 && pool->n_freeing == 0 && !pool->closing) {
+		pool->closing = true; /* nobody gets a vector any more */
 		rc = free_idle_locked(pool);
+		if (rc == 0)
+			rc = ims_pool_bury_locked(pool);
+		pool->closing = rc == 0;
+	}
 	pthread_mutex_unlock(&pool->lock);
 	if (rc != 0)
 		return rc;
@@ -348,7 +354,9 @@ rte_ims_pool_get(struct rte_ims_pool *pool, const struct rte_ims_want *want)
 		return ims_err_ptr(-EINVAL);
 	pthread_mutex_lock(&pool->lock);
 	lc = lcore_for(pool, want, &node);
-	if (lc == NULL)
+	if (pool->closing)
+		rte_errno = ENODEV;
+	else if (lc == NULL)
 		rte_errno = ENOENT;
 	else if ((want->flags & RTE_IMS_WANT_F_EXCLUSIVE) != 0)
 		pv = ims_pool_vec_new_locked(pool, lc, IMS_POOL_EXCLUSIVE);
@@ -361,6 +369,17 @@ rte_ims_pool_get(struct rte_ims_pool *pool, const struct rte_ims_want *want)
 	}
 	pthread_mutex_unlock(&pool->lock);
 	return pv != NULL ? pv->vec : NULL;
+}
+
+/* It is no user's any more, whatever comes of it. */
+void
+ims_pool_free_idle_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
+{
+	if (pv->kind != IMS_POOL_SHARED || pv->users != 0 || pv->busy ||
+		(pool->conf.flags & RTE_IMS_POOL_F_FREE_IDLE) == 0)
+		return;
+	ims_pool_vec_free_locked(pool, pv);
+	ims_pool_bury_locked(pool);
 }
 
 int
@@ -381,12 +400,10 @@ rte_ims_pool_put(struct rte_ims_pool *pool, struct rte_ims_vec *vec)
 	pool->n_users--;
 	if (pv->lcore != NULL)
 		ims_pool_load_locked(pool, pv->lcore, -1);
-	if (pv->kind != IMS_POOL_SHARED) {
+	if (pv->kind != IMS_POOL_SHARED)
 		rc = ims_pool_vec_free_locked(pool, pv);
-	} else if (pv->users == 0 && (pool->conf.flags & RTE_IMS_POOL_F_FREE_IDLE) != 0) {
-		/* It is no user's any more, whatever comes of it. */
-		ims_pool_vec_free_locked(pool, pv);
-	}
+	else
+		ims_pool_free_idle_locked(pool, pv);
 	if (rc != 0) {
 		pv->users++;
 		pool->n_users++;

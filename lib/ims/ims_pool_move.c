@@ -43,7 +43,9 @@ rte_ims_pool_lcore_add(struct rte_ims_pool *pool, unsigned int lcore_id, struct 
 	lc->cpu = ims_topo_cpu_find(pool->topo, ims_lcore_cpu(lcore_id));
 	TAILQ_INIT(&lc->vecs);
 	pthread_mutex_lock(&pool->lock);
-	if (pool->by_id[lcore_id] == NULL) {
+	if (pool->closing) {
+		rc = -ENODEV;
+	} else if (pool->by_id[lcore_id] == NULL) {
 		lcore_insert(pool, lc);
 		rc = 0;
 	}
@@ -61,19 +63,21 @@ move_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv, struct ims_pool_
 
 	if (pv->busy)
 		return -EBUSY;
-	if (pv->lcore == to)
-		return 0;
 	pv->busy = true;
+	to->awaited++;
 	pthread_mutex_unlock(&pool->lock);
 	rc = rte_ims_wait_move(to->wait, pv->vec);
 	pthread_mutex_lock(&pool->lock);
+	to->awaited--;
 	pv->busy = false;
-	if (rc != 0)
-		return rc;
-	ims_pool_vec_unlink_locked(pool, pv);
-	ims_pool_vec_link_locked(pool, pv, to);
-	pool->moves++;
-	return 0;
+	/* Also one that is on its way, and waits for a handler. */
+	if (pv->lcore != to && (rc == 0 || ims_wait_bound_for(pv->vec, to->wait))) {
+		ims_pool_vec_unlink_locked(pool, pv);
+		ims_pool_vec_link_locked(pool, pv, to);
+		pool->moves++;
+	}
+	ims_pool_free_idle_locked(pool, pv);
+	return rc;
 }
 
 int
@@ -88,7 +92,9 @@ rte_ims_pool_move(struct rte_ims_pool *pool, struct rte_ims_vec *vec, unsigned i
 	pthread_mutex_lock(&pool->lock);
 	pv = ims_pool_vec_of(pool, vec);
 	to = lcore_id < RTE_MAX_LCORE ? pool->by_id[lcore_id] : NULL;
-	if (to == NULL || to->leaving)
+	if (pool->closing)
+		rc = -ENODEV;
+	else if (to == NULL || to->leaving)
 		rc = -ENOENT;
 	else if (pv != NULL && pv->lcore != NULL)
 		rc = move_locked(pool, pv, to);
@@ -149,7 +155,11 @@ rte_ims_pool_lcore_del(struct rte_ims_pool *pool, unsigned int lcore_id)
 		return -EINVAL;
 	pthread_mutex_lock(&pool->lock);
 	lc = lcore_id < RTE_MAX_LCORE ? pool->by_id[lcore_id] : NULL;
-	if (lc != NULL && !lc->leaving) {
+	if (pool->closing) {
+		rc = -ENODEV;
+	} else if (lc != NULL && lc->awaited != 0) {
+		rc = -EBUSY;
+	} else if (lc != NULL && !lc->leaving) {
 		lc->leaving = true; /* nobody gets a vector here any more */
 		rc = empty_locked(pool, lc);
 		lc->leaving = rc >= 0;
@@ -190,7 +200,7 @@ rte_ims_pool_rebalance(struct rte_ims_pool *pool)
 	if (pool == NULL)
 		return -EINVAL;
 	pthread_mutex_lock(&pool->lock);
-	while (rc == 0) {
+	while (rc == 0 && !pool->closing) {
 		extremes(pool, &most, &least);
 		if (most == NULL || most->n_vecs <= least->n_vecs + 1)
 			break;

@@ -14,7 +14,8 @@
  * ims_pool_move.c (lcores come and go).
  *
  * pool->lock is held while a vector is made, which waits for the device at most, and let go of while
- * one is moved or freed, which waits for handlers: a vector is `busy` meanwhile.
+ * one is moved or freed, which waits for handlers. Meanwhile one that is moved is `busy`, and the lcore
+ * that it goes to is `awaited`; one that is freed is on no list, so that nobody gets it.
  */
 
 #define IMS_POOL_MAX_STORES 8
@@ -35,7 +36,7 @@ struct ims_pool_vec {
 	enum ims_pool_kind kind;
 	struct ims_pool_lcore *lcore; /* NULL: special and dedicated ones */
 	uint32_t users;
-	bool busy; /* being moved or freed */
+	bool busy; /* being moved */
 };
 TAILQ_HEAD(ims_pool_vec_list, ims_pool_vec);
 
@@ -48,6 +49,7 @@ struct ims_pool_lcore {
 	uint32_t n_shared;
 	uint32_t n_vecs; /* exclusive ones, too */
 	uint32_t users;
+	uint32_t awaited; /* vectors that are moving here */
 	bool leaving;
 };
 
@@ -65,6 +67,9 @@ struct rte_ims_pool {
 	TAILQ_HEAD(, ims_pool_lcore) lcores; /* by number */
 	struct ims_pool_lcore *by_id[RTE_MAX_LCORE];
 	struct ims_pool_vec_list others; /* exclusive, special, dedicated */
+	struct ims_pool_vec_list dying;  /* nobody's, but a handler has not returned yet */
+	uint32_t n_freeing;
+	bool closing; /* being destroyed */
 	uint32_t n_lcores;
 	uint32_t n_kind[IMS_POOL_KINDS];
 	uint32_t n_users;
@@ -80,6 +85,9 @@ struct rte_ims_pool {
 struct ims_pool_lcore *
 ims_pool_pick_locked(struct rte_ims_pool *pool, int node,
 	bool (*fits)(const struct ims_pool_lcore *lc, const void *arg), const void *arg);
+/* If the pool frees what nobody uses, and nobody uses this one; lets go of the lock. */
+void
+ims_pool_free_idle_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv);
 /* users more (or less) on an lcore. */
 void
 ims_pool_load_locked(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, int users);
@@ -89,9 +97,15 @@ ims_pool_load_locked(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, int u
 struct ims_pool_vec *
 ims_pool_vec_new_locked(
 	struct rte_ims_pool *pool, struct ims_pool_lcore *lc, enum ims_pool_kind kind);
-/* Free one; lets go of the lock. On failure it is still there. */
+/*
+ * Free one that is nobody's, or its only user's; lets go of the lock. On failure it is nobody's any more
+ * and freed later, by ims_pool_bury_locked().
+ */
 int
 ims_pool_vec_free_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv);
+/* Free what could not be freed before; lets go of the lock. */
+int
+ims_pool_bury_locked(struct rte_ims_pool *pool);
 /* On and off an lcore's list. */
 void
 ims_pool_vec_link_locked(

@@ -104,24 +104,50 @@ ims_pool_vec_new_locked(
 	return pv;
 }
 
-int
-ims_pool_vec_free_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
+/* It is on no list, so only this thread knows it. */
+static int
+free_unlinked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
 {
 	int rc;
 
-	if (pv->busy)
-		return -EBUSY;
-	pv->busy = true;
+	pool->n_freeing++;
 	pthread_mutex_unlock(&pool->lock);
 	rc = rte_ims_vec_free(pv->vec);
 	pthread_mutex_lock(&pool->lock);
-	pv->busy = false;
-	if (rc != 0)
-		return rc;
+	pool->n_freeing--;
+	if (rc == 0) {
+		pool->n_kind[pv->kind]--;
+		free(pv);
+	} else if (pv->kind == IMS_POOL_SHARED) {
+		TAILQ_INSERT_TAIL(&pool->dying, pv, next);
+	} else {
+		ims_pool_vec_link_locked(pool, pv, NULL);
+	}
+	return rc;
+}
+
+int
+ims_pool_vec_free_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
+{
+	if (pv->busy)
+		return -EBUSY;
+	if (ims_vec_runs_here(pv->vec))
+		return -EDEADLK;
 	ims_pool_vec_unlink_locked(pool, pv);
-	pool->n_kind[pv->kind]--;
-	free(pv);
-	return 0;
+	return free_unlinked(pool, pv);
+}
+
+int
+ims_pool_bury_locked(struct rte_ims_pool *pool)
+{
+	struct ims_pool_vec *pv;
+	int rc = 0;
+
+	while (rc == 0 && (pv = TAILQ_FIRST(&pool->dying)) != NULL) {
+		TAILQ_REMOVE(&pool->dying, pv, next);
+		rc = free_unlinked(pool, pv);
+	}
+	return rc;
 }
 
 /* A vector that is on no lcore. */
@@ -143,11 +169,18 @@ outside(struct rte_ims_pool *pool, struct rte_ims_vec *vec, enum ims_pool_kind k
 	pv->users = 1;
 	vec->pool_vec = pv;
 	pthread_mutex_lock(&pool->lock);
-	ims_pool_vec_link_locked(pool, pv, NULL);
-	pool->n_kind[kind]++;
-	pool->n_users++;
+	if (!pool->closing) {
+		ims_pool_vec_link_locked(pool, pv, NULL);
+		pool->n_kind[kind]++;
+		pool->n_users++;
+		pv = NULL;
+	}
 	pthread_mutex_unlock(&pool->lock);
-	return vec;
+	if (pv == NULL)
+		return vec;
+	free(pv);
+	rte_ims_vec_free(vec);
+	return ims_err_ptr(-ENODEV);
 }
 
 struct rte_ims_vec *
@@ -165,20 +198,34 @@ rte_ims_pool_special(struct rte_ims_pool *pool, uint32_t index, const struct rte
 	return outside(pool, rte_ims_vec_alloc(pool->table, store, index, conf), IMS_POOL_SPECIAL);
 }
 
+/* From the stores that take an eventfd themselves, or from those where a vector of these stands behind. */
+static struct rte_ims_vec *
+dedicated_from(struct rte_ims_pool *pool, bool direct, const struct rte_ims_vec_conf *conf)
+{
+	struct rte_ims_vec *vec = NULL;
+	uint32_t i;
+
+	rte_errno = ENOTSUP;
+	for (i = 0; i < pool->n_stores && vec == NULL; i++) {
+		if ((pool->stores[i]->ops->set_eventfd != NULL) != direct)
+			continue;
+		vec = rte_ims_vec_alloc(pool->table, pool->stores[i], RTE_IMS_SLOT_ANY, conf);
+		if (vec == NULL && rte_errno != ENOSPC && rte_errno != ENOTSUP)
+			break;
+	}
+	return vec;
+}
+
 struct rte_ims_vec *
 rte_ims_pool_dedicated(struct rte_ims_pool *pool, int fd, const char *name)
 {
 	struct rte_ims_vec_conf conf = { .flags = RTE_IMS_VEC_F_FD, .fd = fd, .name = name };
-	struct rte_ims_vec *vec = NULL;
-	uint32_t i;
+	struct rte_ims_vec *vec;
 
 	if (pool == NULL)
 		return ims_err_ptr(-EINVAL);
-	rte_errno = ENOTSUP;
-	for (i = 0; i < pool->n_stores && vec == NULL; i++) {
-		vec = rte_ims_vec_alloc(pool->table, pool->stores[i], RTE_IMS_SLOT_ANY, &conf);
-		if (vec == NULL && rte_errno != ENOSPC && rte_errno != ENOTSUP)
-			return NULL;
-	}
+	vec = dedicated_from(pool, true, &conf);
+	if (vec == NULL && (rte_errno == ENOSPC || rte_errno == ENOTSUP))
+		vec = dedicated_from(pool, false, &conf);
 	return outside(pool, vec, IMS_POOL_DEDICATED);
 }

@@ -319,6 +319,10 @@ ims_wait_drain(struct rte_ims_wait *wait);
 int
 ims_wait_settle(struct rte_ims_vec *vec);
 
+/* The vector is in the set, or on its way there. */
+bool
+ims_wait_bound_for(const struct rte_ims_vec *vec, const struct rte_ims_wait *wait);
+
 /* ims_wait_ctl.c; vec->dev->lock held */
 void
 ims_wait_leave_locked(struct rte_ims_vec *vec);

@@ -173,6 +173,17 @@ ims_wait_settle(struct rte_ims_vec *vec)
 	return 0;
 }
 
+bool
+ims_wait_bound_for(const struct rte_ims_vec *vec, const struct rte_ims_wait *wait)
+{
+	bool is;
+
+	pthread_mutex_lock(&vec->dev->lock);
+	is = vec->wait == wait || vec->moving_to == wait;
+	pthread_mutex_unlock(&vec->dev->lock);
+	return is;
+}
+
 static int
 move_begin_locked(struct move *m)
 {

@@ -140,7 +140,9 @@ rte_ims_pool_create(
 
 /**
  * Destroy a pool and free the vectors that it keeps. Before its device is closed.
- * @return 0; -EINVAL; -EBUSY vectors have not been put back; -ETIMEDOUT as rte_ims_vec_free().
+ * @return
+ *   0; -EINVAL; -EBUSY vectors have not been put back, or another thread is putting one; -EDEADLK,
+ *   -ETIMEDOUT as rte_ims_vec_free(): the pool is there, call again.
  */
 __rte_experimental
 int
@@ -161,7 +163,8 @@ rte_ims_pool_next(const struct rte_ims_pool *prev);
  * wants one, or rte_ims_pool_rebalance() moves some there.
  *
  * @return
- *   0; -EINVAL bad argument or lcore; -EEXIST it is in the pool; -ENOMEM.
+ *   0; -EINVAL bad argument or lcore; -EEXIST it is in the pool; -ENODEV the pool is being destroyed;
+ *   -ENOMEM.
  */
 __rte_experimental
 int
@@ -173,7 +176,7 @@ rte_ims_pool_lcore_add(struct rte_ims_pool *pool, unsigned int lcore_id, struct 
  *
  * @return
  *   How many vectors moved; -EINVAL; -ENOENT it is not in the pool; -EBUSY it is the last one and has
- *   vectors; or as rte_ims_wait_move(): call again.
+ *   vectors, or another thread moves one to or from it; -ENODEV; or as rte_ims_wait_move(): call again.
  */
 __rte_experimental
 int
@@ -197,7 +200,8 @@ rte_ims_pool_get(struct rte_ims_pool *pool, const struct rte_ims_want *want);
  * have been detached. An exclusive, special or dedicated vector is freed, a shared one is kept.
  *
  * @return
- *   0; -EINVAL not of this pool; and as rte_ims_vec_free(): then it is still the caller's.
+ *   0; -EINVAL not of this pool; of an exclusive, special or dedicated vector also -EBUSY another thread
+ *   moves it, and as rte_ims_vec_free(): then it is still the caller's.
  */
 __rte_experimental
 int
@@ -231,7 +235,8 @@ rte_ims_pool_dedicated(struct rte_ims_pool *pool, int fd, const char *name);
 
 /**
  * Move a shared or exclusive vector to another lcore, live, with all that hangs on it.
- * @return 0; -EINVAL; -ENOENT no such lcore; and as rte_ims_wait_move().
+ * @return
+ *   0; -EINVAL; -ENOENT no such lcore; -EBUSY another thread moves it; and as rte_ims_wait_move().
  */
 __rte_experimental
 int

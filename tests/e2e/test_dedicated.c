@@ -187,6 +187,24 @@ test_dedicated_ims(void **state)
 	close(conf.fd);
 }
 
+/* A pool that takes IMS slots first has MSI-X vectors for those who bring an eventfd. */
+static void
+test_dedicated_ims_first(void **state)
+{
+	struct rte_ims_pool_conf conf = { .flags = RTE_IMS_POOL_F_IMS_FIRST };
+	struct rte_ims_pool *other = rte_ims_pool_create("ims-first", dev, &conf);
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	struct rte_ims_vec *vec;
+
+	assert_non_null(other);
+	vec = rte_ims_pool_dedicated(other, fd, NULL);
+	assert_non_null(vec);
+	signalled_without_us(vec, fd);
+	assert_int_equal(rte_ims_pool_put(other, vec), 0);
+	assert_int_equal(rte_ims_pool_destroy(other), 0);
+	close(fd);
+}
+
 /* A peer with a vector's message. */
 struct peer {
 	struct rte_ims_msg msg;
@@ -298,6 +316,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(test_dedicated),
 		T(test_dedicated_ims),
+		T(test_dedicated_ims_first),
 		T(test_export),
 		T(test_special),
 	};

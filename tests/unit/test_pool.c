@@ -459,6 +459,185 @@ test_bad_arguments(void **state)
 	close_pool();
 }
 
+/* Users come and go in two threads, in a pool that frees what nobody uses. */
+static atomic_bool stop;
+
+static void *
+getput_thread(void *arg)
+{
+	struct rte_ims_vec_info vinfo;
+	struct rte_ims_vec *vec;
+	unsigned int *n = arg;
+
+	while (!atomic_load(&stop)) {
+		vec = rte_ims_pool_get(pool, NULL);
+		if (vec == NULL)
+			continue; /* all are being freed */
+		if (rte_ims_vec_info_get(vec, &vinfo) != 0 || !vinfo.waited ||
+			rte_ims_pool_put(pool, vec) != 0)
+			break;
+		(*n)++;
+	}
+	return NULL;
+}
+
+static void
+test_free_idle_threads(void **state)
+{
+	struct rte_ims_pool_conf conf = {
+		.flags = RTE_IMS_POOL_F_FREE_IDLE,
+		.delivery = RTE_IMS_DELIVERY_MEMORY,
+	};
+	unsigned int n[2] = { 0 };
+	pthread_t thread[2];
+
+	open_pool("node:1 core:2 pu:1", &conf);
+	add_lcore(0);
+	atomic_store(&stop, false);
+	pthread_create(&thread[0], NULL, getput_thread, &n[0]);
+	pthread_create(&thread[1], NULL, getput_thread, &n[1]);
+	usleep(300000);
+	atomic_store(&stop, true);
+	pthread_join(thread[0], NULL);
+	pthread_join(thread[1], NULL);
+	assert_true(n[0] > 0 && n[1] > 0);
+	assert_int_equal(info().n_users, 0);
+	assert_int_equal(info().n_vecs, 0);
+	close_pool();
+}
+
+/* A handler that takes its time holds up a move. */
+static atomic_bool in_handler, leave_handler;
+static int move_rc;
+
+static void
+on_slow(struct rte_ims_vec *vec, void *arg)
+{
+	atomic_store(&in_handler, true);
+	while (!atomic_load(&leave_handler))
+		usleep(100);
+}
+
+static void *
+poll_once(void *arg)
+{
+	rte_ims_wait_poll(arg);
+	return NULL;
+}
+
+static void *
+move_thread(void *arg)
+{
+	move_rc = rte_ims_pool_move(pool, arg, 1);
+	return NULL;
+}
+
+static struct rte_ims_vec *
+busy_vec(struct rte_ims_obj *slow, pthread_t *poller)
+{
+	struct rte_ims_vec *vec = get(RTE_IMS_PLACE_LCORE, 0, 0);
+
+	assert_non_null(vec);
+	slow->fn = on_slow;
+	assert_int_equal(rte_ims_vec_attach(vec, slow), 0);
+	atomic_store(&in_handler, false);
+	atomic_store(&leave_handler, false);
+	fake_fire(f, vec->slot);
+	pthread_create(poller, NULL, poll_once, waits[0]);
+	while (!atomic_load(&in_handler))
+		usleep(10);
+	return vec;
+}
+
+static bool
+awaited(unsigned int lcore)
+{
+	bool is;
+
+	pthread_mutex_lock(&pool->lock);
+	is = pool->by_id[lcore]->awaited != 0;
+	pthread_mutex_unlock(&pool->lock);
+	return is;
+}
+
+/* An lcore that a vector is moving to does not go. */
+static void
+test_move_to_leaving(void **state)
+{
+	struct rte_ims_pool_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+	struct rte_ims_obj slow = { 0 };
+	pthread_t poller, mover;
+	struct rte_ims_vec *vec;
+
+	open_pool("node:1 core:2 pu:1", &conf);
+	add_lcore(0);
+	add_lcore(1);
+	vec = busy_vec(&slow, &poller);
+	pthread_create(&mover, NULL, move_thread, vec);
+	while (!awaited(1))
+		usleep(10);
+	assert_int_equal(rte_ims_pool_lcore_del(pool, 1), -EBUSY);
+	assert_int_equal(rte_ims_pool_lcore_del(pool, 0), -EBUSY);
+	assert_int_equal(rte_ims_pool_move(pool, vec, 0), -EBUSY);
+	atomic_store(&leave_handler, true);
+	pthread_join(poller, NULL);
+	pthread_join(mover, NULL);
+	assert_int_equal(move_rc, 0);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), 1);
+	assert_int_equal(rte_ims_pool_lcore_del(pool, 0), 0);
+	put_all(&vec, 1);
+	close_pool();
+}
+
+/* The pool knows where a vector is that a slow handler has on its way, and it can be moved on. */
+static void
+test_move_late(void **state)
+{
+	struct rte_ims_pool_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+	struct rte_ims_obj slow = { 0 };
+	struct rte_ims_vec *vec;
+	pthread_t poller;
+
+	open_pool("node:1 core:2 pu:1", &conf);
+	add_lcore(0);
+	add_lcore(1);
+	vec = busy_vec(&slow, &poller);
+	assert_int_equal(rte_ims_pool_move(pool, vec, 1), -ETIMEDOUT);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), 1);
+	atomic_store(&leave_handler, true);
+	pthread_join(poller, NULL);
+	assert_int_equal(rte_ims_pool_move(pool, vec, 0), 0);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), 0);
+	fake_fire(f, vec->slot);
+	assert_int_equal(rte_ims_wait_poll(waits[0]), 1);
+	put_all(&vec, 1);
+	close_pool();
+}
+
+/* A shared vector whose last user goes while its handler runs is freed when that has returned. */
+static void
+test_put_late(void **state)
+{
+	struct rte_ims_pool_conf conf = { .flags = RTE_IMS_POOL_F_FREE_IDLE };
+	struct rte_ims_obj slow = { 0 };
+	struct rte_ims_vec *vec;
+	pthread_t poller;
+
+	open_pool("node:1 core:2 pu:1", &conf);
+	add_lcore(0);
+	vec = busy_vec(&slow, &poller);
+	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+	assert_int_equal(info().n_vecs, 1);
+	assert_int_not_equal(get(RTE_IMS_PLACE_ANY, 0, 0), vec);
+	atomic_store(&leave_handler, true);
+	pthread_join(poller, NULL);
+	assert_int_equal(rte_ims_pool_destroy(pool), -EBUSY);
+	vec = TAILQ_FIRST(&pool->by_id[0]->vecs)->vec;
+	put_all(&vec, 1);
+	assert_int_equal(info().n_vecs, 0);
+	close_pool();
+}
+
 int
 main(void)
 {
@@ -474,6 +653,10 @@ main(void)
 		cmocka_unit_test(test_many_users),
 		cmocka_unit_test(test_no_system_call),
 		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_free_idle_threads),
+		cmocka_unit_test(test_move_to_leaving),
+		cmocka_unit_test(test_move_late),
+		cmocka_unit_test(test_put_late),
 	};
 
 	fake_eal_init();
