@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
+
 #include "fake_dev.h"
 
 static int
@@ -93,6 +95,92 @@ test_free_as_a_whole(void **state)
 	fake_dev_destroy(f);
 }
 
+/* One call while the device fires at all of it and a thread handles that: then no handler runs. */
+#define N_LIVE 32
+
+static atomic_bool stop;
+static atomic_bool alive[N_LIVE];
+static atomic_uint handled, after_death;
+
+static void
+on_live(struct rte_ims_vec *vec, void *arg)
+{
+	atomic_bool *mine = arg;
+
+	atomic_fetch_add(&handled, 1);
+	if (!atomic_load(mine))
+		atomic_fetch_add(&after_death, 1);
+}
+
+static void *
+poll_thread(void *arg)
+{
+	while (!atomic_load(&stop))
+		rte_ims_wait_poll(arg);
+	return NULL;
+}
+
+static void *
+fire_thread(void *arg)
+{
+	unsigned int i;
+
+	while (!atomic_load(&stop))
+		for (i = 0; i < FAKE_SLOTS; i++)
+			fake_fire(arg, i);
+	return NULL;
+}
+
+static void
+table_once(struct fake_dev *f, struct rte_ims_wait *wait, enum rte_ims_delivery delivery)
+{
+	struct rte_ims_vec_conf conf = { .delivery = delivery };
+	struct rte_ims_table *t = rte_ims_table_create(f->dev, "t", N_LIVE);
+	struct rte_ims_obj *objs = calloc(N_LIVE, sizeof(*objs));
+	struct rte_ims_vec *vec;
+	unsigned int i, before;
+
+	assert_true(t != NULL && objs != NULL);
+	for (i = 0; i < N_LIVE; i++) {
+		atomic_store(&alive[i], true);
+		vec = rte_ims_vec_alloc(t, f->store, RTE_IMS_SLOT_ANY, &conf);
+		assert_non_null(vec);
+		objs[i].fn = on_live;
+		objs[i].arg = &alive[i];
+		assert_int_equal(rte_ims_vec_attach(vec, &objs[i]), 0);
+		assert_int_equal(rte_ims_wait_add(wait, vec), 0);
+	}
+	before = atomic_load(&handled);
+	while (atomic_load(&handled) < before + N_LIVE)
+		;
+	assert_int_equal(rte_ims_table_free(t), 0);
+	for (i = 0; i < N_LIVE; i++)
+		atomic_store(&alive[i], false);
+	free(objs);
+}
+
+static void
+test_free_live(void **state)
+{
+	struct rte_ims_wait *wait = rte_ims_wait_create("t", NULL);
+	struct fake_dev *f = fake_dev_create(true);
+	pthread_t thread[2];
+	unsigned int i;
+
+	atomic_store(&stop, false);
+	pthread_create(&thread[0], NULL, poll_thread, wait);
+	pthread_create(&thread[1], NULL, fire_thread, f);
+	for (i = 0; i < 100; i++)
+		table_once(
+			f, wait, i % 4 == 0 ? RTE_IMS_DELIVERY_EVENTFD : RTE_IMS_DELIVERY_MEMORY);
+	atomic_store(&stop, true);
+	pthread_join(thread[1], NULL);
+	pthread_join(thread[0], NULL);
+	assert_int_equal(atomic_load(&after_death), 0);
+	assert_int_equal(rte_ims_wait_destroy(wait), 0);
+	fake_dev_destroy(f);
+}
+
 static void
 test_bad_arguments(void **state)
 {
@@ -114,6 +202,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_free_as_a_whole),
+		cmocka_unit_test(test_free_live),
 		cmocka_unit_test(test_bad_arguments),
 	};
 
