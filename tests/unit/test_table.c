@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "fake_dev.h"
 
@@ -108,6 +109,7 @@ on_live(struct rte_ims_vec *vec, void *arg)
 	atomic_bool *mine = arg;
 
 	atomic_fetch_add(&handled, 1);
+	usleep(100); /* longer than it takes to free the table, but for the wait for handlers */
 	if (!atomic_load(mine))
 		atomic_fetch_add(&after_death, 1);
 }
