@@ -19,7 +19,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 
 (
 	cd "$root"
-	devtools/install-deps.sh build
+	devtools/install-deps.sh build bench
 	[ -f build/build.ninja ] || meson setup build > /dev/null
 	ninja -C build --quiet
 ) >&2

@@ -5,12 +5,12 @@
 # Install what building and testing need: packages of Debian 12, nothing else. Where all of them are
 # installed this asks for no privilege and touches no network.
 #
-#   install-deps.sh [build] [test] [guest]        default: build test
+#   install-deps.sh [build] [test] [guest] [bench]        default: build test
 
 set -eu
 
 build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev"
-test="libcmocka-dev pciutils clang-format-14 python3"
+test="libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
 
 wanted=""
@@ -19,8 +19,9 @@ for group in "${@:-build}"; do
 	build) wanted+=" $build" ;;
 	test) wanted+=" $build $test" ;;
 	guest) wanted+=" $guest" ;;
+	bench) wanted+=" libevent-dev" ;;
 	*)
-		echo "install-deps: unknown group '$group', expected build, test or guest" >&2
+		echo "install-deps: unknown group '$group', expected build, test, guest or bench" >&2
 		exit 2
 		;;
 	esac

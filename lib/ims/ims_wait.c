@@ -40,7 +40,6 @@
 
 #define MAX_VECS_DEFAULT 1024u
 #define NAP_NS_DEFAULT   50000u
-#define EPOLL_BATCH      64
 #define SOURCE_BATCH     32
 #define LOOK_POLLS       65536 /* about a millisecond */
 
@@ -258,12 +257,12 @@ epoll_ns(int epfd, struct epoll_event *ev, int n, int64_t timeout_ns)
 unsigned int
 ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 {
-	struct epoll_event ev[EPOLL_BATCH];
+	struct epoll_event ev[IMS_WAIT_EPOLL_BATCH];
 	unsigned int served = 0;
 	uint64_t count;
 	int n, i;
 
-	n = epoll_ns(w->epfd, ev, EPOLL_BATCH, timeout_ns);
+	n = epoll_ns(w->epfd, ev, IMS_WAIT_EPOLL_BATCH, timeout_ns);
 	if (n <= 0) {
 		if (woken != NULL)
 			*woken = n < 0; /* a signal */

@@ -15,7 +15,8 @@
  * ims_wait_policy.c (control path).
  */
 
-#define WAIT_SOURCES 64 /* devices whose message source one set reads itself */
+#define IMS_WAIT_EPOLL_BATCH 64
+#define WAIT_SOURCES         64 /* devices whose message source one set reads itself */
 
 /*
  * A doorbell word: the generation of its entry's owner, which the device writes, and this bit, which we

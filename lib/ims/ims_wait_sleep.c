@@ -264,6 +264,22 @@ sleep_adaptive(struct sleeper *s)
 	return n;
 }
 
+/*
+ * A look at everything, for a loop around ours: all that is readable, for an edge-triggered one is told
+ * only once, and the wake-up, for a level-triggered one is told until it has been read.
+ */
+static unsigned int
+sleep_not_at_all(struct sleeper *s)
+{
+	struct rte_ims_wait *w = s->w;
+	uint32_t looks = 1 + atomic_load(&w->n_fds) / IMS_WAIT_EPOLL_BATCH;
+	unsigned int n = 0;
+
+	while (looks-- > 0)
+		n += ims_wait_poll_fds(w, 0, &s->woken);
+	return n;
+}
+
 int
 rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
 {
@@ -276,7 +292,7 @@ rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
 	policy = atomic_load_explicit(&wait->policy, memory_order_relaxed);
 	n = ims_wait_poll_memory(wait);
 	if (timeout_ns == 0)
-		return n + ims_wait_poll_fds(wait, 0, NULL);
+		return n + sleep_not_at_all(&s);
 	if (n == 0) {
 		if (timeout_ns > 0)
 			s.end_ns = ims_now_ns() + timeout_ns;

@@ -226,7 +226,8 @@ rte_ims_wait_poll(struct rte_ims_wait *wait);
  * Wait for an event, by the set's policy, and run the handlers. Returns at once if there is one.
  *
  * @param timeout_ns
- *   Longest wait in ns; 0 polls, negative waits for ever.
+ *   Longest wait in ns, negative: for ever. 0: look at everything once, and take a wake-up; this is what
+ *   a loop calls that watches rte_ims_wait_fd().
  * @return
  *   Number of vectors served, 0 on timeout, wake-up or a signal; -EINVAL.
  */
@@ -244,9 +245,11 @@ int
 rte_ims_wait_wake(struct rte_ims_wait *wait);
 
 /**
- * A descriptor that is readable while the set may have work for rte_ims_wait_poll(), to be watched
- * level-triggered by another loop. Vectors with MEMORY delivery do not make it readable.
- * @return the descriptor, the library's; -EINVAL.
+ * A descriptor that is readable while vectors with EVENTFD delivery have events, or rte_ims_wait_wake()
+ * was called: to be watched for input by another loop, level-triggered or edge-triggered, which then
+ * calls rte_ims_wait_sleep(wait, 0). Vectors with MEMORY delivery do not make it readable, so a policy
+ * for such a set is RTE_IMS_POLICY_INTERRUPT or _MANUAL.
+ * @return the descriptor, the library's: not to be read, nor closed; -EINVAL.
  */
 __rte_experimental
 int
