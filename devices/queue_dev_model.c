@@ -3,8 +3,8 @@
  */
 
 /*
- * Device model queue_dev: thousands of queues whose interrupt messages lie in their contexts, beside
- * an MSI-X table. Its life: keys, memory, reset. queue_dev_model.h says where the rest is.
+ * Device model queue_dev: thousands of queues whose interrupt messages lie in their contexts,
+ * beside an MSI-X table. Its life: keys, memory, reset. queue_dev_model.h says where the rest is.
  */
 
 #include <errno.h>

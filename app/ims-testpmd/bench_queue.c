@@ -4,9 +4,9 @@
 
 /*
  * bench queue: queues on the shared vectors of a pool over all worker lcores, or the main lcore if
- * that is the only one. Each queue is kept full by its handler, in the thread of its vector's lcore;
- * a lane is what such a thread has. Nothing but the handlers looks for completions, so an interrupt
- * that is lost leaves operations that never complete.
+ * that is the only one. Each queue is kept full by its handler, in the thread of its vector's
+ * lcore; a lane is what such a thread has. Nothing but the handlers looks for completions, so an
+ * interrupt that is lost leaves operations that never complete.
  */
 
 #include <errno.h>

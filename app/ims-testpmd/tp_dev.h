@@ -6,9 +6,9 @@
 #define _TP_DEV_H_
 
 /*
- * The devices and vectors that the user opened and allocated, and his pools. Devices and vectors have
- * small numbers for the command line: the lowest that is free, like file descriptors. Only the main
- * thread comes here, handlers only touch what is atomic.
+ * The devices and vectors that the user opened and allocated, and his pools. Devices and vectors
+ * have small numbers for the command line: the lowest that is free, like file descriptors. Only
+ * the main thread comes here, handlers only touch what is atomic.
  */
 
 #include <sys/queue.h>

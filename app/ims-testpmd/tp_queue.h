@@ -8,10 +8,10 @@
 /*
  * Queues and sub-devices of queue_dev devices that the user created.
  *
- * queues.c has the list, queue_run.c what keeps queues busy: operations are submitted and completions
- * taken by the handler, in the thread of the vector's lcore, or by a job of a thread (tp_service.h) if
- * the queue has no vector or goes at a rate. A lock for each queue makes them agree, with the main
- * thread as well, which starts, stops and counts.
+ * queues.c has the list, queue_run.c what keeps queues busy: operations are submitted and
+ * completions taken by the handler, in the thread of the vector's lcore, or by a job of a thread
+ * (tp_service.h) if the queue has no vector or goes at a rate. A lock for each queue makes them
+ * agree, with the main thread as well, which starts, stops and counts.
  */
 
 #include <pthread.h>
@@ -127,8 +127,8 @@ void
 tp_queue_follow(struct tp_queue *queue);
 
 /*
- * Operations: number n of a queue, with a cookie that says so, on memory that all share; and whether
- * a completion is that of n and has the right result.
+ * Operations: number n of a queue, with a cookie that says so, on memory that all share; and
+ * whether a completion is that of n and has the right result.
  */
 const char *
 tp_op_str(enum rte_pmd_queue_dev_op_type op);

@@ -6,8 +6,8 @@
 #define _TP_SERVICE_H_
 
 /*
- * The threads that run the handlers: a wait set and a loop for each worker lcore. If EAL has only the
- * main lcore one set stands for that, with a thread of its own behind it.
+ * The threads that run the handlers: a wait set and a loop for each worker lcore. If EAL has only
+ * the main lcore one set stands for that, with a thread of its own behind it.
  *
  * Only the main thread calls this; jobs and handlers run in the sets' threads.
  */

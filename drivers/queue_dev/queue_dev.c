@@ -3,8 +3,8 @@
  */
 
 /*
- * Driver of queue_dev: thousands of queues, MSI-X, and IMS in the queues' contexts. Section numbers are
- * those of its data sheet, doc/guides/drivers/queue_dev.rst.
+ * Driver of queue_dev: thousands of queues, MSI-X, and IMS in the queues' contexts. Section
+ * numbers are those of its data sheet, doc/guides/drivers/queue_dev.rst.
  *
  * Its interrupts: slots 0 and 1 are errors and commands, MSI-X vectors or messages of their own by
  * what the device has. All others are fungible: any vector serves any number of queues, through an

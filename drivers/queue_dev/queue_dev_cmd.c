@@ -7,9 +7,10 @@
  * short while by looking, then on the command interrupt.
  *
  * A command that is not answered in time is cleared up rather than guessed about: the command ring
- * is set up anew, which makes the device forget what it has not done (section 5.1), and for a message
- * the device is then asked which one it has (QUERY). So the caller learns that the change has taken
- * place, or that it has not; only a device that does not answer at all leaves it in doubt.
+ * is set up anew, which makes the device forget what it has not done (section 5.1), and for a
+ * message the device is then asked which one it has (QUERY). So the caller learns that the change
+ * has taken place, or that it has not; only a device that does not answer at all leaves it in
+ * doubt.
  */
 
 #include <poll.h>

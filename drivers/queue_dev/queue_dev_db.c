@@ -35,8 +35,8 @@ portal_store(struct qd *qd, struct qd_portal *p, uint64_t doorbell)
 	atomic_store_explicit(cell, doorbell, memory_order_release);
 	p->next = (p->next + 1) % QUEUE_DEV_PORTAL_CELLS;
 	/*
-	 * The cell before ASLEEP, for the device does it the other way round: if it does not see the
-	 * cell before it sleeps, we see that it sleeps.
+	 * The cell before ASLEEP, for the device does it the other way round: if it does not see
+	 * the cell before it sleeps, we see that it sleeps.
 	 */
 	rte_smp_mb();
 	if (unlikely(atomic_load_explicit(qd->asleep, memory_order_relaxed) != 0))

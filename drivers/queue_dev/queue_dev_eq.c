@@ -3,8 +3,8 @@
  */
 
 /*
- * Event queues, section 8: one behind each vector that queues share. An event of the vector costs as
- * much as there are queues with completions, however many hang on it: the device names them.
+ * Event queues, section 8: one behind each vector that queues share. An event of the vector costs
+ * as much as there are queues with completions, however many hang on it: the device names them.
  *
  * No event is lost. EQEs are consumed until there is none, then EQ_ARM tells how far: if there is
  * one more by now the device interrupts at once, else with the next. Queues are armed by the same

@@ -20,10 +20,16 @@
 #include "rte_pmd_queue_dev.h"
 
 /*
- * The driver, in six files: probe, registers, the message store (queue_dev.c); the command ring
- * (queue_dev_cmd.c); doorbells (queue_dev_db.c); event queues (queue_dev_eq.c); queues and
- * sub-devices (queue_dev_queue.c); resets (queue_dev_reset.c). Section numbers are those of the data sheet,
- * doc/guides/drivers/queue_dev.rst.
+ * The driver. Section numbers are those of the data sheet, doc/guides/drivers/queue_dev.rst.
+ *
+ *   queue_dev.c         probe, registers, the message stores
+ *   queue_dev_cmd.c     the command ring
+ *   queue_dev_db.c      doorbells
+ *   queue_dev_eq.c      event queues
+ *   queue_dev_queue.c   queues: creating, destroying, attaching
+ *   queue_dev_work.c    queues: submitting, completing, arming
+ *   queue_dev_subdev.c  sub-devices
+ *   queue_dev_reset.c   resets
  *
  * Locks: the library's lock of the device -> qd.lock (objects, contexts, commands). The data path
  * takes none, but for threads that are no lcores, which share a portal.
@@ -52,8 +58,8 @@ struct qd_eq {
 	uint32_t ci;
 	atomic_bool inside;
 	atomic_uint_fast64_t n_taken; /* written by the vector's thread */
-	atomic_bool
-		look; /* the device was reset: each queue may have completions, without an event */
+	/* The device was reset: each queue may have completions, without an event. */
+	atomic_bool look;
 	struct rte_ims_vec *vec;
 	uint16_t intr;
 	uint32_t n_queues;
@@ -234,8 +240,14 @@ int
 qd_queues_restore(struct qd *qd);
 void
 qd_queue_free(struct rte_pmd_queue_dev_queue *queue);
+
+/* queue_dev_work.c */
+/* Handler of what hangs on a vector, a queue. */
 void
 qd_queue_run(struct rte_ims_vec *vec, void *arg);
+/* Ask for the next event, in a thread that need not be the queue's. */
+void
+qd_queue_arm_outside(struct rte_pmd_queue_dev_queue *q);
 
 /* Fill in what all contexts have; qd->lock held. */
 struct queue_dev_ctx *

@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Queues: section 7. Creating, destroying and attaching; submitting and completing. */
+/* Queues, the control path: creating, destroying and attaching (section 7.1); after a reset. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,47 +11,6 @@
 #include <rte_malloc.h>
 
 #include "queue_dev_private.h"
-
-/* Section 7.5: ask for the next event, by how far completions have been taken. */
-static void
-ring_arm(struct rte_pmd_queue_dev_queue *q)
-{
-	/* After a reset it is armed anew, and counts from 0 when what was aborted has been taken. */
-	if (likely(!q->aborting))
-		qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed));
-}
-
-/* In the queue's thread. */
-static void
-arm(struct rte_pmd_queue_dev_queue *q)
-{
-	if (unlikely(!qd_enter(q->qd, &q->inside)))
-		return; /* the reset does it */
-	ring_arm(q);
-	qd_leave(&q->inside);
-}
-
-/* In any other: the lock keeps resets out. */
-static void
-arm_from_outside(struct rte_pmd_queue_dev_queue *q)
-{
-	pthread_mutex_lock(&q->qd->lock);
-	ring_arm(q);
-	pthread_mutex_unlock(&q->qd->lock);
-}
-
-/* What hangs on the vector; the user's handler may destroy the queue, or move it. */
-void
-qd_queue_run(struct rte_ims_vec *vec, void *arg)
-{
-	struct rte_pmd_queue_dev_queue *q = arg;
-	struct qd *qd = q->qd;
-	uint32_t number = q->number;
-
-	q->fn(vec, q->arg);
-	if (likely(atomic_load_explicit(&qd->queues[number], memory_order_relaxed) == q))
-		arm(q);
-}
 
 static bool
 check_conf(const struct rte_pmd_queue_dev_queue_conf *conf, const struct qd *qd)
@@ -106,8 +65,8 @@ queue_new(struct qd *qd, const struct rte_pmd_queue_dev_queue_conf *conf)
 }
 
 /*
- * A vector of the store "ims-queue" is the message of one queue: its slot says which. All others get
- * an event queue.
+ * A vector of the store "ims-queue" is the message of one queue: its slot says which. All others
+ * get an event queue.
  */
 static bool
 is_own_slot(const struct qd *qd, const struct rte_ims_vec *vec)
@@ -246,7 +205,7 @@ rte_pmd_queue_dev_queue_create(
 	if (conf->fn != NULL)
 		rte_ims_vec_attach(conf->vec, &q->obj);
 	if (conf->vec != NULL)
-		arm_from_outside(q);
+		qd_queue_arm_outside(q);
 	return q;
 }
 
@@ -348,163 +307,15 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	if (queue->vec != NULL) {
 		rc2 = rte_ims_vec_attach(queue->vec, &queue->obj);
 		rc = rc != 0 ? rc : rc2;
-		arm_from_outside(queue);
+		qd_queue_arm_outside(queue);
 	}
 	return rc;
-}
-
-int
-rte_pmd_queue_dev_arm(struct rte_pmd_queue_dev_queue *queue)
-{
-	if (queue == NULL)
-		return -EINVAL;
-	if (ims_dev_removed(queue->qd->dev))
-		return -ENODEV;
-	arm(queue);
-	return 0;
 }
 
 int
 rte_pmd_queue_dev_queue_number(const struct rte_pmd_queue_dev_queue *queue)
 {
 	return queue != NULL ? (int)queue->number : -EINVAL;
-}
-
-int
-rte_pmd_queue_dev_queue_pending(const struct rte_pmd_queue_dev_queue *queue)
-{
-	return queue != NULL ? (int)(queue->submitted - queue->completed) : -EINVAL;
-}
-
-static const uint8_t op_codes[] = {
-	[RTE_PMD_QUEUE_DEV_NOP] = QUEUE_DEV_OP_NOP,
-	[RTE_PMD_QUEUE_DEV_COPY] = QUEUE_DEV_OP_COPY,
-	[RTE_PMD_QUEUE_DEV_FILL] = QUEUE_DEV_OP_FILL,
-	[RTE_PMD_QUEUE_DEV_CRC32C] = QUEUE_DEV_OP_CRC32C,
-	[RTE_PMD_QUEUE_DEV_POST] = QUEUE_DEV_OP_POST,
-};
-
-static void
-fill_desc(struct queue_dev_desc *d, const struct rte_pmd_queue_dev_op *op)
-{
-	memset(d, 0, sizeof(*d));
-	d->op = op_codes[op->type];
-	d->imm = op->imm;
-	if (op->type == RTE_PMD_QUEUE_DEV_POST)
-		d->imm |= (uint64_t)QUEUE_DEV_KIND_QUEUE << 32;
-	if (op->type == RTE_PMD_QUEUE_DEV_COPY || op->type == RTE_PMD_QUEUE_DEV_CRC32C)
-		d->src = (uintptr_t)op->src;
-	if (op->type == RTE_PMD_QUEUE_DEV_COPY || op->type == RTE_PMD_QUEUE_DEV_FILL)
-		d->dst = (uintptr_t)op->dst;
-	if (op->type != RTE_PMD_QUEUE_DEV_NOP && op->type != RTE_PMD_QUEUE_DEV_POST)
-		d->len = op->len;
-}
-
-static int
-submit(struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops, unsigned int n)
-{
-	uint32_t mask, room, i;
-
-	if (unlikely(q->aborting))
-		return 0; /* take what was aborted first */
-	mask = (1u << q->log_size) - 1;
-	room = mask + 1 - (q->submitted - q->completed);
-	n = RTE_MIN(n, room);
-	for (i = 0; i < n; i++) {
-		if (unlikely(ops[i].type > RTE_PMD_QUEUE_DEV_POST))
-			return -EINVAL; /* none was rung */
-		fill_desc(&q->sq[(q->submitted + i) & mask], &ops[i]);
-		q->cookies[(q->submitted + i) & mask] = ops[i].cookie;
-	}
-	if (n == 0)
-		return 0;
-	q->submitted += n;
-	qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_SQ_TAIL, q->number, q->submitted));
-	return n;
-}
-
-int
-rte_pmd_queue_dev_submit(
-	struct rte_pmd_queue_dev_queue *q, const struct rte_pmd_queue_dev_op *ops, unsigned int n)
-{
-	int rc;
-
-	if (q == NULL || (ops == NULL && n != 0))
-		return -EINVAL;
-	if (unlikely(ims_dev_removed(q->qd->dev)))
-		return -ENODEV;
-	if (unlikely(!qd_enter(q->qd, &q->inside)))
-		return 0;
-	rc = submit(q, ops, n);
-	qd_leave(&q->inside);
-	return rc;
-}
-
-static unsigned int
-take_aborted(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
-	unsigned int n)
-{
-	uint32_t mask = (1u << q->log_size) - 1;
-	unsigned int got;
-
-	for (got = 0; got < n && q->completed != q->submitted; got++) {
-		done[got].cookie = q->cookies[q->completed++ & mask];
-		done[got].result = 0;
-		done[got].status = RTE_PMD_QUEUE_DEV_ABORTED;
-	}
-	/* The device counts from 0 again. */
-	if (q->aborting && q->completed == q->submitted) {
-		q->completed = q->submitted = 0;
-		q->aborting = false;
-	}
-	return got;
-}
-
-/* Section 7.3. Completions come in order, so whose they are is known without the device's word. */
-static unsigned int
-poll_cq(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
-	unsigned int n)
-{
-	uint32_t mask = (1u << q->log_size) - 1;
-	const struct queue_dev_cqe *cqe;
-	unsigned int got;
-	uint64_t last;
-
-	for (got = 0; got < n; got++) {
-		cqe = &q->cq[q->completed & mask];
-		/* sq_head and status, the last to be written; acquire: result is before them. */
-		last = __atomic_load_n(
-			(const uint64_t *)(const void *)&cqe->sq_head, __ATOMIC_ACQUIRE);
-		if (last >> 63 == (q->completed >> q->log_size & 1))
-			break;
-		if (unlikely(q->completed == q->submitted)) {
-			q->n_bad++; /* of what nobody submitted */
-			break;
-		}
-		done[got].cookie = q->cookies[q->completed & mask];
-		done[got].result = cqe->result;
-		done[got].status = last >> 32 & QUEUE_DEV_CQE_STATUS_MASK;
-		q->completed++;
-	}
-	return got;
-}
-
-int
-rte_pmd_queue_dev_poll(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
-	unsigned int n)
-{
-	unsigned int got = 0;
-
-	if (q == NULL || (done == NULL && n != 0))
-		return -EINVAL;
-	if (unlikely(!qd_enter(q->qd, &q->inside)))
-		return 0;
-	if (likely(!q->aborting))
-		got = poll_cq(q, done, n);
-	if (unlikely(q->aborting) || (got == 0 && unlikely(ims_dev_removed(q->qd->dev))))
-		got = take_aborted(q, done, n);
-	qd_leave(&q->inside);
-	return got;
 }
 
 /* The device was reset: it has no queues. Each is made again, what was under way is aborted. */
@@ -528,82 +339,4 @@ qd_queues_restore(struct qd *qd)
 			qd_ring_reset(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, n, 0));
 	}
 	return rc;
-}
-
-struct rte_pmd_queue_dev_subdev *
-rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint32_t n_vecs)
-{
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_CREATE };
-	struct rte_pmd_queue_dev_subdev *s;
-	struct qd *qd = qd_from(dev);
-	uint32_t n;
-	int rc = -ENOSPC;
-
-	rte_errno = dev == NULL ? EINVAL : ENODEV;
-	if (qd == NULL)
-		return NULL;
-	s = calloc(1, sizeof(*s));
-	rte_errno = ENOMEM;
-	if (s == NULL)
-		return NULL;
-	s->qd = qd;
-	s->table = rte_ims_table_create(dev, name, n_vecs);
-	if (s->table == NULL) {
-		free(s);
-		return NULL;
-	}
-	pthread_mutex_lock(&qd->lock);
-	for (n = 1; n <= qd->n_subdevs && qd->subdevs[n] != NULL; n++)
-		;
-	if (n <= qd->n_subdevs) {
-		cmd.number = s->number = n;
-		rc = qd_cmd(qd, &cmd, NULL);
-	}
-	if (rc == 0)
-		qd->subdevs[n] = s;
-	pthread_mutex_unlock(&qd->lock);
-	if (rc == 0)
-		return s;
-	rte_ims_table_free(s->table);
-	free(s);
-	rte_errno = -rc;
-	return NULL;
-}
-
-int
-rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
-{
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_DESTROY };
-	struct qd *qd;
-	int rc = -EBUSY;
-
-	if (subdev == NULL)
-		return -EINVAL;
-	qd = subdev->qd;
-	pthread_mutex_lock(&qd->lock);
-	if (subdev->n_queues == 0) {
-		cmd.number = subdev->number;
-		rc = subdev->number != 0 && qd->subdevs[subdev->number] == subdev
-		             ? qd_cmd(qd, &cmd, NULL)
-		             : 0;
-		if (rc == -ENODEV)
-			rc = 0;
-		if (rc == 0)
-			qd->subdevs[subdev->number] = NULL;
-	}
-	pthread_mutex_unlock(&qd->lock);
-	if (rc == 0)
-		rc = rte_ims_table_free(subdev->table);
-	if (rc == 0)
-		free(subdev);
-	return rc;
-}
-
-struct rte_ims_table *
-rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev)
-{
-	if (subdev != NULL)
-		return subdev->table;
-	rte_errno = EINVAL;
-	return NULL;
 }

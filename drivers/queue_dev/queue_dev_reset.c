@@ -3,19 +3,19 @@
  */
 
 /*
- * Resets, section 9: everything in the device is gone and made again, while threads go on to submit, to
- * poll and to run handlers.
+ * Resets, section 9: everything in the device is gone and made again, while threads go on to
+ * submit, to poll and to run handlers.
  *
  * They touch what the reset changes, the indices of queues, event queues and portals, only between
- * qd_enter() and qd_leave(). Each stores that it is inside, then looks whether there is a reset; the
- * reset stores that there is one, then looks whether somebody is inside. One of the two sees the other,
- * if nothing is reordered. For the reset, that is rare, membarrier() puts a barrier into all threads, so
- * that the others need none: `inside` is either visible to the reset, or stored by a thread that loads
- * `resetting` after the barrier.
+ * qd_enter() and qd_leave(). Each stores that it is inside, then looks whether there is a reset;
+ * the reset stores that there is one, then looks whether somebody is inside. One of the two sees
+ * the other, if nothing is reordered. For the reset, that is rare, membarrier() puts a barrier
+ * into all threads, so that the others need none: `inside` is either visible to the reset, or
+ * stored by a thread that loads `resetting` after the barrier.
  *
- * What a thread does meanwhile is refused. It finds operations under way aborted when it polls next;
- * that of an event queue is told by `look` to have all of its queues polled, since the events are gone,
- * and the library runs the handlers of all vectors when the reset is done.
+ * What a thread does meanwhile is refused. It finds operations under way aborted when it polls
+ * next; that of an event queue is told by `look` to have all of its queues polled, since the
+ * events are gone, and the library runs the handlers of all vectors when the reset is done.
  */
 
 #include <linux/membarrier.h>

@@ -12,16 +12,17 @@
  *
  *   submit --> queue --> device --> completion --> event queue of a vector --> fn(vec, arg)
  *
- * A queue hangs on a vector: one of a pool (rte_ims_pool_get()), any MSI-X vector or slot of the store
- * "ims-eq" of the device, which it then shares with any number of others by an event queue; or the
- * slot of its own in the store "ims-queue", which it has for itself. Without a vector it is polled. A
- * dedicated vector (rte_ims_pool_dedicated()) it has for itself as well, MSI-X or own slot: its events
- * go to the caller's eventfd, and the caller arms it.
+ * A queue hangs on a vector: one of a pool (rte_ims_pool_get()), any MSI-X vector or slot of the
+ * store "ims-eq" of the device, which it then shares with any number of others by an event queue;
+ * or the slot of its own in the store "ims-queue", which it has for itself. Without a vector it is
+ * polled. A dedicated vector (rte_ims_pool_dedicated()) it has for itself as well, MSI-X or own
+ * slot: its events go to the caller's eventfd, and the caller arms it.
  *
  * Threads: a queue belongs to one thread at a time, its handler's if it has a vector. Different
  * queues may be used concurrently. Creating, destroying and attaching may be done by any thread.
  * EAL's lcores ring doorbells without a lock; other threads share one portal under a spinlock. All
- * may go on while another thread resets the device: meanwhile there is no room and nothing completes.
+ * may go on while another thread resets the device: meanwhile there is no room and nothing
+ * completes.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
@@ -100,8 +101,9 @@ struct rte_pmd_queue_dev_queue_conf {
 	/** NULL: it is polled. It must stay as long as the queue hangs on it. */
 	struct rte_ims_vec *vec;
 	/**
-	 * With vec, unless that is dedicated: called when there are completions. It takes all of them (until poll returns less
-	 * than asked for); the driver then asks the device for the next event. It may destroy the queue.
+	 * With vec, unless that is dedicated: called when there are completions. It takes all of
+	 * them (until poll returns less than asked for); the driver then asks the device for the
+	 * next event. It may destroy the queue.
 	 */
 	rte_ims_handler_t fn;
 	void *arg;
@@ -240,8 +242,8 @@ int
 rte_pmd_queue_dev_arm(struct rte_pmd_queue_dev_queue *queue);
 
 /**
- * Time, in the device's clock, right before the newest event of what interrupts for this vector left
- * the device: 0 if it is not known.
+ * Time, in the device's clock, right before the newest event of what interrupts for this vector
+ * left the device: 0 if it is not known.
  */
 __rte_experimental
 uint64_t

@@ -3,9 +3,9 @@
  */
 
 /*
- * A vector for somebody else: its eventfd is the caller's own, as KVM's irqfd or vhost's callfd would
- * be. Here a plain poll() loop stands for the guest. The device (or the kernel's vfio-pci) signals the
- * eventfd itself, no thread of rte_ims takes part.
+ * A vector for somebody else: its eventfd is the caller's own, as KVM's irqfd or vhost's callfd
+ * would be. Here a plain poll() loop stands for the guest. The device (or the kernel's vfio-pci)
+ * signals the eventfd itself, no thread of rte_ims takes part.
  *
  *   dedicated_vector [EAL options] [-- DEVICE]         DEVICE defaults to emu:queue_dev
  */

@@ -3,8 +3,8 @@
  */
 
 /*
- * A thousand queues on one vector, handled by this lcore: polled in memory, or slept on. The queues,
- * their handlers and the pool are the same; only the pool's delivery and the loop differ.
+ * A thousand queues on one vector, handled by this lcore: polled in memory, or slept on. The
+ * queues, their handlers and the pool are the same; only the pool's delivery and the loop differ.
  *
  *   queue_poll_or_sleep [EAL options] [-- poll|sleep [DEVICE]]      defaults: sleep emu:queue_dev
  */
@@ -90,8 +90,8 @@ work(struct worker *w, struct rte_ims_wait *wait, bool poll)
 	int rc = 0;
 
 	for (round = 1; round <= ROUNDS && rc >= 0; round++) {
-		for (i = 0; i < N_QUEUES;
-			i++) /* all 16 places are free: each round is waited for */
+		/* All 16 places are free: each round is waited for. */
+		for (i = 0; i < N_QUEUES; i++)
 			rte_pmd_queue_dev_submit(w[i].queue, &op, 1);
 		while (total < (uint64_t)round * N_QUEUES && rc >= 0)
 			rc = poll ? rte_ims_wait_poll(wait) : rte_ims_wait_sleep(wait, -1);

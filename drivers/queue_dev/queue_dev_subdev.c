@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Sub-devices: a message table each, and queues (section 5.3). */
+
+#include <stdlib.h>
+
+#include <rte_errno.h>
+
+#include "queue_dev_private.h"
+
+struct rte_pmd_queue_dev_subdev *
+rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint32_t n_vecs)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_CREATE };
+	struct rte_pmd_queue_dev_subdev *s;
+	struct qd *qd = qd_from(dev);
+	uint32_t n;
+	int rc = -ENOSPC;
+
+	rte_errno = dev == NULL ? EINVAL : ENODEV;
+	if (qd == NULL)
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	rte_errno = ENOMEM;
+	if (s == NULL)
+		return NULL;
+	s->qd = qd;
+	s->table = rte_ims_table_create(dev, name, n_vecs);
+	if (s->table == NULL) {
+		free(s);
+		return NULL;
+	}
+	pthread_mutex_lock(&qd->lock);
+	for (n = 1; n <= qd->n_subdevs && qd->subdevs[n] != NULL; n++)
+		;
+	if (n <= qd->n_subdevs) {
+		cmd.number = s->number = n;
+		rc = qd_cmd(qd, &cmd, NULL);
+	}
+	if (rc == 0)
+		qd->subdevs[n] = s;
+	pthread_mutex_unlock(&qd->lock);
+	if (rc == 0)
+		return s;
+	rte_ims_table_free(s->table);
+	free(s);
+	rte_errno = -rc;
+	return NULL;
+}
+
+int
+rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_DESTROY };
+	struct qd *qd;
+	int rc = -EBUSY;
+
+	if (subdev == NULL)
+		return -EINVAL;
+	qd = subdev->qd;
+	pthread_mutex_lock(&qd->lock);
+	if (subdev->n_queues == 0) {
+		cmd.number = subdev->number;
+		rc = subdev->number != 0 && qd->subdevs[subdev->number] == subdev
+		             ? qd_cmd(qd, &cmd, NULL)
+		             : 0;
+		if (rc == -ENODEV)
+			rc = 0;
+		if (rc == 0)
+			qd->subdevs[subdev->number] = NULL;
+	}
+	pthread_mutex_unlock(&qd->lock);
+	if (rc == 0)
+		rc = rte_ims_table_free(subdev->table);
+	if (rc == 0)
+		free(subdev);
+	return rc;
+}
+
+struct rte_ims_table *
+rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev)
+{
+	if (subdev != NULL)
+		return subdev->table;
+	rte_errno = EINVAL;
+	return NULL;
+}
