@@ -74,9 +74,10 @@ memory_setup(struct qd *qd)
 	qd->cmds = rte_zmalloc("queue_dev", 256 * sizeof(*qd->cmds), QUEUE_DEV_CTX_ALIGN);
 	qd->eqs = calloc(qd->n_eqs, sizeof(*qd->eqs));
 	qd->queues = calloc(qd->n_queues, sizeof(*qd->queues));
+	qd->homes = calloc(qd->n_queues, sizeof(*qd->homes));
 	qd->subdevs = calloc(qd->n_subdevs + 1, sizeof(*qd->subdevs));
 	if (qd->ctx == NULL || qd->query == NULL || qd->cmds == NULL || qd->eqs == NULL ||
-		qd->queues == NULL || qd->subdevs == NULL)
+		qd->queues == NULL || qd->homes == NULL || qd->subdevs == NULL)
 		return -ENOMEM;
 	for (i = 0; i < n_slots; i++)
 		qd->ctx[i].msg_ctrl = QUEUE_DEV_MSG_CTRL_MASK;
@@ -180,6 +181,7 @@ qd_free(struct qd *qd)
 	rte_free(qd->cmds);
 	free(qd->eqs);
 	free(qd->queues);
+	free(qd->homes);
 	free(qd->subdevs);
 	pthread_mutex_destroy(&qd->lock);
 	pthread_mutex_destroy(&qd->portal_lock);

@@ -12,6 +12,17 @@
  *
  * The device is not trusted: a number that is none, or that of a queue which is not on this vector,
  * is counted and dropped.
+ *
+ * Who may look at a queue. An entry can name any queue, also one that another thread destroys right
+ * now. So an event queue's thread first looks at `homes`, an array that is never freed, and at the
+ * queue itself only if that is on this very event queue. Who takes a queue off, to destroy it or to
+ * move it, clears its home, then drains the sets of the event queue's vector, by
+ * rte_ims_vec_detach(). The store of the home and the drain's load of the set's epoch are both
+ * sequentially consistent; the set's thread makes its epoch odd, has a full barrier, and then loads
+ * the home (lib/ims/ims_wait.c). One of the two sees the other: either the thread finds no home, or
+ * the drain waits until it has left the handlers, and with them all that it had found. Threads of
+ * other event queues never get beyond the home, which is not theirs. No more than one load is what
+ * this costs.
  */
 
 #include <stdlib.h>
@@ -28,14 +39,16 @@
 static struct rte_pmd_queue_dev_queue *
 find_queue(struct qd_eq *eq, const struct queue_dev_eqe *eqe)
 {
-	struct rte_pmd_queue_dev_queue *q = NULL;
+	/* Once: what is checked is what is used, whatever the device does. */
+	uint32_t n = __atomic_load_n(&eqe->queue, __ATOMIC_RELAXED);
+	struct qd *qd = eq->qd;
 
-	if (eqe->queue < eq->qd->n_queues)
-		q = atomic_load_explicit(&eq->qd->queues[eqe->queue], memory_order_acquire);
-	if (q != NULL && __atomic_load_n(&q->eq, __ATOMIC_RELAXED) == eq &&
-		eqe->subdev == (q->subdev != NULL ? q->subdev->number : 0))
-		return q;
-	return NULL;
+	/* Acquire: the home is set after the queue. */
+	if (unlikely(n >= qd->n_queues ||
+		     atomic_load_explicit(&qd->homes[n], memory_order_acquire) !=
+			     QD_HOME(eq->number, eqe->subdev)))
+		return NULL;
+	return atomic_load_explicit(&qd->queues[n], memory_order_relaxed);
 }
 
 /* After a reset: what was under way in the queues is aborted, their handlers are to hear of it. */
@@ -43,12 +56,15 @@ static void
 run_all(struct qd_eq *eq, struct rte_ims_vec *vec)
 {
 	struct rte_pmd_queue_dev_queue *q;
-	uint32_t n;
+	struct qd *qd = eq->qd;
+	uint32_t n, home;
 
-	for (n = 0; n < eq->qd->n_queues; n++) {
-		q = atomic_load_explicit(&eq->qd->queues[n], memory_order_acquire);
-		if (q != NULL && __atomic_load_n(&q->eq, __ATOMIC_RELAXED) == eq)
-			ims_obj_run(vec, &q->obj);
+	for (n = 0; n < qd->n_queues; n++) {
+		home = atomic_load_explicit(&qd->homes[n], memory_order_acquire);
+		if (QD_HOME_EQ(home) != QD_HOME(eq->number, 0))
+			continue;
+		q = atomic_load_explicit(&qd->queues[n], memory_order_relaxed);
+		ims_obj_run(vec, &q->obj);
 	}
 }
 
@@ -251,7 +267,8 @@ eq_orphan(struct qd *qd, struct qd_eq *eq)
 		q = atomic_load(&qd->queues[i]);
 		if (q == NULL || q->eq != eq)
 			continue;
-		__atomic_store_n(&q->eq, NULL, __ATOMIC_RELAXED);
+		qd_home_leave(q); /* its handlers do not run any more */
+		q->eq = NULL;
 		q->vec = NULL;
 		eq->n_queues--;
 		cmd.number = i;

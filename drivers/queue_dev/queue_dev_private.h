@@ -97,6 +97,7 @@ struct rte_pmd_queue_dev_queue {
 	uint16_t intr;
 	uint16_t coal_count;
 	uint16_t coal_usec;
+	bool dead; /* the device does not have it any more, a handler has not returned yet */
 };
 
 /* A command and its answer: section 5. */
@@ -104,6 +105,10 @@ struct qd_cmd {
 	struct queue_dev_cmd c;
 	const char *what; /* for logs */
 };
+
+/* The event queue that a queue is on, and its sub-device: what an entry that names it must agree with. */
+#define QD_HOME(eqn, subdev) ((uint32_t)(subdev) << 16 | ((eqn) + 1))
+#define QD_HOME_EQ(home)     ((home)&0xffff)
 
 struct qd {
 	struct rte_ims_dev *dev;
@@ -143,6 +148,7 @@ struct qd {
 	struct qd_eq **eqs;
 	uint32_t used_eqs;
 	_Atomic(struct rte_pmd_queue_dev_queue *) *queues;
+	_Atomic(uint32_t) *homes; /* by queue: QD_HOME(), 0: on no event queue */
 	uint32_t next_queue;
 	uint32_t used_queues;
 	struct rte_pmd_queue_dev_subdev **subdevs; /* by number */
@@ -236,6 +242,9 @@ uint32_t
 qd_intr_select(const struct qd *qd);
 
 /* queue_dev_queue.c */
+/* Off its event queue: no thread begins to look at the queue any more, see queue_dev_eq.c. */
+void
+qd_home_leave(struct rte_pmd_queue_dev_queue *q);
 int
 qd_queues_restore(struct qd *qd);
 void
@@ -245,9 +254,12 @@ qd_queue_free(struct rte_pmd_queue_dev_queue *queue);
 /* Handler of what hangs on a vector, a queue. */
 void
 qd_queue_run(struct rte_ims_vec *vec, void *arg);
-/* Ask for the next event, in a thread that need not be the queue's. */
+/* The handler that called us, if it is the queue's, is not to touch the queue when it returns. */
 void
-qd_queue_arm_outside(struct rte_pmd_queue_dev_queue *q);
+qd_queue_left(const struct rte_pmd_queue_dev_queue *q);
+/* The doorbell that asks for the next event, 0: not now. */
+uint64_t
+qd_queue_arm_doorbell(const struct rte_pmd_queue_dev_queue *q);
 
 /* Fill in what all contexts have; qd->lock held. */
 struct queue_dev_ctx *

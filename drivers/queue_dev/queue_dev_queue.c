@@ -81,6 +81,38 @@ is_free(const struct qd *qd, uint32_t n)
 	       (qd->queue_store == NULL || !ims_store_slot_used(qd->queue_store, n));
 }
 
+void
+qd_home_leave(struct rte_pmd_queue_dev_queue *q)
+{
+	atomic_store(&q->qd->homes[q->number], 0);
+}
+
+/*
+ * Its handler may run from here on, so this is the last that we do with it. What came before, or was
+ * dropped by an event queue that had no home for it, the arm makes an event of.
+ */
+static void
+go_live(struct rte_pmd_queue_dev_queue *q)
+{
+	struct qd *qd = q->qd;
+	uint32_t home = 0;
+	uint64_t arm;
+
+	if (q->vec == NULL)
+		return;
+	if (q->fn != NULL)
+		rte_ims_vec_attach(q->vec, &q->obj);
+	/* The lock keeps resets out, they arm by themselves. */
+	pthread_mutex_lock(&qd->lock);
+	arm = qd_queue_arm_doorbell(q);
+	if (q->eq != NULL)
+		home = QD_HOME(q->eq->number, q->subdev != NULL ? q->subdev->number : 0);
+	atomic_store_explicit(&qd->homes[q->number], home, memory_order_release);
+	if (arm != 0)
+		qd_ring(qd, arm);
+	pthread_mutex_unlock(&qd->lock);
+}
+
 static int64_t
 take_number(struct qd *qd, struct rte_ims_vec *vec)
 {
@@ -202,18 +234,37 @@ rte_pmd_queue_dev_queue_create(
 		rte_errno = -rc;
 		return NULL;
 	}
-	if (conf->fn != NULL)
-		rte_ims_vec_attach(conf->vec, &q->obj);
-	if (conf->vec != NULL)
-		qd_queue_arm_outside(q);
+	go_live(q);
 	return q;
 }
 
-/* Off its vector: when this returns its handler does not run, unless we are in it. */
+/*
+ * Off its vector: when this returns its handler does not run, unless we are in it, and no thread
+ * looks at the queue. In this order: queue_dev_eq.c says why.
+ */
 static int
 leave_vec(struct rte_pmd_queue_dev_queue *q)
 {
-	return q->obj.vec != NULL ? rte_ims_vec_detach(&q->obj) : 0;
+	int rc;
+
+	qd_home_leave(q);
+	rc = q->obj.vec != NULL ? rte_ims_vec_detach(&q->obj) : 0;
+	if (rc == 0)
+		qd_queue_left(q);
+	return rc;
+}
+
+static void
+queue_drop(struct rte_pmd_queue_dev_queue *q)
+{
+	struct qd *qd = q->qd;
+
+	atomic_store(&qd->queues[q->number], NULL);
+	if (q->eq != NULL)
+		q->eq->n_queues--;
+	if (q->subdev != NULL)
+		q->subdev->n_queues--;
+	qd->used_queues--;
 }
 
 int
@@ -228,22 +279,18 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue)
 	qd = queue->qd;
 	pthread_mutex_lock(&qd->lock);
 	cmd.number = queue->number;
-	rc = qd_cmd(qd, &cmd, NULL);
-	if (rc == -ETIMEDOUT) {
-		pthread_mutex_unlock(&qd->lock);
-		return rc;
-	}
-	/* From here on nobody finds it: event queues look it up by its number. */
-	atomic_store(&qd->queues[queue->number], NULL);
-	if (queue->eq != NULL)
-		queue->eq->n_queues--;
-	if (queue->subdev != NULL)
-		queue->subdev->n_queues--;
-	qd->used_queues--;
+	rc = queue->dead ? 0 : qd_cmd(qd, &cmd, NULL);
+	queue->dead = rc != -ETIMEDOUT;
 	pthread_mutex_unlock(&qd->lock);
+	if (rc == -ETIMEDOUT)
+		return rc;
 	rc = leave_vec(queue);
 	if (rc != 0)
 		return rc;
+	/* Nobody looks at it any more. */
+	pthread_mutex_lock(&qd->lock);
+	queue_drop(queue);
+	pthread_mutex_unlock(&qd->lock);
 	qd_queue_free(queue);
 	return 0;
 }
@@ -272,7 +319,7 @@ attach_eq(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 		q->eq->n_queues--;
 	if (eq != NULL)
 		eq->n_queues++;
-	__atomic_store_n(&q->eq, eq, __ATOMIC_RELAXED);
+	q->eq = eq;
 	q->vec = vec;
 	return 0;
 }
@@ -287,7 +334,7 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 {
 	struct rte_ims_vec *old;
 	struct qd *qd;
-	int rc, rc2;
+	int rc;
 
 	if (queue == NULL || (vec != NULL && queue->fn == NULL))
 		return -EINVAL;
@@ -299,16 +346,12 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	if (old == vec)
 		return 0;
 	rc = leave_vec(queue);
-	if (rc != 0)
-		return rc;
-	pthread_mutex_lock(&qd->lock);
-	rc = attach_eq(queue, vec);
-	pthread_mutex_unlock(&qd->lock);
-	if (queue->vec != NULL) {
-		rc2 = rte_ims_vec_attach(queue->vec, &queue->obj);
-		rc = rc != 0 ? rc : rc2;
-		qd_queue_arm_outside(queue);
+	if (rc == 0) {
+		pthread_mutex_lock(&qd->lock);
+		rc = attach_eq(queue, vec);
+		pthread_mutex_unlock(&qd->lock);
 	}
+	go_live(queue);
 	return rc;
 }
 
@@ -328,7 +371,7 @@ qd_queues_restore(struct qd *qd)
 
 	for (n = 0; n < qd->n_queues && rc == 0; n++) {
 		q = atomic_load(&qd->queues[n]);
-		if (q == NULL)
+		if (q == NULL || q->dead)
 			continue;
 		memset(q->cq, 0, sizeof(*q->cq) << q->log_size);
 		q->aborting = q->completed != q->submitted;

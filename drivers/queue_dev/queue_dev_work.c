@@ -11,45 +11,62 @@
 
 #include "queue_dev_private.h"
 
-/* Section 7.5: ask for the next event, by how far completions have been taken. */
-static void
-ring_arm(struct rte_pmd_queue_dev_queue *q)
+/* Section 7.5: by how far completions have been taken. */
+uint64_t
+qd_queue_arm_doorbell(const struct rte_pmd_queue_dev_queue *q)
 {
 	/* After a reset it is armed anew, and counts from 0 when what was aborted has been taken. */
-	if (likely(!q->aborting))
-		qd_ring(q->qd, QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed));
+	return likely(!q->aborting) ? QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed)
+	                            : 0;
 }
 
 /* In the queue's thread. */
 static void
 arm(struct rte_pmd_queue_dev_queue *q)
 {
+	uint64_t doorbell;
+
 	if (unlikely(!qd_enter(q->qd, &q->inside)))
 		return; /* the reset does it */
-	ring_arm(q);
+	doorbell = qd_queue_arm_doorbell(q);
+	if (likely(doorbell != 0))
+		qd_ring(q->qd, doorbell);
 	qd_leave(&q->inside);
 }
 
-/* In any other: the lock keeps resets out. */
-void
-qd_queue_arm_outside(struct rte_pmd_queue_dev_queue *q)
-{
-	pthread_mutex_lock(&q->qd->lock);
-	ring_arm(q);
-	pthread_mutex_unlock(&q->qd->lock);
-}
+/* A handler that is running, and the one that has called it by polling another set. */
+struct frame {
+	struct rte_pmd_queue_dev_queue *q; /* NULL: destroyed, or another thread's */
+	struct frame *outer;
+};
 
-/* What hangs on the vector; the user's handler may destroy the queue, or move it. */
+static __thread struct frame *frames;
+
+/*
+ * What hangs on the vector; the user's handler may destroy the queue, or move it. Then it is not ours
+ * to arm: its memory is gone, or another thread is at work in it, and has been given an event.
+ */
 void
 qd_queue_run(struct rte_ims_vec *vec, void *arg)
 {
 	struct rte_pmd_queue_dev_queue *q = arg;
-	struct qd *qd = q->qd;
-	uint32_t number = q->number;
+	struct frame frame = { .q = q, .outer = frames };
 
+	frames = &frame;
 	q->fn(vec, q->arg);
-	if (likely(atomic_load_explicit(&qd->queues[number], memory_order_relaxed) == q))
+	frames = frame.outer;
+	if (likely(frame.q != NULL))
 		arm(q);
+}
+
+void
+qd_queue_left(const struct rte_pmd_queue_dev_queue *q)
+{
+	struct frame *f;
+
+	for (f = frames; f != NULL; f = f->outer)
+		if (f->q == q)
+			f->q = NULL;
 }
 
 int

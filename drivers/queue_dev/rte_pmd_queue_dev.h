@@ -103,7 +103,8 @@ struct rte_pmd_queue_dev_queue_conf {
 	/**
 	 * With vec, unless that is dedicated: called when there are completions. It takes all of
 	 * them (until poll returns less than asked for); the driver then asks the device for the
-	 * next event. It may destroy the queue.
+	 * next event. It may destroy the queue, or attach it to another vector; after that the queue
+	 * is gone, or another thread's.
 	 */
 	rte_ims_handler_t fn;
 	void *arg;
@@ -192,7 +193,8 @@ rte_pmd_queue_dev_queue_create(
  *
  * @return
  *   0; -EINVAL; -ETIMEDOUT the device did not answer: it and the memory of its operations are kept,
- *   the device could still use them, until it is reset or closed.
+ *   the device could still use them, until it is reset or closed. Or a handler does not return.
+ *   Either way it may be called again.
  */
 __rte_experimental
 int

@@ -9,6 +9,8 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -415,6 +417,72 @@ test_bogus_events(void **state)
 	assert_int_equal(get_info().stray_events, before + 5);
 }
 
+/* A queue that another thread keeps busy by its handler. */
+static atomic_bool stop;
+
+static void
+on_busy(struct rte_ims_vec *v, void *arg)
+{
+	struct rte_pmd_queue_dev_op op = { .type = RTE_PMD_QUEUE_DEV_NOP };
+	struct rte_pmd_queue_dev_completion done[8];
+	struct rte_pmd_queue_dev_queue **busy = arg;
+
+	while (rte_pmd_queue_dev_poll(*busy, done, 8) > 0)
+		;
+	if (!atomic_load(&stop))
+		rte_pmd_queue_dev_submit(*busy, &op, 1);
+}
+
+static void *
+poll_set(void *arg)
+{
+	while (!atomic_load(&stop))
+		rte_ims_wait_poll(arg);
+	return NULL;
+}
+
+/*
+ * Events that name a queue of somebody else's, while that comes and goes: their thread must not touch
+ * what is being freed. Only a sanitizer can tell.
+ */
+static void
+test_bogus_events_of_the_dying(void **state)
+{
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = 2, .fn = on_busy, .vec = vec };
+	const struct rte_pmd_queue_dev_queue_conf polled = { .depth = 2 };
+	struct rte_pmd_queue_dev_op op = { .type = RTE_PMD_QUEUE_DEV_NOP };
+	struct rte_pmd_queue_dev_queue *busy[64], *dying;
+	uint32_t n = get_info().n_queues - 2, i;
+	uint64_t end;
+	pthread_t thread;
+
+	assert_true(n <= 64);
+	atomic_store(&stop, false);
+	/* All but one, that is the same number each time. */
+	for (i = 0; i < n; i++) {
+		conf.arg = &busy[i];
+		busy[i] = rte_pmd_queue_dev_queue_create(dev, &conf);
+		assert_non_null(busy[i]);
+	}
+	inject(EQE_BOGUS, 1000000, 0, n + 1, 0);
+	for (i = 0; i < n; i++)
+		assert_int_equal(rte_pmd_queue_dev_submit(busy[i], &op, 1), 1);
+	assert_int_equal(pthread_create(&thread, NULL, poll_set, sets[0]), 0);
+	for (end = e2e_now_ns() + 3 * SECOND_NS; e2e_now_ns() < end;) {
+		dying = rte_pmd_queue_dev_queue_create(dev, &polled);
+		assert_non_null(dying);
+		assert_int_equal(rte_pmd_queue_dev_queue_number(dying), n + 1);
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(dying), 0);
+	}
+	assert_true(injected(EQE_BOGUS) > 100);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	inject(EQE_BOGUS, 0, 0, 0, 0);
+	for (i = 0; i < n; i++)
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(busy[i]), 0);
+	works(sets[0], 10);
+}
+
 static void
 test_bogus_completions(void **state)
 {
@@ -460,6 +528,7 @@ main(int argc, char **argv)
 		T(test_spontaneous_reset),
 		T(test_halt),
 		T(test_bogus_events),
+		T(test_bogus_events_of_the_dying),
 		T(test_bogus_completions),
 		T(test_late_arm),
 	};

@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Queues of queue_dev: operations, vectors, sub-devices, resets. Any device with IMS, MSI-X or both. */
+/* Queues of queue_dev: operations, vectors, sub-devices, resets. With IMS, MSI-X or both. */
 
 #include <errno.h>
 #include <pthread.h>
@@ -248,8 +248,8 @@ test_events(void **state)
 }
 
 /*
- * Delivery switched between two operations, with one under way, and while the thread sleeps for ever:
- * each is completed without another one's help.
+ * Delivery switched between two operations, with one under way, and while the thread sleeps for
+ * ever: each is completed without another one's help.
  */
 static void
 switched(const char *store, enum rte_ims_delivery first)
@@ -464,6 +464,99 @@ test_destroy_in_handler(void **state)
 	for (i = 0; i < 16; i++)
 		assert_true(e2e_wait_for(set, is_gone, &s[i], 5 * SECOND_NS));
 	assert_int_equal(rte_ims_vec_free(conf.vec), 0);
+}
+
+/*
+ * Queues whose handlers attach them to the vector of the other thread: from then on that thread has
+ * them, and what the first one still did in a queue would be a race, for a sanitizer to find.
+ */
+struct rover {
+	struct rte_pmd_queue_dev_queue *q;
+	atomic_uint_fast64_t done;
+	atomic_bool inside;
+	atomic_uint twice;
+	atomic_uint failed;
+};
+
+static struct rte_ims_vec *rove_vec[2];
+static atomic_bool rove_stop;
+
+static void
+on_rover(struct rte_ims_vec *vec, void *arg)
+{
+	struct rte_pmd_queue_dev_op op = { .type = RTE_PMD_QUEUE_DEV_NOP };
+	struct rte_pmd_queue_dev_completion done[8];
+	struct rover *r = arg;
+	int n, rc;
+
+	if (atomic_exchange(&r->inside, true))
+		atomic_fetch_add(&r->twice, 1);
+	while ((n = rte_pmd_queue_dev_poll(r->q, done, 8)) > 0)
+		atomic_fetch_add(&r->done, n);
+	if (!atomic_load(&rove_stop))
+		rte_pmd_queue_dev_submit(r->q, &op, 1);
+	atomic_store(&r->inside, false);
+	/* The last that this thread does with it. Entries of queues that have left may fill the ring. */
+	rc = rte_pmd_queue_dev_queue_attach(r->q, rove_vec[vec == rove_vec[0]]);
+	if (rc != 0 && rc != -ENOSPC)
+		atomic_fetch_add(&r->failed, 1);
+	usleep(10);
+}
+
+static void *
+rove(void *arg)
+{
+	rte_thread_register(); /* a portal of its own */
+	while (!atomic_load(&rove_stop))
+		rte_ims_wait_poll(arg);
+	rte_thread_unregister();
+	return NULL;
+}
+
+static void
+test_attach_in_handler(void **state)
+{
+	const char *store = info.ims ? "ims-eq" : "msix";
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_rover };
+	struct rte_pmd_queue_dev_op op = { .type = RTE_PMD_QUEUE_DEV_NOP };
+	struct rte_ims_wait *other = rte_ims_wait_create("other", NULL);
+	static struct rover r[8];
+	uint64_t total = 0, was, end = e2e_now_ns() + 2 * SECOND_NS;
+	pthread_t thread[2];
+	unsigned int i;
+
+	memset(r, 0, sizeof(r));
+	atomic_store(&rove_stop, false);
+	for (i = 0; i < 2; i++)
+		rove_vec[i] = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	assert_int_equal(rte_ims_wait_move(other, rove_vec[1]), 0);
+	for (i = 0; i < 8; i++) {
+		conf.vec = rove_vec[i % 2];
+		conf.arg = &r[i];
+		r[i].q = rte_pmd_queue_dev_queue_create(dev, &conf);
+		assert_non_null(r[i].q);
+		assert_int_equal(rte_pmd_queue_dev_submit(r[i].q, &op, 1), 1);
+	}
+	assert_int_equal(pthread_create(&thread[0], NULL, rove, set), 0);
+	assert_int_equal(pthread_create(&thread[1], NULL, rove, other), 0);
+	/* Each goes on for ever, by its own events. */
+	do {
+		usleep(200000);
+		for (i = 0, was = total, total = 0; i < 8; i++)
+			total += atomic_load(&r[i].done);
+		assert_true(total > was);
+	} while (e2e_now_ns() < end);
+	atomic_store(&rove_stop, true);
+	for (i = 0; i < 2; i++)
+		pthread_join(thread[i], NULL);
+	for (i = 0; i < 8; i++) {
+		assert_int_equal(atomic_load(&r[i].twice), 0);
+		assert_int_equal(atomic_load(&r[i].failed), 0);
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(r[i].q), 0);
+	}
+	for (i = 0; i < 2; i++)
+		assert_int_equal(rte_ims_vec_free(rove_vec[i]), 0);
+	assert_int_equal(rte_ims_wait_destroy(other), 0);
 }
 
 /* Sub-devices have tables of their own, freed as a whole, and queues. */
@@ -762,6 +855,7 @@ main(int argc, char **argv)
 		T(test_event_queues),
 		T(test_attach),
 		T(test_destroy_in_handler),
+		T(test_attach_in_handler),
 		T(test_subdevs),
 		T(test_reset),
 		T(test_reset_busy),
