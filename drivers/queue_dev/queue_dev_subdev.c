@@ -50,30 +50,43 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 	return NULL;
 }
 
+static int
+destroy_locked(struct rte_pmd_queue_dev_subdev *s)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_DESTROY, .number = s->number };
+	int rc = -EBUSY;
+
+	if (s->n_queues == 0)
+		rc = qd_cmd(s->qd, &cmd, NULL);
+	if (rc == -ENODEV)
+		rc = 0;
+	if (rc == 0)
+		s->qd->subdevs[s->number] = NULL;
+	return rc;
+}
+
+/* The table first, that may fail: until it has gone all is as before. Then there is no way back. */
 int
 rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
 {
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_DESTROY };
 	struct qd *qd;
-	int rc = -EBUSY;
+	int rc = 0;
 
 	if (subdev == NULL)
 		return -EINVAL;
 	qd = subdev->qd;
 	pthread_mutex_lock(&qd->lock);
-	if (subdev->n_queues == 0) {
-		cmd.number = subdev->number;
-		rc = subdev->number != 0 && qd->subdevs[subdev->number] == subdev
-		             ? qd_cmd(qd, &cmd, NULL)
-		             : 0;
-		if (rc == -ENODEV)
-			rc = 0;
-		if (rc == 0)
-			qd->subdevs[subdev->number] = NULL;
-	}
+	if (subdev->n_queues != 0)
+		rc = -EBUSY;
 	pthread_mutex_unlock(&qd->lock);
-	if (rc == 0)
+	if (rc == 0 && subdev->table != NULL)
 		rc = rte_ims_table_free(subdev->table);
+	if (rc != 0)
+		return rc;
+	subdev->table = NULL;
+	pthread_mutex_lock(&qd->lock);
+	rc = destroy_locked(subdev);
+	pthread_mutex_unlock(&qd->lock);
 	if (rc == 0)
 		free(subdev);
 	return rc;
@@ -82,8 +95,6 @@ rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
 struct rte_ims_table *
 rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev)
 {
-	if (subdev != NULL)
-		return subdev->table;
-	rte_errno = EINVAL;
-	return NULL;
+	rte_errno = subdev == NULL ? EINVAL : ENOENT;
+	return subdev != NULL ? subdev->table : NULL;
 }

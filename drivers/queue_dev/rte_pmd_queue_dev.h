@@ -162,14 +162,17 @@ struct rte_pmd_queue_dev_subdev *
 rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint32_t n_vecs);
 
 /**
- * Destroy a sub-device and free its table with all vectors in it.
- * @return 0; -EINVAL; -EBUSY it has queues; and as rte_ims_table_free().
+ * Destroy a sub-device: free its table with all vectors in it, then have the device forget it.
+ *
+ * @return
+ *   0; -EINVAL; -EBUSY it has queues; as rte_ims_table_free(): all is as before; -EIO, -ETIMEDOUT
+ *   the device did not do it: the table is gone, call again.
  */
 __rte_experimental
 int
 rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev);
 
-/** @return its message table, or NULL with rte_errno EINVAL. */
+/** @return its message table, or NULL with rte_errno EINVAL, ENOENT it has been freed. */
 __rte_experimental
 struct rte_ims_table *
 rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev);

@@ -603,6 +603,75 @@ test_subdevs(void **state)
 	e2e_assert_quiet(set, 5000000);
 }
 
+/* A sub-device that cannot be destroyed, for its handler is running, is as it was. */
+static int destroy_rc;
+
+static void
+on_subdev(struct rte_ims_vec *vec, void *arg)
+{
+	destroy_rc = rte_pmd_queue_dev_subdev_destroy(*(struct rte_pmd_queue_dev_subdev **)arg);
+}
+
+static void
+test_subdev_destroy_in_handler(void **state)
+{
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_subdev };
+	struct rte_pmd_queue_dev_subdev *s[2], *more;
+	struct rte_ims_vec *vec;
+	struct tq t = { 0 }, beside;
+	unsigned int i;
+
+	if (!info.ims || info.n_subdevs < 4)
+		skip();
+	s[0] = rte_pmd_queue_dev_subdev_create(dev, "s0", 4);
+	vec = rte_ims_vec_alloc(rte_pmd_queue_dev_subdev_table(s[0]), find_store("ims-queue"),
+		RTE_IMS_SLOT_ANY,
+		&(struct rte_ims_vec_conf){ .delivery = RTE_IMS_DELIVERY_MEMORY });
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_wait_add(set, vec), 0);
+	conf.subdev = s[0];
+	conf.vec = vec;
+	conf.arg = &s[0];
+	t.q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	assert_non_null(t.q);
+	destroy_rc = 0;
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+	while (destroy_rc == 0)
+		rte_ims_wait_poll(set);
+	assert_int_equal(destroy_rc, -EBUSY);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+	/* Without queues it is the vector's own handler that is in the way. */
+	assert_int_equal(
+		rte_ims_vec_attach(vec, &(struct rte_ims_obj){ .fn = on_subdev, .arg = &s[0] }), 0);
+	destroy_rc = 0;
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), 0);
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_MEMORY), 0);
+	for (i = 0; i < 100 && destroy_rc == 0; i++)
+		rte_ims_wait_poll(set);
+	assert_int_equal(destroy_rc, -EDEADLK);
+	/* It is there, for queues, and its number is nobody else's. */
+	assert_non_null(rte_pmd_queue_dev_subdev_table(s[0]));
+	tq_open(&beside, NULL, s[0]);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(beside.q), 0);
+	s[1] = rte_pmd_queue_dev_subdev_create(dev, "s1", 4);
+	assert_non_null(s[1]);
+	assert_int_equal(rte_pmd_queue_dev_subdev_destroy(s[0]), 0);
+	/* Of all numbers s1's alone is taken. */
+	for (i = 1; i < info.n_subdevs; i++) {
+		more = rte_pmd_queue_dev_subdev_create(dev, "more", 1);
+		assert_non_null(more);
+	}
+	assert_null(rte_pmd_queue_dev_subdev_create(dev, "more", 1));
+	assert_int_equal(rte_errno, ENOSPC);
+	tq_open(&beside, NULL, s[1]);
+	submit(&beside, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+	while (beside.done == 0)
+		drain(&beside);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(beside.q), 0);
+	assert_int_equal(rte_pmd_queue_dev_subdev_destroy(s[1]), 0);
+	/* The rest goes with the device. */
+}
+
 /* What was under way is aborted; then everything works, on the same vectors. */
 static void
 test_reset(void **state)
@@ -857,6 +926,7 @@ main(int argc, char **argv)
 		T(test_destroy_in_handler),
 		T(test_attach_in_handler),
 		T(test_subdevs),
+		T(test_subdev_destroy_in_handler),
 		T(test_reset),
 		T(test_reset_busy),
 		T(test_bad_arguments),
