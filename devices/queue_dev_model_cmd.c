@@ -127,11 +127,24 @@ complete(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd, u
 		qd_intr_raise(d, QUEUE_DEV_SLOT_CMD);
 }
 
-/* Section 10: true if the command is not to be executed now. */
+/* Section 10: hazards that are meant for one command say for which. */
+static const struct qd_hazard *
+cmd_hazard(struct queue_dev *d, uint32_t kind, const struct queue_dev_cmd *cmd)
+{
+	uint32_t op = d->hazards[kind].data & 0xff;
+
+	if (kind == QUEUE_DEV_INJECT_CMD_REORDER)
+		op = QUEUE_DEV_INJECT_OP_ANY;
+	else if (op == 0)
+		op = QUEUE_DEV_CMD_MODIFY_MSG;
+	return op == cmd->op || op == QUEUE_DEV_INJECT_OP_ANY ? qd_hazard(d, kind) : NULL;
+}
+
+/* True if the command is not to be executed now. */
 static bool
 put_off(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd, uint32_t kind)
 {
-	const struct qd_hazard *hazard = qd_hazard(d, kind);
+	const struct qd_hazard *hazard = cmd_hazard(d, kind, cmd);
 	struct qd_action *action;
 
 	if (hazard == NULL)
@@ -147,17 +160,17 @@ put_off(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd, ui
 }
 
 static void
-modify_msg(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd)
+perform(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd)
 {
 	const struct qd_hazard *hazard;
 
-	hazard = qd_hazard(d, QUEUE_DEV_INJECT_CMD_DROP);
+	hazard = cmd_hazard(d, QUEUE_DEV_INJECT_CMD_DROP, cmd);
 	if (hazard != NULL) {
 		if ((hazard->arg & 1) != 0)
 			execute(d, cmd);
 		return;
 	}
-	if (qd_hazard(d, QUEUE_DEV_INJECT_CMD_FAIL) != NULL)
+	if (cmd_hazard(d, QUEUE_DEV_INJECT_CMD_FAIL, cmd) != NULL)
 		complete(d, index, cmd, QUEUE_DEV_CMD_FAILED);
 	else if (!put_off(d, index, cmd, QUEUE_DEV_INJECT_CMD_DELAY))
 		complete(d, index, cmd, execute(d, cmd));
@@ -170,10 +183,7 @@ take(struct queue_dev *d, uint32_t index, const struct queue_dev_cmd *cmd)
 
 	if (held == QD_NONE && put_off(d, index, cmd, QUEUE_DEV_INJECT_CMD_REORDER))
 		return;
-	if (cmd->op == QUEUE_DEV_CMD_MODIFY_MSG)
-		modify_msg(d, index, cmd);
-	else
-		complete(d, index, cmd, execute(d, cmd));
+	perform(d, index, cmd);
 	/* The one that had to let this one go first, unless the ring has broken down. */
 	if (held != QD_NONE && d->cmdq.held == held)
 		qd_action_run(d, held);

@@ -338,9 +338,9 @@ static_assert(sizeof(struct queue_dev_eqe) == 16, "layout");
 static_assert(offsetof(struct queue_dev_eqe, stamp) == 8, "layout");
 
 /* Section 10: hazards that can be injected. */
-#define QUEUE_DEV_INJECT_CMD_DELAY   1  /* MODIFY_MSG is executed TIME later */
-#define QUEUE_DEV_INJECT_CMD_FAIL    2  /* MODIFY_MSG fails */
-#define QUEUE_DEV_INJECT_CMD_DROP    3  /* MODIFY_MSG is never completed */
+#define QUEUE_DEV_INJECT_CMD_DELAY   1  /* a command is executed TIME later */
+#define QUEUE_DEV_INJECT_CMD_FAIL    2  /* a command fails */
+#define QUEUE_DEV_INJECT_CMD_DROP    3  /* a command is never completed */
 #define QUEUE_DEV_INJECT_CMD_REORDER 4  /* a command is executed after the one behind it */
 #define QUEUE_DEV_INJECT_MSG_LATE    5  /* one more old message TIME after MODIFY_MSG */
 #define QUEUE_DEV_INJECT_MSG_TWICE   6  /* a message is sent twice */
@@ -352,6 +352,7 @@ static_assert(offsetof(struct queue_dev_eqe, stamp) == 8, "layout");
 #define QUEUE_DEV_INJECT_CQE_BOGUS   12 /* a completion has a wrong sq_head */
 #define QUEUE_DEV_INJECT_ARM_LATE    13 /* an arm doorbell takes effect TIME later */
 #define QUEUE_DEV_N_INJECT           14
+#define QUEUE_DEV_INJECT_OP_ANY      0xff /* DATA of the first three; else an op, 0: MODIFY_MSG */
 #define QUEUE_DEV_INJECT_MAX_COUNT   1000000
 #define QUEUE_DEV_INJECT_MAX_TIME    10000000 /* microseconds */
 

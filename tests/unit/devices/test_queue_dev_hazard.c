@@ -246,6 +246,46 @@ test_drop(void **state)
 	assert_int_equal(cmd_poll(in_ring), UINT32_MAX);
 }
 
+/* Which command it happens to: the one that is named, or any; others are left alone. */
+static void
+test_which_command(void **state)
+{
+	static const uint8_t ops[] = { 0x01, 0x02, 0x10, 0x11, 0x12, 0x20, 0x21, 0x22, 0x30, 0x32 };
+	struct queue_dev_cmd nop = { 0 }, add = { .op = 0x01, .number = 2 }, *in_ring;
+	struct queue_dev_cmd del = { .op = 0x02, .number = 2 };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(ops); i++) {
+		inject(2, 1, 0, 0, ops[i]);
+		assert_int_equal(cmd_do(&nop), 0);
+		check_inject(2, 1, i);
+		in_ring = cmd_post(&(struct queue_dev_cmd){ .op = ops[i], .number = 77 });
+		assert_int_equal(cmd_poll(in_ring), 13);
+		check_inject(2, 0, i + 1);
+	}
+	inject(2, 1, 0, 0, 0xff);
+	assert_int_equal(cmd_do(&nop), 13);
+	inject(3, 1, 0, 0, 0x01); /* without its effect */
+	in_ring = cmd_post(&add);
+	assert_int_equal(cmd_do(&del), 3);
+	assert_int_equal(cmd_poll(in_ring), UINT32_MAX);
+	inject(3, 1, 0, 1, 0x01); /* and with it */
+	in_ring = cmd_post(&add);
+	assert_int_equal(cmd_do(&del), 0);
+	assert_int_equal(cmd_poll(in_ring), UINT32_MAX);
+	inject(1, 1, 20000, 0, 0x01);
+	in_ring = cmd_post(&add);
+	assert_int_equal(cmd_do(&del), 3);
+	wait_done(in_ring, 0);
+	assert_int_equal(cmd_do(&del), 0);
+	/* A selector that is no command's: it waits for ever. */
+	inject(3, 1, 0, 0, 0x77);
+	assert_int_equal(cmd_do(&nop), 0);
+	wait_done(post_modify(QD_WORDS, 0x11, 0), 0);
+	check_inject(3, 1, 2);
+	assert_error(0, 0);
+}
+
 static void
 test_reorder(void **state)
 {
@@ -648,6 +688,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_delay_ring_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fail, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drop, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_which_command, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reorder, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_twice, setup, teardown),
