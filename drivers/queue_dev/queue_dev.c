@@ -105,6 +105,16 @@ queue_available(const struct rte_ims_dev *dev, uint32_t slot)
 	return atomic_load(&qd->queues[slot - qd_queue_slot(qd, 0)]) == NULL;
 }
 
+/* One that is there without a vector is the device's, perhaps: queue_dev_lost.c. */
+static bool
+eq_available(const struct rte_ims_dev *dev, uint32_t slot)
+{
+	struct qd *qd = ims_dev_priv(dev);
+
+	return slot < QUEUE_DEV_N_SPECIAL ||
+	       atomic_load(&qd->eqs[slot - QUEUE_DEV_SLOT_EQ(0)]) == NULL;
+}
+
 static int
 stores_setup(struct qd *qd)
 {
@@ -114,6 +124,7 @@ stores_setup(struct qd *qd)
 		.n_special = QUEUE_DEV_N_SPECIAL,
 		.fungible = true,
 		.update = update,
+		.available = eq_available,
 	};
 	struct ims_store_queue_conf queues = {
 		.name = "ims-queue",
@@ -204,7 +215,7 @@ static int
 qd_probe(struct rte_ims_dev *dev)
 {
 	struct qd *qd;
-	int rc;
+	int rc, rc2;
 
 	if (posix_memalign((void **)&qd, RTE_CACHE_LINE_SIZE, sizeof(*qd)) != 0)
 		return -ENOMEM;
@@ -228,8 +239,9 @@ qd_probe(struct rte_ims_dev *dev)
 	if (rc == 0)
 		rc = cmd_vector(qd);
 	if (rc != 0) {
-		device_reset(qd);
-		qd_free(qd);
+		rc2 = device_reset(qd);
+		if (rc2 == 0 || rc2 == -ENODEV) /* else it may write there */
+			qd_free(qd);
 		return rc;
 	}
 	clock_setup(qd);
@@ -242,9 +254,15 @@ qd_remove(struct rte_ims_dev *dev)
 {
 	struct qd *qd = ims_dev_priv(dev);
 	uint32_t n;
+	int rc;
 
+	rc = device_reset(qd);
+	if (rc != 0 && rc != -ENODEV) {
+		QD_LOG(ERR, "the device cannot be reset: what it may write to is not freed");
+		return;
+	}
 	/* It touches no memory of ours any more. */
-	device_reset(qd);
+	qd_lost_free(qd);
 	for (n = 1; n <= qd->n_subdevs; n++)
 		free(qd->subdevs[n]);
 	for (n = 0; n < qd->n_queues; n++)

@@ -7,10 +7,9 @@
  * short while by looking, then on the command interrupt.
  *
  * A command that is not answered in time is cleared up rather than guessed about: the command ring
- * is set up anew, which makes the device forget what it has not done (section 5.1), and for a
- * message the device is then asked which one it has (QUERY). So the caller learns that the change
- * has taken place, or that it has not; only a device that does not answer at all leaves it in
- * doubt.
+ * is set up anew, which makes the device forget what it has not done (section 5.1), and the device
+ * is then asked what it has (QUERY). So the caller learns that the change has taken place, or that
+ * it has not; only a device that does not answer at all leaves it in doubt (queue_dev_lost.c).
  */
 
 #include <poll.h>
@@ -99,6 +98,8 @@ status_error(uint32_t status)
 	switch (status) {
 	case QUEUE_DEV_CMD_OK:
 		return 0;
+	case QUEUE_DEV_CMD_BAD_NUMBER:
+		return -ENOENT;
 	case QUEUE_DEV_CMD_NO_ROOM:
 		return -ENOSPC;
 	case QUEUE_DEV_CMD_EXISTS:
@@ -110,7 +111,7 @@ status_error(uint32_t status)
 }
 
 int
-qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t *status)
+qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd)
 {
 	struct queue_dev_cmd *entry = &qd->cmds[qd->cmd_tail % CMDQ_SIZE];
 	uint32_t st = 0;
@@ -124,6 +125,8 @@ qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t *status)
 	rc = ims_dev_bar_write32(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CMDQ_TAIL, ++qd->cmd_tail);
 	if (rc == 0)
 		rc = await(qd, entry, qd->token, &st);
+	else if (rc != -ENODEV)
+		rc = -ETIMEDOUT; /* who knows whether the device has seen it */
 	if (rc == -ETIMEDOUT) {
 		qd->cmd_timeouts++;
 		QD_LOG(WARNING, "command %#x of %u:%u is not answered", cmd->op, cmd->kind,
@@ -132,13 +135,52 @@ qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t *status)
 			QD_LOG(ERR, "the command ring cannot be set up anew");
 		return rc;
 	}
-	if (status != NULL)
-		*status = st;
 	if (rc == 0)
 		rc = status_error(st);
 	if (rc == -EIO)
 		QD_LOG(ERR, "command %#x of %u:%u: status %u", cmd->op, cmd->kind, cmd->number, st);
 	return rc;
+}
+
+int
+qd_query(struct qd *qd, uint32_t kind, uint32_t number)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_QUERY,
+		.kind = kind,
+		.number = number,
+		.ctx = (uintptr_t)qd->query };
+	int rc;
+
+	rc = qd_cmd(qd, &cmd);
+	return rc == 0 || rc == -ENOENT || rc == -ENODEV ? rc : -ETIMEDOUT;
+}
+
+int
+qd_cmd_create(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t kind, const void *ring)
+{
+	int rc;
+
+	rc = qd_cmd(qd, cmd);
+	if (rc == -ETIMEDOUT) {
+		rc = qd_query(qd, kind, cmd->number);
+		if (rc == 0 && qd->query->ctx.ring != (uintptr_t)ring)
+			rc = -EIO;
+	}
+	return rc == -ENOENT ? -EIO : rc;
+}
+
+int
+qd_cmd_destroy(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t kind)
+{
+	int rc;
+
+	rc = qd_cmd(qd, cmd);
+	if (rc == -ETIMEDOUT) {
+		rc = qd_query(qd, kind, cmd->number);
+		if (rc == 0)
+			rc = -EIO;
+	}
+	return rc == -ENOENT || rc == -ENODEV ? 0 : rc;
 }
 
 struct queue_dev_ctx *
@@ -152,10 +194,14 @@ qd_ctx(struct qd *qd, uint32_t slot, uint32_t kind, uint32_t number)
 	return ctx;
 }
 
-/* Whose slot it is, and whether it is there. */
+/* Whose slot it is, and whether it is there; *lost: perhaps. */
 static bool
-slot_object(const struct qd *qd, uint32_t slot, uint32_t *kind, uint32_t *number)
+slot_object(const struct qd *qd, uint32_t slot, uint32_t *kind, uint32_t *number, bool *lost)
 {
+	struct rte_pmd_queue_dev_queue *q;
+	struct qd_eq *eq;
+
+	*lost = false;
 	if (slot < QUEUE_DEV_N_SPECIAL) {
 		*kind = QUEUE_DEV_KIND_SPECIAL;
 		*number = slot;
@@ -164,25 +210,27 @@ slot_object(const struct qd *qd, uint32_t slot, uint32_t *kind, uint32_t *number
 	if (slot < qd_queue_slot(qd, 0)) {
 		*kind = QUEUE_DEV_KIND_EQ;
 		*number = slot - QUEUE_DEV_SLOT_EQ(0);
-		return qd->eqs[*number] != NULL && qd->eqs[*number]->intr == QUEUE_DEV_INTR_OWN;
+		eq = atomic_load(&qd->eqs[*number]);
+		*lost = eq != NULL && eq->lost;
+		return eq != NULL && eq->intr == QUEUE_DEV_INTR_OWN;
 	}
 	*kind = QUEUE_DEV_KIND_QUEUE;
 	*number = slot - qd_queue_slot(qd, 0);
-	return atomic_load(&qd->queues[*number]) != NULL;
+	q = atomic_load(&qd->queues[*number]);
+	*lost = q != NULL && q->lost;
+	return q != NULL && !q->dead;
 }
 
 /* The command was not answered, and is forgotten now: which message does the device have? */
 static int
 find_out(struct qd *qd, uint32_t kind, uint32_t number, const struct queue_dev_ctx *ctx)
 {
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_QUERY,
-		.kind = kind,
-		.number = number,
-		.ctx = (uintptr_t)qd->query };
 	const struct queue_dev_ctx *has = &qd->query->ctx;
+	int rc;
 
-	if (qd_cmd(qd, &cmd, NULL) != 0)
-		return -ETIMEDOUT;
+	rc = qd_query(qd, kind, number);
+	if (rc != 0)
+		return rc;
 	if (has->msg_addr == ctx->msg_addr && has->msg_data == ctx->msg_data &&
 		((has->msg_ctrl ^ ctx->msg_ctrl) & QUEUE_DEV_MSG_CTRL_MASK) == 0)
 		return 0;
@@ -195,10 +243,10 @@ qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *wa
 	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_MODIFY_MSG };
 	struct queue_dev_ctx *ctx, old;
 	uint32_t kind, number;
-	bool there;
+	bool there, lost;
 	int rc;
 
-	there = slot_object(qd, slot, &kind, &number);
+	there = slot_object(qd, slot, &kind, &number, &lost);
 	old = qd->ctx[slot];
 	ctx = qd_ctx(qd, slot, kind, number);
 	ctx->msg_addr = want->msg.addr;
@@ -210,9 +258,11 @@ qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *wa
 	cmd.number = number;
 	cmd.ctx = (uintptr_t)ctx;
 	cmd.ctx_seq = ctx->seq;
-	rc = qd_cmd(qd, &cmd, NULL);
+	rc = qd_cmd(qd, &cmd);
 	if (rc == -ETIMEDOUT)
 		rc = find_out(qd, kind, number, ctx);
+	if (rc == -ENOENT)
+		rc = lost ? 0 : -EIO; /* it was not there */
 	if (rc != 0 && rc != -ETIMEDOUT) {
 		/* The count goes on: a command that comes late must not find its number again. */
 		ctx->msg_addr = old.msg_addr;

@@ -146,7 +146,8 @@ take_number(struct qd *qd, struct rte_ims_vec *vec, uint16_t *intr)
 		if (slot < QUEUE_DEV_N_SPECIAL)
 			return -EINVAL;
 		*intr = QUEUE_DEV_INTR_OWN;
-		return slot - QUEUE_DEV_N_SPECIAL;
+		n = slot - QUEUE_DEV_N_SPECIAL;
+		return qd->eqs[n] == NULL ? n : -EBUSY;
 	}
 	*intr = slot;
 	for (n = qd->n_ims_eqs; n < qd->n_eqs; n++)
@@ -177,7 +178,24 @@ eq_command(struct qd_eq *eq)
 	}
 	cmd.ctx = (uintptr_t)ctx;
 	cmd.ctx_seq = ctx->seq;
-	return qd_cmd(eq->qd, &cmd, NULL);
+	return qd_cmd_create(eq->qd, &cmd, QUEUE_DEV_KIND_EQ, eq->ring);
+}
+
+static void
+eq_keep(struct qd_eq *eq)
+{
+	eq->qd->eqs[eq->number] = eq;
+	eq->qd->used_eqs++;
+}
+
+/* The device does not have it. */
+void
+qd_eq_release(struct qd_eq *eq)
+{
+	eq->qd->eqs[eq->number] = NULL;
+	eq->qd->used_eqs--;
+	rte_free(eq->ring);
+	free(eq);
 }
 
 static uint32_t
@@ -197,6 +215,10 @@ eq_new(struct qd *qd, struct rte_ims_vec *vec)
 	int64_t n;
 	int rc;
 
+	rte_errno = ETIMEDOUT;
+	if (qd_settle(qd) == -ETIMEDOUT)
+		return NULL;
+	rte_errno = ENOMEM;
 	eq = calloc(1, sizeof(*eq));
 	if (eq == NULL)
 		return NULL;
@@ -214,13 +236,16 @@ eq_new(struct qd *qd, struct rte_ims_vec *vec)
 	eq->ring = rte_zmalloc(
 		"queue_dev", (size_t)sizeof(*eq->ring) << eq->log_size, RTE_CACHE_LINE_SIZE);
 	rc = eq->ring != NULL ? eq_command(eq) : -ENOMEM;
-	if (rc == 0)
-		return eq;
-	if (rc != -ETIMEDOUT)
+	if (rc == 0 || rc == -ETIMEDOUT) {
+		eq_keep(eq);
+	} else {
 		rte_free(eq->ring);
-	free(eq);
+		free(eq);
+	}
+	if (rc == -ETIMEDOUT)
+		qd_eq_lose(eq);
 	rte_errno = -rc;
-	return NULL;
+	return rc == 0 ? eq : NULL;
 }
 
 struct qd_eq *
@@ -233,8 +258,6 @@ qd_eq_get(struct qd *qd, struct rte_ims_vec *vec)
 	eq = eq_new(qd, vec);
 	if (eq == NULL)
 		return NULL;
-	qd->eqs[eq->number] = eq;
-	qd->used_eqs++;
 	ims_vec_driver_priv_set(vec, eq);
 	ims_vec_demux_set(vec, eq_run, eq);
 	qd_ring(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, eq->number, 0));
@@ -257,9 +280,6 @@ qd_vec_init(struct rte_ims_vec *vec)
 static void
 eq_orphan(struct qd *qd, struct qd_eq *eq)
 {
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_QUEUE_MODIFY,
-		.what = QUEUE_DEV_WHAT_EQ,
-		.eqn = QUEUE_DEV_EQN_NONE };
 	struct rte_pmd_queue_dev_queue *q;
 	uint32_t i;
 
@@ -271,8 +291,10 @@ eq_orphan(struct qd *qd, struct qd_eq *eq)
 		q->eq = NULL;
 		q->vec = NULL;
 		eq->n_queues--;
-		cmd.number = i;
-		qd_cmd(qd, &cmd, NULL);
+		/* Nobody is there to try again. */
+		if (qd_queue_eq_set(q, QUEUE_DEV_EQN_NONE) == -EIO &&
+			qd_queue_eq_set(q, QUEUE_DEV_EQN_NONE) == -EIO)
+			qd_queue_stale_set(q, true);
 	}
 }
 
@@ -289,28 +311,30 @@ qd_vec_fini(struct rte_ims_vec *vec)
 	pthread_mutex_lock(&qd->lock);
 	eq_orphan(qd, eq);
 	cmd.number = eq->number;
-	rc = qd_cmd(qd, &cmd, NULL);
-	qd->eqs[eq->number] = NULL;
-	qd->used_eqs--;
+	rc = qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_EQ);
+	if (rc != 0 && rc != -ETIMEDOUT)
+		rc = qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_EQ);
+	if (rc == 0)
+		qd_eq_release(eq);
+	else
+		qd_eq_lose(eq); /* it may still write to the ring */
 	pthread_mutex_unlock(&qd->lock);
 	ims_vec_driver_priv_set(vec, NULL);
-	/* A device that has not answered may still write there. */
-	if (rc == 0 || rc == -ENODEV)
-		rte_free(eq->ring);
-	free(eq);
 }
 
 int
 qd_eqs_restore(struct qd *qd)
 {
+	struct qd_eq *eq;
 	uint32_t n;
 	int rc = 0;
 
 	for (n = 0; n < qd->n_eqs && rc == 0; n++) {
-		if (qd->eqs[n] == NULL)
+		eq = qd->eqs[n];
+		if (eq == NULL)
 			continue;
-		rc = eq_command(qd->eqs[n]);
-		atomic_store(&qd->eqs[n]->look, true);
+		rc = eq_command(eq);
+		atomic_store(&eq->look, true);
 		if (rc == 0)
 			qd_ring_reset(qd, QUEUE_DEV_DB(QUEUE_DEV_DB_EQ_ARM, n, 0));
 	}
@@ -333,7 +357,7 @@ rte_pmd_queue_dev_eqs_get(
 	pthread_mutex_lock(&qd->lock);
 	for (i = 0; i < qd->n_eqs; i++) {
 		eq = qd->eqs[i];
-		if (eq == NULL || found++ >= n)
+		if (eq == NULL || eq->lost || found++ >= n)
 			continue;
 		eqs[found - 1] = (struct rte_pmd_queue_dev_eq_info){
 			.number = eq->number,

@@ -30,6 +30,7 @@
  *   queue_dev_work.c    queues: submitting, completing, arming
  *   queue_dev_subdev.c  sub-devices
  *   queue_dev_reset.c   resets
+ *   queue_dev_lost.c    objects that the device may or may not have
  *
  * Locks: the library's lock of the device -> qd.lock (objects, contexts, commands). The data path
  * takes none, but for threads that are no lcores, which share a portal.
@@ -62,6 +63,7 @@ struct qd_eq {
 	atomic_bool look;
 	struct rte_ims_vec *vec;
 	uint16_t intr;
+	bool lost; /* queue_dev_lost.c */
 	uint32_t n_queues;
 };
 
@@ -70,6 +72,7 @@ struct rte_pmd_queue_dev_subdev {
 	uint16_t number;
 	struct rte_ims_table *table;
 	uint32_t n_queues;
+	bool lost;
 };
 
 /* Section 7. */
@@ -97,7 +100,9 @@ struct rte_pmd_queue_dev_queue {
 	uint16_t intr;
 	uint16_t coal_count;
 	uint16_t coal_usec;
-	bool dead; /* the device does not have it any more, a handler has not returned yet */
+	bool dead;  /* the device does not have it any more, a handler has not returned yet */
+	bool lost;  /* nobody's but the device's, perhaps: queue_dev_lost.c */
+	bool stale; /* the device may have it on another event queue than it should be */
 };
 
 /* A command and its answer: section 5. */
@@ -145,7 +150,8 @@ struct qd {
 	struct rte_ims_table *table;
 	struct rte_ims_vec *cmd_vec; /* NULL: commands are polled for */
 	uint64_t cmd_timeouts;
-	struct qd_eq **eqs;
+	uint32_t n_lost;              /* objects that are lost or stale */
+	_Atomic(struct qd_eq *) *eqs; /* written under the lock */
 	uint32_t used_eqs;
 	_Atomic(struct rte_pmd_queue_dev_queue *) *queues;
 	_Atomic(uint32_t) *homes; /* by queue: QD_HOME(), 0: on no event queue */
@@ -200,11 +206,20 @@ qd_queue_slot(const struct qd *qd, uint32_t queue)
 int
 qd_cmd_setup(struct qd *qd);
 /*
- * Submit and wait: 0; -EIO refused, the status is in *status if that is not NULL; -ETIMEDOUT;
- * -ENODEV.
+ * Submit and wait: 0; refused: -ENOENT no such object, -EBUSY, -ENOSPC, -EIO; -ETIMEDOUT not answered,
+ * and forgotten by now: it has had its effect, or never will; -ENODEV.
  */
 int
-qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t *status);
+qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd);
+/* What the device has of an object, in qd->query: 0; -ENOENT nothing; -ETIMEDOUT not known; -ENODEV. */
+int
+qd_query(struct qd *qd, uint32_t kind, uint32_t number);
+/* Create: 0: it is there, with this ring; -ETIMEDOUT: not known; other errors: it is not. */
+int
+qd_cmd_create(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t kind, const void *ring);
+/* Destroy: 0: it is not there; -ETIMEDOUT: not known; other errors: it is. */
+int
+qd_cmd_destroy(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t kind);
 /* Make a slot's context effective. As update() of struct ims_store_queue_conf. */
 int
 qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *want);
@@ -229,8 +244,27 @@ int
 qd_vec_init(struct rte_ims_vec *vec);
 void
 qd_vec_fini(struct rte_ims_vec *vec);
+void
+qd_eq_release(struct qd_eq *eq);
 int
 qd_eqs_restore(struct qd *qd);
+
+/* queue_dev_lost.c; qd->lock held */
+/* The device may have it, and nobody else has: keep it until that is settled. */
+void
+qd_eq_lose(struct qd_eq *eq);
+void
+qd_queue_lose(struct rte_pmd_queue_dev_queue *q);
+void
+qd_subdev_lose(struct rte_pmd_queue_dev_subdev *s);
+void
+qd_queue_stale_set(struct rte_pmd_queue_dev_queue *q, bool stale);
+/* Settle what can be: 0; -ETIMEDOUT the device does not answer; -EIO it refuses. */
+int
+qd_settle(struct qd *qd);
+/* The device has been reset: it has nothing. */
+void
+qd_lost_free(struct qd *qd);
 
 /* queue_dev_reset.c */
 void
@@ -249,6 +283,16 @@ int
 qd_queues_restore(struct qd *qd);
 void
 qd_queue_free(struct rte_pmd_queue_dev_queue *queue);
+/* Its number is free again. */
+void
+qd_queue_drop(struct rte_pmd_queue_dev_queue *q);
+/* QUEUE_MODIFY, which also says whether the queue is stale. -ENOENT: the device has no such queue. */
+int
+qd_queue_eq_set(struct rte_pmd_queue_dev_queue *q, uint16_t eqn);
+
+/* queue_dev_subdev.c: SUBDEV_CREATE or _DESTROY; qd->lock held. As the two of queue_dev_cmd.c. */
+int
+qd_subdev_command(struct qd *qd, uint8_t op, uint32_t number);
 
 /* queue_dev_work.c */
 /* Handler of what hangs on a vector, a queue. */

@@ -155,7 +155,7 @@ queue_command(struct rte_pmd_queue_dev_queue *q)
 	}
 	cmd.ctx = (uintptr_t)ctx;
 	cmd.ctx_seq = ctx->seq;
-	return qd_cmd(q->qd, &cmd, NULL);
+	return qd_cmd_create(q->qd, &cmd, QUEUE_DEV_KIND_QUEUE, q->sq);
 }
 
 static int
@@ -180,28 +180,50 @@ use_vec(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 	return q->eq != NULL ? 0 : -rte_errno;
 }
 
+static void
+queue_keep(struct rte_pmd_queue_dev_queue *q)
+{
+	if (q->eq != NULL)
+		q->eq->n_queues++;
+	if (q->subdev != NULL)
+		q->subdev->n_queues++;
+	q->qd->used_queues++;
+	atomic_store(&q->qd->queues[q->number], q);
+}
+
+void
+qd_queue_drop(struct rte_pmd_queue_dev_queue *q)
+{
+	qd_queue_stale_set(q, false);
+	atomic_store(&q->qd->queues[q->number], NULL);
+	if (q->eq != NULL)
+		q->eq->n_queues--;
+	if (q->subdev != NULL)
+		q->subdev->n_queues--;
+	q->qd->used_queues--;
+}
+
 static int
 create_locked(struct qd *qd, struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 {
 	int64_t n;
 	int rc;
 
+	if (qd_settle(qd) == -ETIMEDOUT)
+		return -ETIMEDOUT;
 	n = take_number(qd, vec);
 	if (n < 0)
 		return n;
 	q->number = n;
 	rc = use_vec(q, vec);
-	if (rc == 0)
-		rc = queue_command(q);
 	if (rc != 0)
 		return rc;
-	if (q->eq != NULL)
-		q->eq->n_queues++;
-	if (q->subdev != NULL)
-		q->subdev->n_queues++;
-	qd->used_queues++;
-	atomic_store(&qd->queues[n], q);
-	return 0;
+	rc = queue_command(q);
+	if (rc == 0 || rc == -ETIMEDOUT)
+		queue_keep(q);
+	if (rc == -ETIMEDOUT)
+		qd_queue_lose(q);
+	return rc;
 }
 
 struct rte_pmd_queue_dev_queue *
@@ -229,7 +251,7 @@ rte_pmd_queue_dev_queue_create(
 	rc = create_locked(qd, q, conf->vec);
 	pthread_mutex_unlock(&qd->lock);
 	if (rc != 0) {
-		if (rc != -ETIMEDOUT) /* else the device may have it, and its rings */
+		if (!q->lost) /* else the device may have it, and its rings */
 			qd_queue_free(q);
 		rte_errno = -rc;
 		return NULL;
@@ -254,19 +276,6 @@ leave_vec(struct rte_pmd_queue_dev_queue *q)
 	return rc;
 }
 
-static void
-queue_drop(struct rte_pmd_queue_dev_queue *q)
-{
-	struct qd *qd = q->qd;
-
-	atomic_store(&qd->queues[q->number], NULL);
-	if (q->eq != NULL)
-		q->eq->n_queues--;
-	if (q->subdev != NULL)
-		q->subdev->n_queues--;
-	qd->used_queues--;
-}
-
 int
 rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue)
 {
@@ -279,30 +288,46 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue)
 	qd = queue->qd;
 	pthread_mutex_lock(&qd->lock);
 	cmd.number = queue->number;
-	rc = queue->dead ? 0 : qd_cmd(qd, &cmd, NULL);
-	queue->dead = rc != -ETIMEDOUT;
+	rc = queue->dead ? 0 : qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_QUEUE);
+	queue->dead = rc == 0;
 	pthread_mutex_unlock(&qd->lock);
-	if (rc == -ETIMEDOUT)
-		return rc;
-	rc = leave_vec(queue);
+	if (rc == 0)
+		rc = leave_vec(queue);
 	if (rc != 0)
 		return rc;
 	/* Nobody looks at it any more. */
 	pthread_mutex_lock(&qd->lock);
-	queue_drop(queue);
+	qd_queue_drop(queue);
 	pthread_mutex_unlock(&qd->lock);
 	qd_queue_free(queue);
 	return 0;
 }
 
-/* QUEUE_MODIFY: from one event queue to another, or to none. */
-static int
-attach_eq(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
+int
+qd_queue_eq_set(struct rte_pmd_queue_dev_queue *q, uint16_t eqn)
 {
 	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_QUEUE_MODIFY,
 		.number = q->number,
 		.what = QUEUE_DEV_WHAT_EQ,
-		.eqn = QUEUE_DEV_EQN_NONE };
+		.eqn = eqn };
+	int rc;
+
+	rc = qd_cmd(q->qd, &cmd);
+	if (rc == -ETIMEDOUT) {
+		rc = qd_query(q->qd, QUEUE_DEV_KIND_QUEUE, q->number);
+		if (rc == 0 && q->qd->query->ctx.eqn != eqn)
+			rc = -EIO;
+	}
+	/* Refused: it is where it was, whatever is known of that. */
+	if (rc == -ETIMEDOUT || rc == 0)
+		qd_queue_stale_set(q, rc != 0);
+	return rc;
+}
+
+/* From one event queue to another, or to none. */
+static int
+attach_eq(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
+{
 	struct qd_eq *eq = NULL;
 	int rc;
 
@@ -310,11 +335,10 @@ attach_eq(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 		eq = qd_eq_get(q->qd, vec);
 		if (eq == NULL)
 			return -rte_errno;
-		cmd.eqn = eq->number;
 	}
-	rc = qd_cmd(q->qd, &cmd, NULL);
+	rc = qd_queue_eq_set(q, eq != NULL ? eq->number : QUEUE_DEV_EQN_NONE);
 	if (rc != 0)
-		return rc;
+		return rc == -ENOENT ? -EIO : rc;
 	if (q->eq != NULL)
 		q->eq->n_queues--;
 	if (eq != NULL)
@@ -343,7 +367,7 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 		(vec != NULL && (rte_ims_vec_dev(vec) != qd->dev || is_own_slot(qd, vec))))
 		return -EINVAL;
 	old = queue->vec;
-	if (old == vec)
+	if (old == vec && !queue->stale)
 		return 0;
 	rc = leave_vec(queue);
 	if (rc == 0) {

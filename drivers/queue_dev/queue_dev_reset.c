@@ -58,6 +58,7 @@ static int
 quiesce(struct qd *qd)
 {
 	struct rte_pmd_queue_dev_queue *q;
+	struct qd_eq *eq;
 	uint32_t n;
 	int rc = 0;
 
@@ -66,9 +67,11 @@ quiesce(struct qd *qd)
 		usleep(STORES_US);
 	for (n = 0; n < QUEUE_DEV_N_PORTALS && rc == 0; n++)
 		rc = wait_outside(&qd->portals[n].inside);
-	for (n = 0; n < qd->n_eqs && rc == 0; n++)
-		if (qd->eqs[n] != NULL)
-			rc = wait_outside(&qd->eqs[n]->inside);
+	for (n = 0; n < qd->n_eqs && rc == 0; n++) {
+		eq = qd->eqs[n];
+		if (eq != NULL)
+			rc = wait_outside(&eq->inside);
+	}
 	for (n = 0; n < qd->n_queues && rc == 0; n++) {
 		q = atomic_load(&qd->queues[n]);
 		if (q != NULL)
@@ -88,12 +91,12 @@ qd_intr_select(const struct qd *qd)
 static int
 subdevs_restore(struct qd *qd)
 {
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_CREATE };
+	uint32_t n;
 	int rc = 0;
 
-	for (cmd.number = 1; cmd.number <= qd->n_subdevs && rc == 0; cmd.number++)
-		if (qd->subdevs[cmd.number] != NULL)
-			rc = qd_cmd(qd, &cmd, NULL);
+	for (n = 1; n <= qd->n_subdevs && rc == 0; n++)
+		if (qd->subdevs[n] != NULL)
+			rc = qd_subdev_command(qd, QUEUE_DEV_CMD_SUBDEV_CREATE, n);
 	return rc;
 }
 
@@ -125,8 +128,10 @@ qd_reset_done(struct rte_ims_dev *dev)
 
 	pthread_mutex_lock(&qd->lock);
 	rc = quiesce(qd);
-	if (rc == 0)
+	if (rc == 0) {
+		qd_lost_free(qd);
 		rc = restore(qd);
+	}
 	atomic_store(&qd->resetting, false);
 	pthread_mutex_unlock(&qd->lock);
 	return rc;

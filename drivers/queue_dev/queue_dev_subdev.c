@@ -10,14 +10,54 @@
 
 #include "queue_dev_private.h"
 
+/* There is no QUERY of them: asked once more, the device says what it has. */
+int
+qd_subdev_command(struct qd *qd, uint8_t op, uint32_t number)
+{
+	struct queue_dev_cmd cmd = { .op = op, .number = number };
+	int rc;
+
+	rc = qd_cmd(qd, &cmd);
+	if (rc == -ETIMEDOUT) {
+		rc = qd_cmd(qd, &cmd);
+		if (op == QUEUE_DEV_CMD_SUBDEV_CREATE && rc == -EBUSY)
+			rc = 0;
+		else if (rc != 0 && rc != -ENOENT && rc != -ENODEV)
+			rc = -ETIMEDOUT;
+	}
+	if (op == QUEUE_DEV_CMD_SUBDEV_DESTROY && (rc == -ENOENT || rc == -ENODEV))
+		rc = 0;
+	return rc;
+}
+
+static int
+create_locked(struct qd *qd, struct rte_pmd_queue_dev_subdev *s)
+{
+	uint32_t n;
+	int rc;
+
+	if (qd_settle(qd) == -ETIMEDOUT)
+		return -ETIMEDOUT;
+	for (n = 1; n <= qd->n_subdevs && qd->subdevs[n] != NULL; n++)
+		;
+	if (n > qd->n_subdevs)
+		return -ENOSPC;
+	s->number = n;
+	rc = qd_subdev_command(qd, QUEUE_DEV_CMD_SUBDEV_CREATE, n);
+	if (rc == 0 || rc == -ETIMEDOUT)
+		qd->subdevs[n] = s;
+	if (rc == -ETIMEDOUT)
+		qd_subdev_lose(s);
+	return rc;
+}
+
 struct rte_pmd_queue_dev_subdev *
 rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint32_t n_vecs)
 {
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_CREATE };
 	struct rte_pmd_queue_dev_subdev *s;
+	struct rte_ims_table *table;
 	struct qd *qd = qd_from(dev);
-	uint32_t n;
-	int rc = -ENOSPC;
+	int rc;
 
 	rte_errno = dev == NULL ? EINVAL : ENODEV;
 	if (qd == NULL)
@@ -27,25 +67,19 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 	if (s == NULL)
 		return NULL;
 	s->qd = qd;
-	s->table = rte_ims_table_create(dev, name, n_vecs);
-	if (s->table == NULL) {
+	s->table = table = rte_ims_table_create(dev, name, n_vecs);
+	if (table == NULL) {
 		free(s);
 		return NULL;
 	}
 	pthread_mutex_lock(&qd->lock);
-	for (n = 1; n <= qd->n_subdevs && qd->subdevs[n] != NULL; n++)
-		;
-	if (n <= qd->n_subdevs) {
-		cmd.number = s->number = n;
-		rc = qd_cmd(qd, &cmd, NULL);
-	}
-	if (rc == 0)
-		qd->subdevs[n] = s;
+	rc = create_locked(qd, s);
+	if (rc != 0 && !s->lost)
+		free(s);
 	pthread_mutex_unlock(&qd->lock);
 	if (rc == 0)
 		return s;
-	rte_ims_table_free(s->table);
-	free(s);
+	rte_ims_table_free(table);
 	rte_errno = -rc;
 	return NULL;
 }
@@ -53,13 +87,10 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 static int
 destroy_locked(struct rte_pmd_queue_dev_subdev *s)
 {
-	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_SUBDEV_DESTROY, .number = s->number };
 	int rc = -EBUSY;
 
 	if (s->n_queues == 0)
-		rc = qd_cmd(s->qd, &cmd, NULL);
-	if (rc == -ENODEV)
-		rc = 0;
+		rc = qd_subdev_command(s->qd, QUEUE_DEV_CMD_SUBDEV_DESTROY, s->number);
 	if (rc == 0)
 		s->qd->subdevs[s->number] = NULL;
 	return rc;

@@ -195,9 +195,9 @@ rte_pmd_queue_dev_queue_create(
  * destroy its own queue.
  *
  * @return
- *   0; -EINVAL; -ETIMEDOUT the device did not answer: it and the memory of its operations are kept,
- *   the device could still use them, until it is reset or closed. Or a handler does not return.
- *   Either way it may be called again.
+ *   0; -EINVAL; -ETIMEDOUT the device did not answer, and may still use it and the memory of its
+ *   operations, until the device is reset or closed; -EIO the device refuses. The queue is as
+ *   before then, and this may be called again. -ETIMEDOUT also if a handler does not return.
  */
 __rte_experimental
 int
@@ -209,7 +209,9 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue);
  * vector: its handler does not run in the old one when this returns.
  *
  * @return
- *   0; -EINVAL; -ENOSPC the vector's event queue is full; -EIO; -ETIMEDOUT.
+ *   0; -EINVAL; -ENOSPC the vector's event queue is full; -EIO the device refuses: it is where it
+ *   was; -ETIMEDOUT the device did not answer: it may be on either, and events may be missed until
+ *   this is called again, the device answers another command, or is reset.
  */
 __rte_experimental
 int
