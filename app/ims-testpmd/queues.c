@@ -79,6 +79,9 @@ create_failed(const struct tp_queue *queue, int rc)
 	if (rc == -ENOSPC)
 		return tp_fail(rc, "no event queue of %s is left for vector %u: it has %u",
 			queue->dev->name, queue->vec != NULL ? queue->vec->id : 0, info.n_eqs);
+	if (rc == -EXDEV)
+		return tp_fail(rc, "vector %u is in the table of %s sub-device, for its queues",
+			queue->vec->id, queue->subdev != NULL ? "another" : "a");
 	if (rc == -ENOMEM)
 		return tp_fail(
 			rc, "no memory for a queue of depth %u: EAL's -m gives more", queue->depth);

@@ -12,18 +12,20 @@
 
 #include "queue_dev_private.h"
 
-static bool
-check_conf(const struct rte_pmd_queue_dev_queue_conf *conf, const struct qd *qd)
+static int
+check_conf(const struct rte_pmd_queue_dev_queue_conf *conf, struct qd *qd)
 {
 	static const struct rte_pmd_queue_dev_queue_conf zero;
 
-	return conf->depth >= 2 && conf->depth <= 1u << QUEUE_DEV_QUEUE_MAX_LOG &&
-	       (conf->depth & (conf->depth - 1)) == 0 &&
-	       (conf->fn != NULL) == (conf->vec != NULL && !ims_vec_dedicated(conf->vec)) &&
-	       (conf->coal_count <= 1 || conf->coal_usec != 0) &&
-	       (conf->subdev == NULL || conf->subdev->qd == qd) &&
-	       (conf->vec == NULL || rte_ims_vec_dev(conf->vec) == qd->dev) &&
-	       memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) == 0;
+	if (conf->depth < 2 || conf->depth > 1u << QUEUE_DEV_QUEUE_MAX_LOG ||
+		(conf->depth & (conf->depth - 1)) != 0 ||
+		(conf->fn != NULL) != (conf->vec != NULL && !ims_vec_dedicated(conf->vec)) ||
+		(conf->coal_count > 1 && conf->coal_usec == 0) ||
+		(conf->subdev != NULL && conf->subdev->qd != qd) ||
+		(conf->vec != NULL && rte_ims_vec_dev(conf->vec) != qd->dev) ||
+		memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
+		return -EINVAL;
+	return conf->vec != NULL ? qd_subdev_vec_check(qd, conf->subdev, conf->vec) : 0;
 }
 
 void
@@ -240,8 +242,9 @@ rte_pmd_queue_dev_queue_create(
 	rte_errno = ENODEV;
 	if (qd == NULL)
 		return NULL;
-	rte_errno = EINVAL;
-	if (!check_conf(conf, qd))
+	rc = check_conf(conf, qd);
+	rte_errno = -rc;
+	if (rc != 0)
 		return NULL;
 	q = queue_new(qd, conf);
 	rte_errno = ENOMEM;
@@ -369,6 +372,9 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	old = queue->vec;
 	if (old == vec && !queue->stale)
 		return 0;
+	rc = vec != NULL ? qd_subdev_vec_check(qd, queue->subdev, vec) : 0;
+	if (rc != 0)
+		return rc;
 	rc = leave_vec(queue);
 	if (rc == 0) {
 		pthread_mutex_lock(&qd->lock);

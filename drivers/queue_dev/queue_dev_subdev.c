@@ -10,6 +10,34 @@
 
 #include "queue_dev_private.h"
 
+static void
+table_list(struct qd *qd, uint32_t number, struct rte_ims_table *table)
+{
+	pthread_mutex_lock(&qd->tables_lock);
+	qd->tables[number] = table;
+	pthread_mutex_unlock(&qd->tables_lock);
+}
+
+int
+qd_subdev_vec_check(
+	struct qd *qd, const struct rte_pmd_queue_dev_subdev *s, const struct rte_ims_vec *vec)
+{
+	uint32_t own = s != NULL ? s->number : 0, n;
+	struct rte_ims_vec_info info;
+	int rc;
+
+	rc = rte_ims_vec_info_get(vec, &info);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&qd->tables_lock);
+	for (n = 1; n <= qd->n_subdevs && rc == 0; n++)
+		if (n != own && qd->tables[n] != NULL &&
+			rte_ims_table_vec_get(qd->tables[n], info.index) == vec)
+			rc = -EXDEV;
+	pthread_mutex_unlock(&qd->tables_lock);
+	return rc;
+}
+
 /* There is no QUERY of them: asked once more, the device says what it has. */
 int
 qd_subdev_command(struct qd *qd, uint8_t op, uint32_t number)
@@ -77,8 +105,10 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 	if (rc != 0 && !s->lost)
 		free(s);
 	pthread_mutex_unlock(&qd->lock);
-	if (rc == 0)
+	if (rc == 0) {
+		table_list(qd, s->number, table);
 		return s;
+	}
 	rte_ims_table_free(table);
 	rte_errno = -rc;
 	return NULL;
@@ -110,8 +140,12 @@ rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
 	if (subdev->n_queues != 0)
 		rc = -EBUSY;
 	pthread_mutex_unlock(&qd->lock);
-	if (rc == 0 && subdev->table != NULL)
+	if (rc == 0 && subdev->table != NULL) {
+		table_list(qd, subdev->number, NULL);
 		rc = rte_ims_table_free(subdev->table);
+		if (rc != 0)
+			table_list(qd, subdev->number, subdev->table);
+	}
 	if (rc != 0)
 		return rc;
 	subdev->table = NULL;

@@ -101,7 +101,7 @@ fill_desc(struct queue_dev_desc *d, const struct rte_pmd_queue_dev_op *op)
 	d->op = op_codes[op->type];
 	d->imm = op->imm;
 	if (op->type == RTE_PMD_QUEUE_DEV_POST)
-		d->imm |= (uint64_t)QUEUE_DEV_KIND_QUEUE << 32;
+		d->imm = QUEUE_DEV_POST(QUEUE_DEV_KIND_QUEUE, op->imm);
 	if (op->type == RTE_PMD_QUEUE_DEV_COPY || op->type == RTE_PMD_QUEUE_DEV_CRC32C)
 		d->src = (uintptr_t)op->src;
 	if (op->type == RTE_PMD_QUEUE_DEV_COPY || op->type == RTE_PMD_QUEUE_DEV_FILL)

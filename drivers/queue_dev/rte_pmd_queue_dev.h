@@ -67,7 +67,7 @@ enum rte_pmd_queue_dev_op_type {
 	RTE_PMD_QUEUE_DEV_FILL,
 	/** Result: CRC-32C of len bytes at src, imm: start value. */
 	RTE_PMD_QUEUE_DEV_CRC32C,
-	/** Raise the interrupt of queue imm: for tests. */
+	/** Raise the interrupt of queue imm, a number of 32 bits: for tests. */
 	RTE_PMD_QUEUE_DEV_POST,
 };
 
@@ -98,7 +98,10 @@ struct rte_pmd_queue_dev_queue_conf {
 	uint32_t depth;
 	/** NULL: the function itself. */
 	struct rte_pmd_queue_dev_subdev *subdev;
-	/** NULL: it is polled. It must stay as long as the queue hangs on it. */
+	/**
+	 * NULL: it is polled. It must stay as long as the queue hangs on it. A vector in the table of
+	 * a sub-device is for queues of that one alone.
+	 */
 	struct rte_ims_vec *vec;
 	/**
 	 * With vec, unless that is dedicated: called when there are completions. It takes all of
@@ -182,7 +185,8 @@ rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev);
  *
  * @return
  *   The queue, or NULL with rte_errno: EINVAL; ENODEV; ENOSPC no queue or event queue is left; EBUSY
- *   the slot is another queue's; ENOMEM; EIO the device refuses; ETIMEDOUT.
+ *   the slot is another queue's; ENOMEM; EXDEV the vector is in the table of another
+ *   sub-device; EIO the device refuses; ETIMEDOUT.
  */
 __rte_experimental
 struct rte_pmd_queue_dev_queue *
@@ -209,7 +213,7 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue);
  * vector: its handler does not run in the old one when this returns.
  *
  * @return
- *   0; -EINVAL; -ENOSPC the vector's event queue is full; -EIO the device refuses: it is where it
+ *   0; -EINVAL; -EXDEV as above; -ENOSPC the vector's event queue is full; -EIO the device refuses: it is where it
  *   was; -ETIMEDOUT the device did not answer: it may be on either, and events may be missed until
  *   this is called again, the device answers another command, or is reset.
  */

@@ -197,8 +197,14 @@ test_operations(void **state)
 	submit(&t, RTE_PMD_QUEUE_DEV_COPY, (void *)0x1000, buf, 64, 0);
 	submit(&t, RTE_PMD_QUEUE_DEV_FILL, NULL, (void *)0x1000, 64, 0);
 	submit(&t, RTE_PMD_QUEUE_DEV_FILL, NULL, buf, info.max_len + 1, 0);
-	submit(&t, RTE_PMD_QUEUE_DEV_POST, NULL, NULL, 0, 9999);
+	submit(&t, RTE_PMD_QUEUE_DEV_POST, NULL, NULL, 0, UINT32_MAX);
 	while (t.done < 9)
+		drain(&t);
+	assert_int_equal(t.failed, 4);
+	/* Only a queue's number counts: what is above it must not make another kind of it. */
+	submit(&t, RTE_PMD_QUEUE_DEV_POST, NULL, NULL, 0,
+		0xffffffff00000000 | rte_pmd_queue_dev_queue_number(t.q));
+	while (t.done < 10)
 		drain(&t);
 	assert_int_equal(t.failed, 4);
 	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
@@ -672,6 +678,51 @@ test_subdev_destroy_in_handler(void **state)
 	/* The rest goes with the device. */
 }
 
+/* A vector in a sub-device's table goes with it: it is for its queues, not for others. */
+static void
+test_subdev_vectors(void **state)
+{
+	const struct rte_ims_vec_conf vconf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
+	const char *store = info.ims ? "ims-eq" : "msix";
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_queue };
+	struct rte_pmd_queue_dev_subdev *s[2];
+	struct rte_ims_vec *vec[3]; /* of s[0], s[1], and the function */
+	struct rte_ims_table *table;
+	struct tq t = { 0 };
+	unsigned int i, k;
+	int rc;
+
+	for (i = 0; i < 3; i++) {
+		if (i < 2)
+			s[i] = rte_pmd_queue_dev_subdev_create(dev, "sub", 4);
+		table = i < 2 ? rte_pmd_queue_dev_subdev_table(s[i]) : rte_ims_dev_table(dev);
+		vec[i] = rte_ims_vec_alloc(table, find_store(store), RTE_IMS_SLOT_ANY, &vconf);
+		assert_non_null(vec[i]);
+		assert_int_equal(rte_ims_wait_add(set, vec[i]), 0);
+	}
+	conf.arg = &t;
+	for (i = 0; i < 3; i++)
+		for (k = 0; k < 3; k++) {
+			conf.subdev = i < 2 ? s[i] : NULL;
+			conf.vec = vec[k];
+			rc = i == k || k == 2 ? 0 : -EXDEV;
+			t.q = rte_pmd_queue_dev_queue_create(dev, &conf);
+			assert_int_equal(t.q != NULL ? 0 : -rte_errno, rc);
+			if (t.q != NULL)
+				assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+			conf.vec = vec[2];
+			t.q = rte_pmd_queue_dev_queue_create(dev, &conf);
+			assert_non_null(t.q);
+			assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, vec[k]), rc);
+			submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 0);
+			tq_wait(&t, t.done + 1);
+			assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+		}
+	assert_int_equal(rte_ims_vec_free(vec[2]), 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(rte_pmd_queue_dev_subdev_destroy(s[i]), 0);
+}
+
 /* What was under way is aborted; then everything works, on the same vectors. */
 static void
 test_reset(void **state)
@@ -927,6 +978,7 @@ main(int argc, char **argv)
 		T(test_attach_in_handler),
 		T(test_subdevs),
 		T(test_subdev_destroy_in_handler),
+		T(test_subdev_vectors),
 		T(test_reset),
 		T(test_reset_busy),
 		T(test_bad_arguments),

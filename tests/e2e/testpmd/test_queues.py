@@ -240,7 +240,8 @@ class Queues(Case):
     def test_subdevs(self):
         out = self.good("subdev add 0 vf0 vecs 4", "subdev add 0 vf1",
                         "vec alloc 0 any store ims-eq table vf0", "pool create p 0",
-                        "queue create 0 pool p subdev vf0 count 2", "queue create 0 vec 0 subdev vf1",
+                        "queue create 0 pool p subdev vf0", "queue create 0 vec 0 subdev vf0",
+                        "queue create 0 pool p subdev vf1",
                         "show queue 0", "show table all", "queue start 0 all crc32c", "sleep 50ms",
                         "queue stop 0 all", "queue destroy 0 all", "subdev del 0 vf0",
                         "show vector all", "subdev del 0 vf1")
@@ -288,8 +289,10 @@ class Queues(Case):
             ("has no sub-device y", "ENOENT", "subdev add 0 x", "subdev del 0 y"),
             ("x has 1 queue, see queue destroy", "EBUSY", "subdev add 0 x", q + " subdev x",
              "subdev del 0 x"),
-            ("queue 0 of", "EBUSY", "subdev add 0 x", "vec alloc 0 any table x", q + " vec 0",
-             "subdev del 0 x"),
+            ("vector 0 is in the table of a sub-device", "EXDEV", "subdev add 0 x",
+             "vec alloc 0 any table x", q + " vec 0"),
+            ("vector 0 is in the table of another sub-device", "EXDEV", "subdev add 0 x",
+             "subdev add 0 y", "vec alloc 0 any table x", q + " vec 0 subdev y"),
             ("queue 0 of", "EBUSY", "vec alloc 0 any", q + " vec 0", "vec free 0"),
             ("no store nowhere", "ENOENT", "vec alloc 0 any store nowhere"),
             ("no table nowhere", "ENOENT", "vec alloc 0 any table nowhere"),
