@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_errno.h>
 #include <rte_lcore.h>
@@ -79,6 +80,17 @@ got(struct tp_vec *vec)
 	return 0;
 }
 
+/* A kernel without NUMA has no directory of nodes, and one node. */
+static bool
+node_exists(uint64_t node)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%" PRIu64, node);
+	return access(path, F_OK) == 0 ||
+	       (node == 0 && access("/sys/devices/system/node", F_OK) != 0);
+}
+
 static int
 cmd_pool_get(const struct tp_args *args)
 {
@@ -94,6 +106,8 @@ cmd_pool_get(const struct tp_args *args)
 	else if (tp_arg_has(args, "near"))
 		want.place = RTE_IMS_PLACE_NEAR_DEVICE;
 	want.number = RTE_MIN(number, (uint64_t)INT_MAX);
+	if (want.place == RTE_IMS_PLACE_NODE && !node_exists(number))
+		return tp_fail(-ENOENT, "no NUMA node %" PRIu64 ": see show topology", number);
 	return got(tp_pool_get(tp_arg_ptr(args, "POOL"), &want));
 }
 
@@ -286,23 +300,74 @@ static int
 cmd_show_pool(const struct tp_args *args)
 {
 	const struct tp_pool *only = tp_arg_ptr(args, "POOL");
+	struct rte_ims_pool_info info;
 
 	pools_print(only);
 	if (only == NULL)
 		return 0;
 	printf("\n");
 	lcores_print(only);
+	rte_ims_pool_info_get(only->pool, &info);
+	if (info.n_special + info.n_dedicated != 0)
+		printf("VECTORS and USERS are of shared and exclusive vectors: %u special and "
+		       "%u dedicated beside them.\n",
+			info.n_special, info.n_dedicated);
 	printf("\n");
 	vecs_print(only);
 	return 0;
+}
+
+/* The tool's number of a vector that the library knows by its id, or NULL. */
+static const struct tp_vec *
+find_id(uint64_t id)
+{
+	struct rte_ims_vec_info info;
+	const struct tp_vec *vec;
+
+	TAILQ_FOREACH(vec, &tp_vecs, next)
+		if (rte_ims_vec_info_get(vec->vec, &info) == 0 && info.id == id)
+			return vec;
+	return NULL;
+}
+
+/* A line of the library's, with the user's number of a vector instead of its id. */
+static void
+dump_line(const char *line)
+{
+	const struct tp_vec *vec = NULL;
+	uint64_t id;
+	int n = 0;
+
+	if (sscanf(line, " vec %" SCNu64 "%n", &id, &n) == 1)
+		vec = find_id(id);
+	if (vec != NULL)
+		printf("    vector %u%s", vec->id, line + n);
+	else
+		printf("%s", line);
 }
 
 static int
 cmd_dump_pool(const struct tp_args *args)
 {
 	struct tp_pool *pool = tp_arg_ptr(args, "POOL");
+	char *text = NULL, *line = NULL;
+	size_t len = 0, size = 0;
+	FILE *f;
+	int rc;
 
-	return rte_ims_pool_dump(pool->pool, stdout);
+	f = open_memstream(&text, &len);
+	if (f == NULL)
+		return -errno;
+	rc = rte_ims_pool_dump(pool->pool, f);
+	fclose(f);
+	f = rc == 0 && len != 0 ? fmemopen(text, len, "r") : NULL;
+	while (f != NULL && getline(&line, &size, f) > 0)
+		dump_line(line);
+	if (f != NULL)
+		fclose(f);
+	free(line);
+	free(text);
+	return rc;
 }
 
 static const struct tp_cmd pool_cmds[] = {

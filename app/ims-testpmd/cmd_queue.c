@@ -37,9 +37,8 @@ want_fill(const struct tp_args *args, struct tp_queue_want *want)
 	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
 	uint64_t depth = tp_arg_num(args, "DEPTH", DEPTH_DEFAULT);
 
-	if (depth < 2 || depth > DEPTH_MAX || (depth & (depth - 1)) != 0)
-		return tp_fail(
-			-EINVAL, "the depth of a queue is a power of two, 2 to %u", DEPTH_MAX);
+	if (depth == 0 || depth > DEPTH_MAX)
+		return tp_fail(-EINVAL, "a queue takes 1 to %u operations at a time", DEPTH_MAX);
 	want->depth = depth;
 	want->pool = tp_arg_ptr(args, "POOL");
 	want->set = tp_arg_ptr(args, "LCORE");

@@ -9,7 +9,6 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
-#include "tp_service.h"
 
 static int
 cmd_show_device(const struct tp_args *args)
@@ -97,11 +96,30 @@ cmd_show_table(const struct tp_args *args)
 	return 0;
 }
 
+/* How an event finds the objects that have work. */
+static const char *const demuxes[] = {
+	[RTE_IMS_DEMUX_ALL] = "every object",
+	[RTE_IMS_DEMUX_EVENT_QUEUE] = "event queue",
+};
+
+/* Of an MSI-X vector with an eventfd it is the kernel's, or the device's peer's: not known. */
+static void
+msg_cells(struct tp_table *t, const struct rte_ims_msg *msg)
+{
+	if (msg->addr == 0 && msg->data == 0) {
+		tp_cell(t, "-");
+		tp_cell(t, "-");
+		return;
+	}
+	tp_cell(t, "0x%" PRIx64, msg->addr);
+	tp_cell(t, "0x%" PRIx32, msg->data);
+}
+
 static int
 cmd_show_vector(const struct tp_args *args)
 {
 	static const char *const names[] = { "ID", "DEV", "NAME", "SLOT", "LCORE", "DELIVERY",
-		"MASKED", "PENDING", "ADDRESS", "DATA", "EVENTS", NULL };
+		"MASKED", "PENDING", "ADDRESS", "DATA", "OBJECTS", "DEMUX", "EVENTS", NULL };
 	struct tp_vec *only = tp_arg_ptr(args, "VEC"), *vec;
 	struct tp_table *t = tp_table_new();
 	struct rte_ims_vec_stats stats;
@@ -121,8 +139,9 @@ cmd_show_vector(const struct tp_args *args)
 		tp_cell(t, "%s", tp_delivery_str(info.delivery));
 		tp_cell(t, "%s", info.masked ? "yes" : "no");
 		tp_cell(t, "%s", info.pending ? "yes" : "no");
-		tp_cell(t, "0x%" PRIx64, info.msg.addr);
-		tp_cell(t, "0x%" PRIx32, info.msg.data);
+		msg_cells(t, &info.msg);
+		tp_cell(t, "%u", info.n_objs);
+		tp_cell(t, "%s", demuxes[info.demux]);
 		tp_cell(t, "%" PRIu64, stats.events);
 		tp_row_end(t);
 	}
@@ -157,44 +176,6 @@ cmd_show_stats(const struct tp_args *args)
 	return 0;
 }
 
-static void
-wait_row(struct tp_table *t, const struct tp_set *set)
-{
-	struct rte_ims_wait_stats stats;
-	struct rte_ims_wait_info info;
-
-	rte_ims_wait_info_get(set->wait, &info);
-	rte_ims_wait_stats_get(set->wait, &stats);
-	tp_cell(t, "%s", info.name);
-	tp_cell(t, "%s", tp_service_polls() ? "poll" : "sleep");
-	tp_cell_num(t, set->own_thread ? -1 : (int64_t)set->lcore);
-	tp_cell_num(t, info.numa_node);
-	tp_cell(t, "%u", info.n_memory);
-	tp_cell(t, "%u", info.n_eventfd);
-	tp_cell(t, "%s", info.reads_socket ? "reads" : "-");
-	tp_cell(t, "%" PRIu64, stats.events);
-	tp_cell(t, "%" PRIu64, stats.sleeps);
-	tp_cell(t, "%" PRIu64, stats.wakes);
-	tp_cell(t, "%" PRIu64, stats.stray);
-	tp_row_end(t);
-}
-
-static int
-cmd_show_wait(const struct tp_args *args)
-{
-	static const char *const names[] = { "WAIT", "MODE", "LCORE", "NUMA", "MEMORY", "EVENTFD",
-		"SOCKET", "EVENTS", "SLEEPS", "WAKES", "STRAY", NULL };
-	struct tp_table *t = tp_table_new();
-	unsigned int i;
-
-	(void)args;
-	tp_head(t, names);
-	for (i = 0; i < tp_service_n_sets(); i++)
-		wait_row(t, tp_service_set(i));
-	tp_table_print(t, stdout);
-	return 0;
-}
-
 static int
 cmd_clear_stats(const struct tp_args *args)
 {
@@ -210,9 +191,9 @@ static const struct tp_cmd show_cmds[] = {
 	{ "show device all|DEV", cmd_show_device, "Devices", NULL },
 	{ "show store all|DEV", cmd_show_store, "Where devices keep their messages", NULL },
 	{ "show table all|DEV", cmd_show_table, "Message tables: the vectors of one user", NULL },
-	{ "show vector all|VEC", cmd_show_vector, "Vectors and their messages", NULL },
+	{ "show vector all|VEC", cmd_show_vector, "Vectors and their messages",
+		"    DEMUX: how an event finds the objects that have work\n" },
 	{ "show stats all|VEC", cmd_show_stats, "Counters of vectors", NULL },
-	{ "show wait all", cmd_show_wait, "The wait sets, and what serves them", NULL },
 };
 static struct tp_topic show_topic = {
 	.name = "show",

@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* vec: alloc, free, mask, unmask; set wait */
+/* vec: alloc, free, mask, unmask, delivery */
 
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
-#include "tp_service.h"
 
 static int
 find_store(struct tp_dev *dev, const char *name, struct rte_ims_store **store)
@@ -89,10 +88,21 @@ cmd_vec_mask(const struct tp_args *args)
 }
 
 static int
-cmd_set_wait(const struct tp_args *args)
+cmd_vec_delivery(const struct tp_args *args)
 {
-	tp_service_set_poll(tp_arg_has(args, "poll"));
-	return 0;
+	enum rte_ims_delivery delivery =
+		tp_arg_has(args, "memory") ? RTE_IMS_DELIVERY_MEMORY : RTE_IMS_DELIVERY_EVENTFD;
+	struct tp_vec *vec = tp_arg_ptr(args, "VEC");
+	int rc;
+
+	if (vec->kind == TP_VEC_DEDICATED)
+		return tp_fail(
+			-EINVAL, "vector %u is dedicated: its eventfd is all that it has", vec->id);
+	rc = rte_ims_vec_delivery_set(vec->vec, delivery);
+	if (rc == -ENOTSUP)
+		return tp_fail(
+			rc, "vector %u cannot deliver to %s", vec->id, tp_delivery_str(delivery));
+	return rc;
 }
 
 static const struct tp_cmd vec_cmds[] = {
@@ -102,23 +112,13 @@ static const struct tp_cmd vec_cmds[] = {
 	{ "vec free VEC", cmd_vec_free, "Free a vector", NULL },
 	{ "vec mask VEC", cmd_vec_mask, "Mask it in the device: events stay pending", NULL },
 	{ "vec unmask VEC", cmd_vec_mask, "Unmask it: a pending event arrives", NULL },
+	{ "vec delivery VEC memory|eventfd", cmd_vec_delivery,
+		"Switch its delivery, while events arrive", NULL },
 };
 static struct tp_topic vec_topic = {
 	.name = "vec",
-	.help = "Vectors: allocate, mask, free",
+	.help = "Vectors: allocate, mask, switch, free",
 	.cmds = vec_cmds,
 	.n_cmds = TP_DIM(vec_cmds),
 };
 TP_TOPIC_REGISTER(vec_topic);
-
-static const struct tp_cmd set_cmds[] = {
-	{ "set wait poll|sleep", cmd_set_wait,
-		"How the threads behind the wait sets wait; default: sleep", NULL },
-};
-static struct tp_topic set_topic = {
-	.name = "set",
-	.help = "Settings",
-	.cmds = set_cmds,
-	.n_cmds = TP_DIM(set_cmds),
-};
-TP_TOPIC_REGISTER(set_topic);

@@ -17,12 +17,15 @@
 
 struct tp_dev_list tp_devs = TAILQ_HEAD_INITIALIZER(tp_devs);
 
+/* Handlers may run for nothing, when their vector's delivery is switched for example. */
 static void
 removed_handler(struct rte_ims_vec *vec, void *arg)
 {
 	const struct tp_dev *dev = arg;
+	struct rte_ims_dev_info info;
 
-	(void)vec;
+	if (rte_ims_dev_info_get(rte_ims_vec_dev(vec), &info) != 0 || !info.removed)
+		return;
 	tp_notice("device %u (%s) is gone: what remains is dev close %u", dev->id, dev->name,
 		dev->id);
 }

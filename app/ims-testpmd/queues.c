@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
 #include <rte_errno.h>
 
 #include "tp_dev.h"
@@ -98,7 +99,9 @@ create_failed(const struct tp_queue *queue, int rc)
 static int
 create(struct tp_queue *queue, const struct tp_queue_want *want)
 {
-	struct rte_pmd_queue_dev_queue_conf conf = { .depth = want->depth };
+	struct rte_pmd_queue_dev_queue_conf conf = {
+		.depth = rte_align32pow2(RTE_MAX(want->depth, 2u)),
+	};
 	int rc;
 
 	rc = find_vec(queue, want);
@@ -182,7 +185,7 @@ tp_subdev_add(struct tp_dev *dev, const char *name, uint32_t n_vecs)
 	struct tp_subdev *subdev;
 
 	if (tp_subdev_find(dev, name) != NULL) {
-		rte_errno = -tp_fail(-EEXIST, "%s has a sub-device %s", dev->name, name);
+		rte_errno = -tp_fail(-EEXIST, "%s has a sub-device %s already", dev->name, name);
 		return NULL;
 	}
 	subdev = calloc(1, sizeof(*subdev));

@@ -62,10 +62,12 @@ slot_owner(const struct rte_ims_store *store, uint32_t slot)
 static void
 alloc_failed(const struct tp_dev *dev, const struct tp_vec_want *want, int err)
 {
+	struct rte_ims_table_info table;
 	struct rte_ims_store_info info;
 	const struct tp_vec *owner;
 
-	if (rte_ims_store_info_get(want->store, &info) != 0)
+	if (rte_ims_store_info_get(want->store, &info) != 0 ||
+		rte_ims_table_info_get(want->table, &table) != 0)
 		return;
 	if (err == ERANGE) {
 		tp_fail(-err, "slot %u does not exist: %s has slots 0..%u", want->slot, dev->name,
@@ -77,6 +79,9 @@ alloc_failed(const struct tp_dev *dev, const struct tp_vec_want *want, int err)
 				owner->id);
 		else
 			tp_fail(-err, "slot %u of %s is taken", want->slot, dev->name);
+	} else if (err == ENOSPC && table.n_used == table.size) {
+		tp_fail(-err, "table %s of %s is full: it has room for %u vector%s", table.name,
+			dev->name, table.size, table.size == 1 ? "" : "s");
 	} else if (err == ENOSPC) {
 		tp_fail(-err, "no free slot: %u of %u in store %s of %s are taken", info.n_used,
 			info.n_slots, info.name, dev->name);

@@ -44,6 +44,19 @@ class Case(unittest.TestCase):
 
 
 class Pool(Case):
+    def test_the_users_numbers(self):
+        """Vector 1 is 1 everywhere, also in what the library says; and what is counted where."""
+        out = self.good("vec alloc 0 any", "pool create p 0", "pool get p", "pool special p 0",
+                        "dump pool p", "show pool p")
+        self.assertRegex(out, r"\n    vector 1 p:lcore\d+: shared")
+        self.assertRegex(out, r"\n    vector 2 special0: special")
+        self.assertIn("1 special and 0 dedicated beside them.", out)
+
+    def test_node(self):
+        self.bad("no NUMA node 500: see show topology", "ENOENT", "pool create p 0",
+                 "pool get p node 500")
+        self.good("pool create p 0", "pool get p node 0")
+
     def test_one_vector_per_lcore_then_shared(self):
         for dev in VARIANTS:
             with self.subTest(dev=dev):
@@ -237,6 +250,25 @@ class Queues(Case):
                         "show vector 0", "queue destroy 0 all", "vec free 0")
         self.assertGreater(int(rows(out, "ID")[0]["EVENTS"]), 20)
 
+    def test_any_depth(self):
+        """As bench queue: operations at a time, no matter how long a ring that takes."""
+        out = self.good(*(f"queue create 0 depth {d}" for d in (1, 3, 32768)),
+                        "queue start 0 0-1 nop", "sleep 20ms", "show queue 0", "queue stop 0 all")
+        queues = rows(out, "DEV")
+        self.assertEqual([q["DEPTH"] for q in queues[:3]], ["1", "3", "32768"])
+        self.assertTrue(all(int(q["PENDING"]) <= int(q["DEPTH"]) for q in queues[:3]))
+        self.assertGreater(int(queues[0]["COMPLETED"]), 0)
+
+    def test_by_number(self):
+        """Busy or not, and whichever came first."""
+        out = self.good("queue create 0 count 16380", "queue destroy 0 0-16370",
+                        "queue create 0 count 10", "queue start 0 3,16378 nop rate 100",
+                        "show queue all", dev=DEV)
+        numbers = [int(q["QUEUE"]) for q in rows(out, "DEV")[:-1]]
+        self.assertEqual(len(numbers), 19)
+        self.assertEqual(numbers, sorted(numbers))
+        self.assertEqual(numbers[0], 0)
+
     def test_subdevs(self):
         out = self.good("subdev add 0 vf0 vecs 4", "subdev add 0 vf1",
                         "vec alloc 0 any store ims-eq table vf0", "pool create p 0",
@@ -266,8 +298,10 @@ class Queues(Case):
         p, q = "pool create p 0", "queue create 0"
         for text, errno, *commands in (
             ("no device 1", "ENODEV", "queue create 1"),
-            ("a power of two, 2 to 32768", "EINVAL", q + " depth 3"),
-            ("a power of two, 2 to 32768", "EINVAL", q + " depth 65536"),
+            ("1 to 32768 operations at a time", "EINVAL", q + " depth 0"),
+            ("1 to 32768 operations at a time", "EINVAL", q + " depth 32769"),
+            ("table x of emu:queue_dev is full: it has room for 1 vector", "ENOSPC", "subdev add 0 x",
+             "vec alloc 0 any table x", "vec alloc 0 any table x"),
             ("has 1 to 16384 queues", "EINVAL", q + " count 0"),
             ("has 1 to 16384 queues", "EINVAL", q + " count 16385"),
             ("no memory for a queue of depth 32768", "ENOMEM", q + " depth 32768 count 100"),
@@ -284,7 +318,7 @@ class Queues(Case):
             ("has no queues", "ENOENT", "queue destroy 0 all"),
             ("no device 2", "ENODEV", "show queue 2"),
             ("no device 2", "ENODEV", "show eq 2"),
-            ("has a sub-device x", "EEXIST", "subdev add 0 x", "subdev add 0 x"),
+            ("has a sub-device x already", "EEXIST", "subdev add 0 x", "subdev add 0 x"),
             ("1 to 65536 vectors", "EINVAL", "subdev add 0 x vecs 0"),
             ("has no sub-device y", "ENOENT", "subdev add 0 x", "subdev del 0 y"),
             ("x has 1 queue, see queue destroy", "EBUSY", "subdev add 0 x", q + " subdev x",
@@ -313,6 +347,59 @@ class Queues(Case):
         self.syntax("not '1,'", "queue destroy 0 1,")
         self.syntax("numbers of queues: 3, 0-99 or 0-9,20", "queue stop 0 x")
         self.syntax("usage: subdev add DEV NAME [vecs N]", "subdev add 0 x vecs y")
+
+
+class Waits(Case):
+    def test_vector_delivery(self):
+        out = self.good("pool create p 0", "queue create 0 pool p", "queue start 0 all nop rate 2000",
+                        "show vector 0", "vec delivery 0 memory", "show vector 0", "sleep 50ms",
+                        "vec delivery 0 eventfd", "show vector 0", "sleep 50ms", "queue stop 0 all")
+        tables = [rows(part, "ID")[0] for part in out.split("show vector 0")[1:]]
+        self.assertEqual([t["DELIVERY"] for t in tables], ["eventfd", "memory", "eventfd"])
+        # An MSI-X vector's message to an eventfd is not the library's.
+        self.assertEqual((tables[0]["ADDRESS"], tables[0]["DATA"]), ("-", "-"))
+        self.assertRegex(tables[1]["ADDRESS"], "^0x[0-9a-f]+$")
+        self.assertEqual(tables[0]["DEMUX"], "event queue")
+        self.assertRegex(out, r"1 queue stopped: 1\d\d operations|1 queue stopped: 2\d\d operations")
+
+    def test_every_object(self):
+        out = self.good("vec alloc 0 any", "show vector 0")
+        vec = rows(out, "ID")[0]
+        self.assertEqual((vec["DEMUX"], vec["OBJECTS"]), ("every object", "1"))
+
+    def test_policies(self):
+        lines = ["pool create p 0", "queue create 0 pool p count 4", "queue start 0 all nop rate 500"]
+        policies = ("poll", "interrupt", "adaptive", "adaptive min 1us max 2us gap 3us", "manual")
+        for policy in policies:
+            lines += [f"wait policy all {policy}", "sleep 50ms", "show wait all", "show vector 0"]
+        out = self.good(*lines, "queue stop 0 all")
+        self.assertNotIn("is gone", out)
+        parts = out.split("show wait all")[1:]
+        for policy, part in zip(policies, parts):
+            for wait in rows(part, "WAIT"):
+                self.assertEqual(wait["POLICY"], policy.split()[0])
+                self.assertGreaterEqual(int(wait["EVENTS"]), int(wait["SPURIOUS"]))
+        self.assertEqual(rows(parts[0], "ID")[0]["DELIVERY"], "memory")
+        self.assertEqual(rows(parts[1], "ID")[0]["DELIVERY"], "eventfd")
+        # Who polls does so often, who sleeps does so long.
+        polls = [int(rows(part, "WAIT")[0]["POLLS"]) for part in parts]
+        asleep = [int(rows(part, "WAIT")[0]["ASLEEP_MS"]) for part in parts]
+        self.assertGreater(polls[0], 1000)
+        self.assertGreater(asleep[1], asleep[0] + 10)
+        self.assertRegex(out, r"4 queues stopped: [1-9]\d* operations completed, 0 errors")
+
+    def test_one_set(self):
+        out = self.good("wait policy 5 interrupt", "show wait all")
+        self.assertEqual({w["LCORE"]: w["POLICY"] for w in rows(out, "WAIT")},
+                         {"1": "manual", "5": "interrupt", "6": "manual"})
+
+    def test_what_cannot_be(self):
+        self.bad("longest time is not shorter", "EINVAL", "wait policy all adaptive min 10us max 1us")
+        self.bad("up to 4s", "EINVAL", "wait policy all adaptive gap 10s")
+        self.bad("lcore 9 has no wait set", "ENOENT", "wait policy 9 poll")
+        self.bad("vector 0 is dedicated", "EINVAL", "pool create p 0", "pool dedicated p",
+                 "vec delivery 0 memory")
+        self.syntax("expected manual|poll|interrupt, adaptive", "wait policy all lazy")
 
 
 class Topology(Case):
