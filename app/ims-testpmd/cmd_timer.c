@@ -238,6 +238,7 @@ cmd_bench_timer(const struct tp_args *args)
 		.eventfd = !tp_arg_has(args, "memory"),
 		.json = tp_arg_str(args, "FILE"),
 	};
+	struct rte_ims_dev_info info;
 	int rc;
 
 	if (conf.n_timers == 0)
@@ -249,6 +250,8 @@ cmd_bench_timer(const struct tp_args *args)
 		return tp_fail(-EINVAL, "a timer takes 1ns to 3600s");
 	if (conf.duration_ns == 0 || conf.duration_ns > 86400 * TP_NSEC)
 		return tp_fail(-EINVAL, "a bench takes up to 86400 seconds");
+	if (rte_ims_dev_info_get(dev->dev, &info) == 0 && info.removed)
+		return tp_fail(-ENODEV, "%s is gone", dev->name);
 	if (!TAILQ_EMPTY(&timers))
 		return tp_fail(
 			-EBUSY, "timers are running, see timer stop: they would be measured too");

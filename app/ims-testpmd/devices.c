@@ -75,6 +75,11 @@ tp_dev_open(const char *name)
 	struct tp_dev *dev;
 	int rc;
 
+	if (strlen(name) >= RTE_IMS_NAME_LEN) {
+		rte_errno = -tp_fail(-ENAMETOOLONG, "the name of a device has up to %u characters",
+			RTE_IMS_NAME_LEN - 1);
+		return NULL;
+	}
 	dev = calloc(1, sizeof(*dev));
 	if (dev == NULL) {
 		tp_fail(-ENOMEM, NULL);
@@ -85,6 +90,8 @@ tp_dev_open(const char *name)
 		rc = rte_errno;
 		if (rc == EEXIST)
 			tp_fail(-rc, "%s is open already", name);
+		else if (tp_report_silent())
+			tp_fail(-rc, "%s: %s", name, rte_strerror(rc));
 		free(dev);
 		rte_errno = rc;
 		return NULL;

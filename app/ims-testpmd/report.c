@@ -100,6 +100,12 @@ tp_fail(int rc, const char *fmt, ...)
 	return rc;
 }
 
+bool
+tp_report_silent(void)
+{
+	return cause[0] == '\0' && n_held == 0;
+}
+
 /* The first one logged is the nearest to the cause; "IMS: " and the like say nothing here. */
 static void
 cause_from_log(void)

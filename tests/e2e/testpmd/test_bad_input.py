@@ -70,15 +70,17 @@ class Server:
         os.unlink(self.path)
 
 
+# What is no version is not supported; what is no message ends the connection; an answer to something
+# else is none, and neither is silence after a version whose details are not understood.
 SERVERS = {
     "newer-version": (version(1, 0), {"EPROTONOSUPPORT"}),
     "refused-version": (lambda i: header(i, 1, 16, flags=0x21, errno=22), {"EPROTONOSUPPORT"}),
-    "short-header": (lambda i: header(i, 1, 8), {"EPROTO"}),
-    "short-payload": (lambda i: reply(i, 1, b"\0"), {"EPROTO"}),
-    "oversized": (lambda i: header(i, 1, 0x7fffffff), {"EPROTO"}),
-    "other-id": (lambda i: reply(i + 7, 1, b"\0\0\0\0" + VERSION_JSON), {"EPROTO"}),
-    "other-command": (lambda i: reply(i, 9, b"\0\0\0\0" + VERSION_JSON), {"EPROTO"}),
-    "bad-json": (lambda i: reply(i, 1, b"\0\0\1\0" + b'{"capabilities":\0'), {"EPROTO"}),
+    "short-header": (lambda i: header(i, 1, 8), {"ENODEV"}),
+    "short-payload": (lambda i: reply(i, 1, b"\0"), {"EPROTONOSUPPORT"}),
+    "oversized": (lambda i: header(i, 1, 0x7fffffff), {"ENODEV"}),
+    "other-id": (lambda i: reply(i + 7, 1, b"\0\0\0\0" + VERSION_JSON), {"ETIMEDOUT"}),
+    "other-command": (lambda i: reply(i, 9, b"\0\0\0\0" + VERSION_JSON), {"EPROTONOSUPPORT"}),
+    "bad-json": (lambda i: reply(i, 1, b"\0\0\1\0" + b'{"capabilities":\0'), {"ETIMEDOUT"}),
     "hangs-up": (None, {"EPROTO", "ECONNRESET", "ENODEV", "EPIPE"}),
 }
 
@@ -102,7 +104,8 @@ class Names(unittest.TestCase):
             ("timer_ims", "not a device name", "EINVAL"),
             ("vfio-user:", "1 to 107 characters", "EINVAL"),
             ("vfio-user:/nonexistent.sock", "No such file", "ENOENT"),
-            ("vfio-user:" + "/x" * 60, "1 to 107 characters", "ENAMETOOLONG"),
+            ("vfio-user:" + "/x" * 60, "up to 127 characters", "ENAMETOOLONG"),
+            ("vfio-user:" + "/x" * 55, "1 to 107 characters", "ENAMETOOLONG"),
             ("vfio-user:/etc/passwd", "refused", "ECONNREFUSED"),
             ("pci:ffff:ff:1f.7", "no such device", "ENODEV"),
         ):
