@@ -2,7 +2,9 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Sub-devices, EQs and queues: created, modified, destroyed and shown (sections 5, 6.1, 7.1, 8.1). */
+/*
+ * Sub-devices, EQs and queues: created, modified, destroyed and shown (sections 5, 6.1, 7.1, 8.1).
+ */
 
 #include <stdlib.h>
 #include <string.h>

@@ -48,7 +48,7 @@ struct mode {
 	const char *name;
 	const char *key; /* in JSON */
 	enum rte_ims_delivery delivery;
-	bool several_waiters; /* an eventfd of the device is elsewhere: its thread reads the socket */
+	bool several_waiters; /* an eventfd is elsewhere: the device's thread reads the socket */
 	enum floor_kind floor;
 	const char *floor_name;
 	double goal;

@@ -74,7 +74,9 @@ policy_set(struct tp_set *set, const struct rte_ims_wait_policy *conf)
 		return tp_fail(rc, "the longest time is not shorter than the shortest");
 	rte_ims_wait_wake(set->wait);
 	others_print(set, conf->policy);
-	/* Said above of the user's vectors; the tool has one for each device that is an eventfd's. */
+	/*
+	 * Said above of the user's vectors; the tool has one for each device that is an eventfd's.
+	 */
 	return rc == -ENOTSUP || rc == -ENOSPC || rc == -EMFILE ? 0 : rc;
 }
 

@@ -86,7 +86,9 @@ take(struct shared *s, uint64_t now, struct hist *h)
 		hist_add(h, now - stamp);
 }
 
-/* The time is taken behind the branch: ahead of it the CPU could take it before the load is done. */
+/*
+ * The time is taken behind the branch: ahead of it the CPU could take it before the load is done.
+ */
 static void
 poll_line(struct shared *s, uint32_t events, struct hist *h)
 {

@@ -136,7 +136,9 @@ tp_op_right(const struct rte_pmd_queue_dev_completion *done, uint64_t n)
 	}
 }
 
-/* All that there are: not more than were submitted, so it comes to an end. True: there were some. */
+/*
+ * All that there are: not more than were submitted, so it comes to an end. True: there were some.
+ */
 static bool
 take_locked(struct tp_queue *queue)
 {

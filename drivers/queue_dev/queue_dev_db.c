@@ -98,7 +98,10 @@ qd_ring(struct qd *qd, uint64_t doorbell)
 	p = portal_mine(qd);
 	if (unlikely(p == NULL))
 		rte_spinlock_lock(&qd->shared_lock);
-	/* During a reset nobody hears it: all is armed anew then, and what was submitted is aborted. */
+	/*
+	 * During a reset nobody hears it: all is armed anew then, and what was submitted is
+	 * aborted.
+	 */
 	if (likely(qd_enter(qd, p != NULL ? &p->inside : &shared->inside))) {
 		portal_store(qd, p != NULL ? p : shared, doorbell);
 		qd_leave(p != NULL ? &p->inside : &shared->inside);

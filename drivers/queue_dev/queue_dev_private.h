@@ -32,8 +32,8 @@
  *   queue_dev_reset.c   resets
  *   queue_dev_lost.c    objects that the device may or may not have
  *
- * Locks: qd.tables_lock -> the library's lock of the device -> qd.lock (objects, contexts, commands). The data path
- * takes none, but for threads that are no lcores, which share a portal.
+ * Locks: qd.tables_lock -> the library's lock of the device -> qd.lock (objects, contexts,
+ * commands). The data path takes none, but for threads that are no lcores, which share a portal.
  */
 
 extern int qd_logtype;
@@ -111,7 +111,10 @@ struct qd_cmd {
 	const char *what; /* for logs */
 };
 
-/* The event queue that a queue is on, and its sub-device: what an entry that names it must agree with. */
+/*
+ * The event queue that a queue is on, and its sub-device: what an entry that names it must agree
+ * with.
+ */
 #define QD_HOME(eqn, subdev) ((uint32_t)(subdev) << 16 | ((eqn) + 1))
 #define QD_HOME_EQ(home)     ((home)&0xffff)
 
@@ -210,12 +213,15 @@ qd_queue_slot(const struct qd *qd, uint32_t queue)
 int
 qd_cmd_setup(struct qd *qd);
 /*
- * Submit and wait: 0; refused: -ENOENT no such object, -EBUSY, -ENOSPC, -EIO; -ETIMEDOUT not answered,
- * and forgotten by now: it has had its effect, or never will; -ENODEV.
+ * Submit and wait: 0; refused: -ENOENT no such object, -EBUSY, -ENOSPC, -EIO; -ETIMEDOUT not
+ * answered, and forgotten by now: it has had its effect, or never will; -ENODEV.
  */
 int
 qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd);
-/* What the device has of an object, in qd->query: 0; -ENOENT nothing; -ETIMEDOUT not known; -ENODEV. */
+/*
+ * What the device has of an object, in qd->query: 0; -ENOENT nothing; -ETIMEDOUT not known;
+ * -ENODEV.
+ */
 int
 qd_query(struct qd *qd, uint32_t kind, uint32_t number);
 /* Create: 0: it is there, with this ring; -ETIMEDOUT: not known; other errors: it is not. */
@@ -290,7 +296,9 @@ qd_queue_free(struct rte_pmd_queue_dev_queue *queue);
 /* Its number is free again. */
 void
 qd_queue_drop(struct rte_pmd_queue_dev_queue *q);
-/* QUEUE_MODIFY, which also says whether the queue is stale. -ENOENT: the device has no such queue. */
+/*
+ * QUEUE_MODIFY, which also says whether the queue is stale. -ENOENT: the device has no such queue.
+ */
 int
 qd_queue_eq_set(struct rte_pmd_queue_dev_queue *q, uint16_t eqn);
 

@@ -90,8 +90,8 @@ qd_home_leave(struct rte_pmd_queue_dev_queue *q)
 }
 
 /*
- * Its handler may run from here on, so this is the last that we do with it. What came before, or was
- * dropped by an event queue that had no home for it, the arm makes an event of.
+ * Its handler may run from here on, so this is the last that we do with it. What came before, or
+ * was dropped by an event queue that had no home for it, the arm makes an event of.
  */
 static void
 go_live(struct rte_pmd_queue_dev_queue *q)
@@ -127,7 +127,10 @@ take_number(struct qd *qd, struct rte_ims_vec *vec)
 	for (i = 0; i < qd->n_queues; i++) {
 		n = (qd->next_queue + i) % qd->n_queues;
 		if (is_free(qd, n)) {
-			/* Reused as late as possible: an event of the last owner may be on its way. */
+			/*
+			 * Reused as late as possible: an event of the last owner may be on its
+			 * way.
+			 */
 			qd->next_queue = n + 1;
 			return n;
 		}

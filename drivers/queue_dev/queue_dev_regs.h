@@ -287,7 +287,7 @@ static_assert(sizeof(struct queue_dev_query) == 128, "layout");
 #define QUEUE_DEV_OP_COPY            1 /* len bytes from src to dst */
 #define QUEUE_DEV_OP_FILL            2 /* len bytes at dst with the 8 bytes of imm */
 #define QUEUE_DEV_OP_CRC32C          3 /* of len bytes at src, imm: start value; result: the CRC */
-#define QUEUE_DEV_OP_POST            4 /* raise the interrupt of an object, imm: kind << 32 | number */
+#define QUEUE_DEV_OP_POST            4 /* raise the interrupt of an object, imm: QUEUE_DEV_POST() */
 #define QUEUE_DEV_POST(kind, number) ((uint64_t)(kind) << 32 | (uint32_t)(number))
 struct queue_dev_desc {
 	uint8_t op;

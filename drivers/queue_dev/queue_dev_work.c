@@ -15,7 +15,9 @@
 uint64_t
 qd_queue_arm_doorbell(const struct rte_pmd_queue_dev_queue *q)
 {
-	/* After a reset it is armed anew, and counts from 0 when what was aborted has been taken. */
+	/*
+	 * After a reset it is armed anew, and counts from 0 when what was aborted has been taken.
+	 */
 	return likely(!q->aborting) ? QUEUE_DEV_DB(QUEUE_DEV_DB_CQ_ARM, q->number, q->completed)
 	                            : 0;
 }
@@ -43,8 +45,9 @@ struct frame {
 static __thread struct frame *frames;
 
 /*
- * What hangs on the vector; the user's handler may destroy the queue, or move it. Then it is not ours
- * to arm: its memory is gone, or another thread is at work in it, and has been given an event.
+ * What hangs on the vector; the user's handler may destroy the queue, or move it. Then it is not
+ * ours to arm: its memory is gone, or another thread is at work in it, and has been given an
+ * event.
  */
 void
 qd_queue_run(struct rte_ims_vec *vec, void *arg)

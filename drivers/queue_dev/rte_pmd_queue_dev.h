@@ -99,15 +99,15 @@ struct rte_pmd_queue_dev_queue_conf {
 	/** NULL: the function itself. */
 	struct rte_pmd_queue_dev_subdev *subdev;
 	/**
-	 * NULL: it is polled. It must stay as long as the queue hangs on it. A vector in the table of
-	 * a sub-device is for queues of that one alone.
+	 * NULL: it is polled. It must stay as long as the queue hangs on it. A vector in the table
+	 * of a sub-device is for queues of that one alone.
 	 */
 	struct rte_ims_vec *vec;
 	/**
 	 * With vec, unless that is dedicated: called when there are completions. It takes all of
 	 * them (until poll returns less than asked for); the driver then asks the device for the
-	 * next event. It may destroy the queue, or attach it to another vector; after that the queue
-	 * is gone, or another thread's.
+	 * next event. It may destroy the queue, or attach it to another vector; after that the
+	 * queue is gone, or another thread's.
 	 */
 	rte_ims_handler_t fn;
 	void *arg;
@@ -184,8 +184,8 @@ rte_pmd_queue_dev_subdev_table(struct rte_pmd_queue_dev_subdev *subdev);
  * Create a queue.
  *
  * @return
- *   The queue, or NULL with rte_errno: EINVAL; ENODEV; ENOSPC no queue or event queue is left; EBUSY
- *   the slot is another queue's; ENOMEM; EXDEV the vector is in the table of another
+ *   The queue, or NULL with rte_errno: EINVAL; ENODEV; ENOSPC no queue or event queue is left;
+ *   EBUSY the slot is another queue's; ENOMEM; EXDEV the vector is in the table of another
  *   sub-device; EIO the device refuses; ETIMEDOUT.
  */
 __rte_experimental
@@ -213,9 +213,10 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue);
  * vector: its handler does not run in the old one when this returns.
  *
  * @return
- *   0; -EINVAL; -EXDEV as above; -ENOSPC the vector's event queue is full; -EIO the device refuses: it is where it
- *   was; -ETIMEDOUT the device did not answer: it may be on either, and events may be missed until
- *   this is called again, the device answers another command, or is reset.
+ *   0; -EINVAL; -EXDEV as above; -ENOSPC the vector's event queue is full; -EIO the device
+ *   refuses: it is where it was; -ETIMEDOUT the device did not answer: it may be on either, and
+ *   events may be missed until this is called again, the device answers another command, or is
+ *   reset.
  */
 __rte_experimental
 int

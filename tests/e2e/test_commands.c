@@ -415,7 +415,9 @@ test_queue_modify_events(void **state)
 	assert_int_equal(rte_ims_vec_free(vec[1]), 0);
 }
 
-/* A vector goes whose queue cannot be told: its event queue stays as long as the device needs it. */
+/*
+ * A vector goes whose queue cannot be told: its event queue stays as long as the device needs it.
+ */
 static void
 test_vec_free_with_queue(void **state)
 {

@@ -295,7 +295,9 @@ test_late_message_next_owner(void **state)
 	usleep(50000);
 	rte_ims_wait_poll(sets[0]);
 	assert_int_equal(rte_ims_wait_stats_get(sets[0], &after), 0);
-	/* Seen for what it is; its handlers may run for nothing, it might have hidden a good one. */
+	/*
+	 * Seen for what it is; its handlers may run for nothing, it might have hidden a good one.
+	 */
 	assert_int_equal(injected(MSG_LATE), 1);
 	assert_int_equal(after.stray, before.stray + 1);
 	assert_int_equal(rte_ims_vec_free(other), 0);
@@ -442,8 +444,8 @@ poll_set(void *arg)
 }
 
 /*
- * Events that name a queue of somebody else's, while that comes and goes: their thread must not touch
- * what is being freed. Only a sanitizer can tell.
+ * Events that name a queue of somebody else's, while that comes and goes: their thread must not
+ * touch what is being freed. Only a sanitizer can tell.
  */
 static void
 test_bogus_events_of_the_dying(void **state)

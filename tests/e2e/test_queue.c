@@ -502,7 +502,10 @@ on_rover(struct rte_ims_vec *vec, void *arg)
 	if (!atomic_load(&rove_stop))
 		rte_pmd_queue_dev_submit(r->q, &op, 1);
 	atomic_store(&r->inside, false);
-	/* The last that this thread does with it. Entries of queues that have left may fill the ring. */
+	/*
+	 * The last that this thread does with it. Entries of queues that have left may fill the
+	 * ring.
+	 */
 	rc = rte_pmd_queue_dev_queue_attach(r->q, rove_vec[vec == rove_vec[0]]);
 	if (rc != 0 && rc != -ENOSPC)
 		atomic_fetch_add(&r->failed, 1);
