@@ -165,6 +165,7 @@ struct qd {
 	/* Outside of the library's lock of the device: tables that are not about to be freed. */
 	pthread_mutex_t tables_lock;
 	struct rte_ims_table **tables; /* by sub-device */
+	atomic_uint n_tables;
 
 	atomic_uint_fast64_t stray_events;
 };

@@ -14,6 +14,7 @@ static void
 table_list(struct qd *qd, uint32_t number, struct rte_ims_table *table)
 {
 	pthread_mutex_lock(&qd->tables_lock);
+	atomic_fetch_add(&qd->n_tables, table != NULL ? 1 : -1);
 	qd->tables[number] = table;
 	pthread_mutex_unlock(&qd->tables_lock);
 }
@@ -26,6 +27,8 @@ qd_subdev_vec_check(
 	struct rte_ims_vec_info info;
 	int rc;
 
+	if (atomic_load(&qd->n_tables) == 0)
+		return 0;
 	rc = rte_ims_vec_info_get(vec, &info);
 	if (rc != 0)
 		return rc;
