@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# Check a model with SPIN: no assertion fails, no deadlock, the formula holds under weak fairness, and
-# all of the model is reached, but for lines with a comment "not reached". Then the same model with a
-# bug in it, for each line "BUG=N WHAT: ..." in its comment: SPIN has to find it, as WHAT.
+# Check a model with SPIN: no assertion fails, no deadlock, the formula, if it has one, holds under
+# weak fairness, and all of the model is reached, but for lines with a comment "not reached". Then the
+# same model with a bug in it, for each line "BUG=N WHAT: ..." in its comment: SPIN has to find it, as
+# WHAT.
 #
 #   check.sh MODEL.pml [N]        N: only this variant, 0: none; the counterexample is printed
 
@@ -34,7 +35,7 @@ build() {
 		cat spin.log >&2
 		fail "spin fails"
 	}
-	gcc -w "$@" -o "$name" pan.c
+	"${CC:-cc}" -w "$@" -o "$name" pan.c
 }
 
 # verify NAME OPTION...: its report in NAME.log
@@ -77,14 +78,14 @@ if [ -z "$only" ] || [ "$only" = 0 ]; then
 		names+=(live)
 	fi
 	for name in "${names[@]}"; do
-		grep -q 'errors: 0$' $name.log || {
-			grep '^pan:' $name.log
+		grep -q 'errors: 0$' "$name.log" || {
+			grep '^pan:' "$name.log"
 			spin -t -p "$model" | tail -n 80
 			fail "$name: errors"
 		}
 	done
 	left=$(unreached)
-	[ -z "$left" ] || fail "not reached:" $left
+	[ -z "$left" ] || fail "not reached: ${left//$'\n'/ }"
 fi
 
 sed -n 's/^ \* BUG=\([0-9]*\) \([a-z ]*\): .*/\1 \2/p' "$model" > bugs
@@ -92,10 +93,10 @@ sed -n 's/^ \* BUG=\([0-9]*\) \([a-z ]*\): .*/\1 \2/p' "$model" > bugs
 while read -r n what; do
 	[ -z "$only" ] || [ "$only" = "$n" ] || continue
 	if [ "$what" = "acceptance cycle" ]; then
-		build "bug$n" -DBUG="$n" -- -O0 -DNFAIR=3
+		build "bug$n" -DBUG="$n" -- -O1 -DNFAIR=3
 		verify "bug$n" -a -f
 	else
-		build "bug$n" -DBUG="$n" -- -O0 -DSAFETY -DNOCLAIM
+		build "bug$n" -DBUG="$n" -- -O1 -DSAFETY -DNOCLAIM
 		verify "bug$n"
 	fi
 	grep -q "^pan:1: $what" "bug$n.log" || fail "BUG=$n is not found: expected $what"

@@ -3,7 +3,7 @@
  */
 
 /*
- * A vector's delivery is switched, EVENTFD <-> MEMORY, by the set's own thread and by another one, while
+ * A vector's delivery is switched, EVENTFD <-> MEMORY, by the set's own thread and by another, while
  * the device raises it and the set's thread sleeps or spins. The store is one in a BAR, or one in queue
  * memory whose commands are done late, refused, or not answered: then the device has the old message,
  * or the new one, or gets it at any time later.
