@@ -17,7 +17,7 @@ complain() {
 }
 
 mapfile -t sources < <(git ls-files '*.c' '*.h')
-mapfile -t texts < <(git ls-files '*.c' '*.h' '*.sh' '*.py' 'meson.build' '*/meson.build')
+mapfile -t texts < <(git ls-files '*.c' '*.h' '*.sh' '*.py' '*.pml' 'meson.build' '*/meson.build')
 
 if [ "${1:-}" = --fix ]; then
 	clang-format-14 -i "${sources[@]}"
@@ -45,7 +45,7 @@ if git grep -nE '\b(printf|puts|perror|abort|assert|exit|rte_exit|rte_panic|syst
 		'lib/*.c' 'lib/*.h' 'drivers/*.c' | grep -vE 'static_assert'; then
 	complain "lib/ and drivers/ must not call these"
 fi
-if git grep -n '[[:space:]]$' -- '*.c' '*.h' '*.sh' '*.rst' '*.md' '*/meson.build'; then
+if git grep -n '[[:space:]]$' -- '*.c' '*.h' '*.sh' '*.pml' '*.rst' '*.md' '*/meson.build'; then
 	complain "white space at the end of lines"
 fi
 exit $bad

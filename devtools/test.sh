@@ -6,7 +6,7 @@
 #
 #   test.sh [--quick | --no-guest | --full]
 #
-#   --quick     unit and end-to-end tests only
+#   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
 #   --full      also what takes long: all suites again under ASan+UBSan, the threaded ones under TSan
 #
@@ -72,8 +72,8 @@ werror=false
 [ "${IMS_WERROR:-0}" = 1 ] && werror=true
 setup build -Dwerror=$werror
 
-say "unit and end-to-end tests"
-run quick build --suite unit --suite e2e
+say "unit and end-to-end tests, models"
+run quick build --suite unit --suite e2e --suite model
 
 if [ "$sanitize" != no ]; then
 	say "the same with AddressSanitizer and UndefinedBehaviorSanitizer"
