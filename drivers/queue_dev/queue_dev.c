@@ -76,9 +76,8 @@ memory_setup(struct qd *qd)
 	qd->queues = calloc(qd->n_queues, sizeof(*qd->queues));
 	qd->homes = calloc(qd->n_queues, sizeof(*qd->homes));
 	qd->subdevs = calloc(qd->n_subdevs + 1, sizeof(*qd->subdevs));
-	qd->tables = calloc(qd->n_subdevs + 1, sizeof(*qd->tables));
-	if (qd->tables == NULL || qd->ctx == NULL || qd->query == NULL || qd->cmds == NULL ||
-		qd->eqs == NULL || qd->queues == NULL || qd->homes == NULL || qd->subdevs == NULL)
+	if (qd->ctx == NULL || qd->query == NULL || qd->cmds == NULL || qd->eqs == NULL ||
+		qd->queues == NULL || qd->homes == NULL || qd->subdevs == NULL)
 		return -ENOMEM;
 	for (i = 0; i < n_slots; i++)
 		qd->ctx[i].msg_ctrl = QUEUE_DEV_MSG_CTRL_MASK;
@@ -195,8 +194,6 @@ qd_free(struct qd *qd)
 	free(qd->queues);
 	free(qd->homes);
 	free(qd->subdevs);
-	free(qd->tables);
-	pthread_mutex_destroy(&qd->tables_lock);
 	pthread_mutex_destroy(&qd->lock);
 	pthread_mutex_destroy(&qd->portal_lock);
 	free(qd);
@@ -226,7 +223,6 @@ qd_probe(struct rte_ims_dev *dev)
 	qd->dev = dev;
 	pthread_mutex_init(&qd->lock, NULL);
 	pthread_mutex_init(&qd->portal_lock, NULL);
-	pthread_mutex_init(&qd->tables_lock, NULL);
 	qd_reset_init(qd);
 	ims_dev_priv_set(dev, qd);
 	rc = identify(qd);

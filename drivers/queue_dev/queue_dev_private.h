@@ -32,7 +32,7 @@
  *   queue_dev_reset.c   resets
  *   queue_dev_lost.c    objects that the device may or may not have
  *
- * Locks: qd.tables_lock -> the library's lock of the device -> qd.lock (objects, contexts,
+ * Locks: the library's lock of the device -> qd.lock (objects, contexts,
  * commands). The data path takes none, but for threads that are no lcores, which share a portal.
  */
 
@@ -161,11 +161,6 @@ struct qd {
 	uint32_t next_queue;
 	uint32_t used_queues;
 	struct rte_pmd_queue_dev_subdev **subdevs; /* by number */
-
-	/* Outside of the library's lock of the device: tables that are not about to be freed. */
-	pthread_mutex_t tables_lock;
-	struct rte_ims_table **tables; /* by sub-device */
-	atomic_uint n_tables;
 
 	atomic_uint_fast64_t stray_events;
 };
@@ -306,8 +301,7 @@ qd_queue_eq_set(struct rte_pmd_queue_dev_queue *q, uint16_t eqn);
 /* queue_dev_subdev.c */
 /* A vector in the table of a sub-device is for that one alone: 0; -EXDEV it is another one's. */
 int
-qd_subdev_vec_check(
-	struct qd *qd, const struct rte_pmd_queue_dev_subdev *s, const struct rte_ims_vec *vec);
+qd_subdev_vec_check(const struct rte_pmd_queue_dev_subdev *s, const struct rte_ims_vec *vec);
 /* SUBDEV_CREATE or _DESTROY; qd->lock held. As qd_cmd_create() and qd_cmd_destroy(). */
 int
 qd_subdev_command(struct qd *qd, uint8_t op, uint32_t number);

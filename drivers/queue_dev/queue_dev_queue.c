@@ -25,7 +25,7 @@ check_conf(const struct rte_pmd_queue_dev_queue_conf *conf, struct qd *qd)
 		(conf->vec != NULL && rte_ims_vec_dev(conf->vec) != qd->dev) ||
 		memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
 		return -EINVAL;
-	return conf->vec != NULL ? qd_subdev_vec_check(qd, conf->subdev, conf->vec) : 0;
+	return conf->vec != NULL ? qd_subdev_vec_check(conf->subdev, conf->vec) : 0;
 }
 
 void
@@ -375,7 +375,7 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	old = queue->vec;
 	if (old == vec && !queue->stale)
 		return 0;
-	rc = vec != NULL ? qd_subdev_vec_check(qd, queue->subdev, vec) : 0;
+	rc = vec != NULL ? qd_subdev_vec_check(queue->subdev, vec) : 0;
 	if (rc != 0)
 		return rc;
 	rc = leave_vec(queue);

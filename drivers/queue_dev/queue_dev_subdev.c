@@ -10,35 +10,13 @@
 
 #include "queue_dev_private.h"
 
-static void
-table_list(struct qd *qd, uint32_t number, struct rte_ims_table *table)
-{
-	pthread_mutex_lock(&qd->tables_lock);
-	atomic_fetch_add(&qd->n_tables, table != NULL ? 1 : -1);
-	qd->tables[number] = table;
-	pthread_mutex_unlock(&qd->tables_lock);
-}
-
+/* A sub-device's table says whose it is; those of the function and of pools are for all. */
 int
-qd_subdev_vec_check(
-	struct qd *qd, const struct rte_pmd_queue_dev_subdev *s, const struct rte_ims_vec *vec)
+qd_subdev_vec_check(const struct rte_pmd_queue_dev_subdev *s, const struct rte_ims_vec *vec)
 {
-	uint32_t own = s != NULL ? s->number : 0, n;
-	struct rte_ims_vec_info info;
-	int rc;
+	const void *owner = ims_vec_table_priv(vec);
 
-	if (atomic_load(&qd->n_tables) == 0)
-		return 0;
-	rc = rte_ims_vec_info_get(vec, &info);
-	if (rc != 0)
-		return rc;
-	pthread_mutex_lock(&qd->tables_lock);
-	for (n = 1; n <= qd->n_subdevs && rc == 0; n++)
-		if (n != own && qd->tables[n] != NULL &&
-			rte_ims_table_vec_get(qd->tables[n], info.index) == vec)
-			rc = -EXDEV;
-	pthread_mutex_unlock(&qd->tables_lock);
-	return rc;
+	return owner == NULL || owner == s ? 0 : -EXDEV;
 }
 
 /* There is no QUERY of them: asked once more, the device says what it has. */
@@ -109,7 +87,7 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 		free(s);
 	pthread_mutex_unlock(&qd->lock);
 	if (rc == 0) {
-		table_list(qd, s->number, table);
+		ims_table_driver_priv_set(table, s);
 		return s;
 	}
 	rte_ims_table_free(table);
@@ -143,12 +121,8 @@ rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
 	if (subdev->n_queues != 0)
 		rc = -EBUSY;
 	pthread_mutex_unlock(&qd->lock);
-	if (rc == 0 && subdev->table != NULL) {
-		table_list(qd, subdev->number, NULL);
+	if (rc == 0 && subdev->table != NULL)
 		rc = rte_ims_table_free(subdev->table);
-		if (rc != 0)
-			table_list(qd, subdev->number, subdev->table);
-	}
 	if (rc != 0)
 		return rc;
 	subdev->table = NULL;

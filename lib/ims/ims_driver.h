@@ -280,7 +280,7 @@ ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_con
 /**
  * Find the objects of a vector that have work by something better than a look at each: run is
  * called for each event of the vector, in the thread of its wait set, and calls ims_obj_run() for
- * the objects it finds. Set before the vector is in a wait set.
+ * the objects it finds. Also while the vector is in a wait set: by the next event.
  */
 void
 ims_vec_demux_set(
@@ -302,6 +302,14 @@ ims_vec_driver_priv(const struct rte_ims_vec *vec);
 /** Its eventfd is the caller's: it runs no handlers. */
 bool
 ims_vec_dedicated(const struct rte_ims_vec *vec);
+
+/** Mark a table as that of a driver's sub-device, before anyone else knows it. Not freed. */
+void
+ims_table_driver_priv_set(struct rte_ims_table *table, void *priv);
+
+/** The mark of the table that a vector has its index in, NULL: none. */
+void *
+ims_vec_table_priv(const struct rte_ims_vec *vec);
 
 /** The store that a vector's slot is in. */
 struct rte_ims_store *

@@ -9,20 +9,25 @@
 #include "ims_wait_private.h"
 
 static void
-dump_vec(const struct rte_ims_vec *vec, FILE *f)
+dump_vec(struct rte_ims_vec *vec, FILE *f)
 {
 	static const char *const slot_states[] = { "masked", "unmasked", "in doubt" };
+	uint32_t n_objs;
 
+	pthread_mutex_lock(&vec->obj_lock);
+	n_objs = vec->n_objs;
+	pthread_mutex_unlock(&vec->obj_lock);
 	fprintf(f,
 		"    vec %" PRIu64 " %s: table %s:%u, slot %u, %s, %s%s, message %#" PRIx64
-		" %#" PRIx32 ", wait %s, objects %u, events %" PRIu64 ", spurious %" PRIu64
+		" %#" PRIx32 ", wait %s, objects %u (%s), events %" PRIu64 ", spurious %" PRIu64
 		", unhandled %" PRIu64 "\n",
 		vec->id, vec->name, vec->table->name, vec->index, vec->slot,
 		vec->delivery == RTE_IMS_DELIVERY_MEMORY ? "memory" : "eventfd",
 		slot_states[vec->slot_state], atomic_load(&vec->masked) ? " by user" : "",
-		vec->msg.addr, vec->msg.data, vec->wait != NULL ? vec->wait->name : "-",
-		vec->n_objs, (uint64_t)atomic_load(&vec->events),
-		(uint64_t)atomic_load(&vec->spurious), (uint64_t)atomic_load(&vec->unhandled));
+		vec->msg.addr, vec->msg.data, vec->wait != NULL ? vec->wait->name : "-", n_objs,
+		atomic_load(&vec->demux) != NULL ? "event queue" : "all are called",
+		(uint64_t)atomic_load(&vec->events), (uint64_t)atomic_load(&vec->spurious),
+		(uint64_t)atomic_load(&vec->unhandled));
 }
 
 int

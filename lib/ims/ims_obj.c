@@ -54,14 +54,16 @@ void
 ims_vec_run(struct rte_ims_vec *vec)
 {
 	struct rte_ims_obj *obj = load(&vec->objs);
+	void (*demux)(struct rte_ims_vec * vec, void *priv);
 
 	count(&vec->events);
 	if (atomic_load_explicit(&vec->masked, memory_order_relaxed))
 		count(&vec->spurious);
 	if (obj == NULL)
 		count(&vec->unhandled);
-	if (vec->demux != NULL) {
-		vec->demux(vec, vec->demux_priv);
+	demux = atomic_load_explicit(&vec->demux, memory_order_acquire);
+	if (demux != NULL) {
+		demux(vec, vec->demux_priv);
 		return;
 	}
 	while (obj != NULL) {
@@ -142,5 +144,5 @@ ims_vec_demux_set(
 	struct rte_ims_vec *vec, void (*run)(struct rte_ims_vec *vec, void *priv), void *priv)
 {
 	vec->demux_priv = priv;
-	vec->demux = run;
+	atomic_store_explicit(&vec->demux, run, memory_order_release);
 }

@@ -113,6 +113,7 @@ struct rte_ims_table {
 	uint32_t n_used;
 	uint32_t first_free; /* no index below is free */
 	struct rte_ims_vec **vecs;
+	void *driver_priv;
 };
 
 /* What the device makes of a slot's events. */
@@ -125,9 +126,10 @@ enum ims_slot_state {
 struct rte_ims_vec {
 	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
 	struct rte_ims_obj *objs;
-	struct rte_ims_obj *cursor;                         /* the object to run next */
-	void (*demux)(struct rte_ims_vec *vec, void *priv); /* NULL: run all objects */
-	void *demux_priv;
+	struct rte_ims_obj *cursor; /* the object to run next */
+	/* NULL: run all objects. The driver may set it while the vector runs. */
+	void (*_Atomic demux)(struct rte_ims_vec *vec, void *priv);
+	void *demux_priv;          /* written before demux */
 	atomic_bool masked;        /* by the user */
 	bool mutable;              /* EVENTFD: the kernel may change msg, look at each event */
 	_Atomic(uint8_t) delivery; /* enum rte_ims_delivery */

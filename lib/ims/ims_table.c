@@ -143,6 +143,12 @@ rte_ims_table_free(struct rte_ims_table *table)
 	return ims_table_remove(table);
 }
 
+void
+ims_table_driver_priv_set(struct rte_ims_table *table, void *priv)
+{
+	table->driver_priv = priv;
+}
+
 struct rte_ims_table *
 rte_ims_dev_table(struct rte_ims_dev *dev)
 {

@@ -388,6 +388,12 @@ ims_vec_store(const struct rte_ims_vec *vec)
 	return vec->store;
 }
 
+void *
+ims_vec_table_priv(const struct rte_ims_vec *vec)
+{
+	return vec->table->driver_priv;
+}
+
 bool
 ims_vec_dedicated(const struct rte_ims_vec *vec)
 {
@@ -419,11 +425,13 @@ int
 rte_ims_vec_info_get(const struct rte_ims_vec *vec, struct rte_ims_vec_info *info)
 {
 	const struct ims_store_ops *ops;
+	pthread_mutex_t *obj_lock;
 	int rc = 0;
 
 	if (vec == NULL || info == NULL)
 		return -EINVAL;
 	memset(info, 0, sizeof(*info));
+	obj_lock = (pthread_mutex_t *)(uintptr_t)&vec->obj_lock;
 	ops = vec->store->ops;
 	pthread_mutex_lock(&vec->dev->lock);
 	rte_strlcpy(info->name, vec->name, sizeof(info->name));
@@ -436,8 +444,11 @@ rte_ims_vec_info_get(const struct rte_ims_vec *vec, struct rte_ims_vec_info *inf
 	info->dedicated = vec->own_fd;
 	info->borrowed = vec->lender != NULL;
 	info->exported = vec->export_fn != NULL;
-	info->demux = vec->demux != NULL ? RTE_IMS_DEMUX_EVENT_QUEUE : RTE_IMS_DEMUX_ALL;
+	info->demux =
+		atomic_load(&vec->demux) != NULL ? RTE_IMS_DEMUX_EVENT_QUEUE : RTE_IMS_DEMUX_ALL;
+	pthread_mutex_lock(obj_lock);
 	info->n_objs = vec->n_objs;
+	pthread_mutex_unlock(obj_lock);
 	if (vec->msg_valid)
 		info->msg = vec->msg;
 	if (ops->pending != NULL)
