@@ -167,6 +167,7 @@ struct rte_ims_vec {
 	/* Where its handlers may run: read by detach without dev->lock, see ims_obj.c. */
 	_Atomic(struct rte_ims_wait *) wait;
 	_Atomic(struct rte_ims_wait *) left; /* not drained yet */
+	uint64_t n_left;                     /* how often it has left a set */
 	uint32_t entry;                      /* in wait */
 	uint32_t left_entry;                 /* in left */
 	bool left_unsafe;                    /* its word may still be written to */

@@ -398,6 +398,7 @@ ims_wait_leave_locked(struct rte_ims_vec *vec)
 		ims_vec_deliver_locked(vec, RTE_IMS_DELIVERY_EVENTFD);
 	/* In this order: see ims_obj.c. */
 	atomic_store(&vec->left, w);
+	vec->n_left++;
 	vec->left_entry = vec->entry;
 	atomic_store(&vec->wait, NULL);
 	/* MEMORY has lost its destination, so this masks; EVENTFD goes on into its eventfd. */
@@ -420,9 +421,16 @@ ims_wait_left_locked(struct rte_ims_vec *vec)
 {
 	struct rte_ims_wait *w = vec->left;
 	uint32_t i = vec->left_entry;
+	bool carry;
 
 	pthread_mutex_lock(&w->lock);
-	if (atomic_exchange(&w->bells[i], 0) != 0 || atomic_exchange(&w->entries[i].missed, false))
+	/*
+	 * A poll that has begun since the set was drained may have taken the word already, and not have
+	 * marked that yet: the epoch, looked at after the word and before the mark, tells.
+	 */
+	carry = atomic_exchange(&w->bells[i], 0) != 0;
+	carry = (atomic_load(&w->epoch) & 1) != 0 || carry;
+	if (atomic_exchange(&w->entries[i].missed, false) || carry)
 		vec->carry = true;
 	ims_wait_entry_give_locked(w, i, vec->left_unsafe);
 	ims_wait_source_forget_locked(w, vec->dev);

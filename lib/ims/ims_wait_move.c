@@ -110,6 +110,7 @@ move_leave(struct move *m)
 	pthread_mutex_lock(&m->from->lock);
 	/* In this order: see ims_obj.c. */
 	atomic_store(&vec->left, m->from);
+	vec->n_left++;
 	vec->left_entry = vec->entry;
 	vec->left_unsafe = false;
 	atomic_store(&vec->wait, NULL);
@@ -152,19 +153,27 @@ open_locked(struct rte_ims_vec *vec)
 int
 ims_wait_settle(struct rte_ims_vec *vec)
 {
-	struct rte_ims_wait *left = atomic_load(&vec->left);
+	struct rte_ims_wait *left;
+	uint64_t n_left;
 	int rc;
 
-	if (left == NULL)
+	if (atomic_load(&vec->left) == NULL)
 		return 0;
 	if (ims_vec_runs_here(vec))
 		return -EDEADLK;
+	/* Under the lock: `left` is stored before the entry is emptied, and a drain must come after. */
+	pthread_mutex_lock(&vec->dev->lock);
+	left = atomic_load(&vec->left);
+	n_left = vec->n_left;
+	pthread_mutex_unlock(&vec->dev->lock);
+	if (left == NULL)
+		return 0;
 	rc = ims_wait_drain(left);
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&vec->dev->lock);
-	/* Another thread may have been here meanwhile. */
-	if (atomic_load(&vec->left) == left) {
+	/* Another thread may have been here meanwhile, and the vector may have left the same set again. */
+	if (atomic_load(&vec->left) == left && vec->n_left == n_left) {
 		ims_wait_left_locked(vec);
 		if (vec->moving_to != NULL)
 			open_locked(vec);

@@ -217,6 +217,30 @@ test_missed_is_carried(void **state)
 	assert_int_equal(cm.n, 1);
 }
 
+/* A poll begins when the set has been drained, and has not marked yet that it took the word. */
+static void
+test_taken_is_carried(void **state)
+{
+	static struct counter cm;
+	struct rte_ims_vec *m;
+
+	m = alloc(1, RTE_IMS_DELIVERY_MEMORY, &cm);
+	assert_int_equal(rte_ims_wait_add(w, m), 0);
+	assert_true(fake_fire(f, 1));
+	pthread_mutex_lock(&f->dev->lock);
+	ims_wait_leave_locked(m);
+	assert_int_equal(ims_wait_drain(w), 0);
+	atomic_fetch_add(&w->epoch, 1);
+	assert_int_not_equal(atomic_exchange(&w->bells[0], 0), 0);
+	ims_wait_left_locked(m);
+	atomic_store(&w->entries[0].missed, true);
+	atomic_fetch_add(&w->epoch, 1);
+	pthread_mutex_unlock(&f->dev->lock);
+	assert_int_equal(rte_ims_wait_add(w, m), 0);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(cm.n, 1);
+}
+
 static void
 test_many(void **state)
 {
@@ -589,6 +613,7 @@ main(void)
 		T(test_eventfd_inline),
 		T(test_move_loses_nothing),
 		T(test_missed_is_carried),
+		T(test_taken_is_carried),
 		T(test_many),
 		T(test_lines_scanned),
 		T(test_full),
