@@ -28,8 +28,10 @@
  *   the old end is let go      its count goes down
  *
  * A device that does not answer whether it has taken the new message (-ETIMEDOUT) leaves both ends
- * watched (vec->doubt), also through changes that it refuses, until one succeeds. tests/model/switch.pml checks this protocol, tests/e2e/test_switch holds it against
- * devices.
+ * watched (vec->doubt), also through changes that it refuses, until one succeeds.
+ *
+ * tests/model/switch.pml checks this protocol, tests/unit/test_switch and test_move against a fake device,
+ * tests/e2e against real ones.
  */
 
 #include <fcntl.h>
