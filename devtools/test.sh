@@ -8,7 +8,7 @@
 #
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
-#   --full      also what takes long: all suites again under ASan+UBSan, the threaded ones under TSan
+#   --full      also what takes long: a million moves, unit and end-to-end tests under TSan
 #
 # IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
 
@@ -88,6 +88,11 @@ if [ "$sanitize" != no ]; then
 	[ "$sanitize" = full ] && tsan_suites=(--suite unit --suite e2e)
 	TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp \
 		run tsan build-tsan "${tsan_suites[@]}" --timeout-multiplier 5
+fi
+
+if [ "$sanitize" = full ]; then
+	say "what takes long"
+	run long build --suite long
 fi
 
 if [ "$guest" = yes ]; then
