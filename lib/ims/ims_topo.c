@@ -8,7 +8,6 @@
  */
 
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <hwloc.h>
@@ -370,38 +369,4 @@ ims_topo_node_find(const struct ims_topo *topo, int os)
 		if (topo->nodes[i].os == (uint32_t)os)
 			return i;
 	return -1;
-}
-
-/*
- * hwloc knows no more: it goes by local_cpus, which the kernel makes of the same number, all CPUs
- * for -1 and none for a node that has only memory (drivers/pci/pci-sysfs.c).
- */
-int
-ims_topo_pci_node_in(const char *devices, const char *bdf)
-{
-	unsigned int domain, bus, device, function;
-	int node = -1, end = 0;
-	char path[PATH_MAX];
-	FILE *f;
-
-	if (devices == NULL || bdf == NULL)
-		return -1;
-	if (sscanf(bdf, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
-		bdf[end] != '\0')
-		return -1;
-	snprintf(path, sizeof(path), "%s/%04x:%02x:%02x.%x/numa_node", devices, domain, bus, device,
-		function);
-	f = fopen(path, "re");
-	if (f == NULL)
-		return -1;
-	if (fscanf(f, "%d", &node) != 1 || node < 0)
-		node = -1;
-	fclose(f);
-	return node;
-}
-
-int
-ims_topo_pci_node(const char *bdf)
-{
-	return ims_topo_pci_node_in("/sys/bus/pci/devices", bdf);
 }

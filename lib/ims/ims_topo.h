@@ -93,14 +93,6 @@ ims_topo_cpu_find(const struct ims_topo *topo, int os);
 int
 ims_topo_node_find(const struct ims_topo *topo, int os);
 
-/* The number that the kernel has for the node of a PCI device, "0000:3b:00.0"; -1: not known. */
-int
-ims_topo_pci_node(const char *bdf);
-
-/* The same, with the folder that has the devices' folders. */
-int
-ims_topo_pci_node_in(const char *devices, const char *bdf);
-
 /* Two CPUs are in the same node, package of a node, L3 of a package of a node ... */
 static inline bool
 ims_topo_same(const struct ims_topo *topo, enum ims_topo_level level, uint32_t a, uint32_t b)

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -345,51 +344,6 @@ test_bad_arguments(void **state)
 	ims_topo_free(NULL);
 }
 
-static void
-test_pci_node(void **state)
-{
-	static const struct {
-		const char *folder, *value, *bdf;
-		int node;
-	} devices[] = {
-		{ "0000:3b:00.0", "1\n", "0000:3b:00.0", 1 },
-		{ "0000:3b:00.1", "-1\n", "0000:3b:00.1", -1 },
-		{ "10000:e1:1f.7", "12\n", "10000:e1:1f.7", 12 },
-		{ "0000:ab:0c.0", "3\n", "0000:AB:0C.0", 3 },
-		{ "0000:00:01.0", "", "0000:00:01.0", -1 },
-		{ "0000:00:02.0", "-7\n", "0000:00:02.0", -1 },
-	};
-	static const char *const bad[] = { "", "3b:00.0", "0000:3b:00", "0000:3b:00.0x",
-		"0000:3b:00.0/..", "../0000:3b:00.0", "0000:3b:00.00", "0000:00:05.0", "pci" };
-	char dir[] = "/tmp/test_topo.XXXXXX", path[128];
-	size_t i;
-	FILE *f;
-
-	assert_non_null(mkdtemp(dir));
-	for (i = 0; i < RTE_DIM(devices); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, devices[i].folder);
-		assert_int_equal(mkdir(path, 0700), 0);
-		snprintf(path, sizeof(path), "%s/%s/numa_node", dir, devices[i].folder);
-		f = fopen(path, "w");
-		assert_non_null(f);
-		fputs(devices[i].value, f);
-		fclose(f);
-		assert_int_equal(ims_topo_pci_node_in(dir, devices[i].bdf), devices[i].node);
-	}
-	for (i = 0; i < RTE_DIM(bad); i++)
-		assert_int_equal(ims_topo_pci_node_in(dir, bad[i]), -1);
-	assert_int_equal(ims_topo_pci_node_in(dir, NULL), -1);
-	assert_int_equal(ims_topo_pci_node_in(NULL, "0000:3b:00.0"), -1);
-	assert_int_equal(ims_topo_pci_node(NULL), -1);
-	for (i = 0; i < RTE_DIM(devices); i++) {
-		snprintf(path, sizeof(path), "%s/%s/numa_node", dir, devices[i].folder);
-		unlink(path);
-		snprintf(path, sizeof(path), "%s/%s", dir, devices[i].folder);
-		rmdir(path);
-	}
-	rmdir(dir);
-}
-
 /* This machine */
 
 /* First line of a file of a CPU's folder in sysfs; false: there is no such file. */
@@ -597,7 +551,6 @@ main(void)
 		cmocka_unit_test(test_disallowed),
 		cmocka_unit_test(test_xml),
 		cmocka_unit_test(test_bad_arguments),
-		cmocka_unit_test(test_pci_node),
 		cmocka_unit_test(test_host_affinity),
 		cmocka_unit_test(test_host_stays),
 		cmocka_unit_test(test_host_sysfs),
