@@ -3,7 +3,7 @@
  */
 
 /*
- * Which CPUs get vectors: what ims_pool_spread.h promises, checked on many machines with many sets
+ * Which CPU gets a vector: what ims_pool_spread.h promises, checked on many machines with many sets
  * of eligible CPUs. The checks count; they call nothing of what they check.
  */
 
@@ -54,9 +54,10 @@ enum shape_flags {
 	LESS_HYBRID = 2, /* the second half of each node's cores has one CPU only */
 	LESS_TINY = 4,   /* node 0 has three CPUs left */
 	LESS_EMPTY = 8,  /* node 1 has none left */
+	LESS_HALF = 128, /* each node has half as many left as the one before */
 	FAR_RING = 16,   /* nodes in a ring: 10, 20, 30 ... */
 	FAR_RANDOM = 32, /* from any to any: 1 .. 40, itself too */
-	REGULAR = 64,    /* nodes, packages, L3s and cores all alike */
+	REGULAR = 64,    /* packages, L3s and cores all alike */
 };
 
 static const struct shape {
@@ -91,6 +92,11 @@ static const struct shape {
 	{ "numa:3 core:4 pu:2", LESS_EMPTY },
 	{ "numa:6 core:4 pu:2", LESS_EMPTY | LESS_TINY | LESS_RANDOM | FAR_RING },
 	{ "numa:16 core:2 pu:1", FAR_RANDOM },
+	{ "numa:2 core:12 pu:2", LESS_HALF },
+	{ "numa:5 core:32 pu:1", LESS_HALF },
+	{ "numa:4 pack:4 l3:2 core:2 pu:2", LESS_HALF },
+	{ "numa:2 pack:3 core:4 pu:2", LESS_HALF },
+	{ "numa:3 pack:4 l3:2 core:2 pu:2", LESS_HALF | REGULAR },
 	{ "numa:8 l3:8 core:8 pu:2", REGULAR | FAR_RING },
 	{ "numa:8 l3:8 core:8 pu:2", LESS_RANDOM | FAR_RANDOM },
 };
@@ -106,6 +112,8 @@ stays(const struct shape *s, const struct ims_topo_cpu *c, const struct ims_topo
 	if ((s->flags & LESS_TINY) != 0 && c->node == 0 && index >= 3)
 		return false;
 	if ((s->flags & LESS_EMPTY) != 0 && c->node == 1)
+		return false;
+	if ((s->flags & LESS_HALF) != 0 && index >= node->n_cpus >> c->node)
 		return false;
 	return true;
 }
@@ -280,83 +288,157 @@ far(const struct ims_topo *t, int near, uint32_t node)
 	return t->nodes[near].distance[node];
 }
 
-/* ims_spread_order() */
+/* ims_spread_pick(), pick after pick */
 
-static void
-check_permutation(const struct setting *s, const uint32_t *order, uint32_t n)
+#define ROUNDS 3
+
+/* Picks from no load at all, one more for each: as many rounds as above. */
+struct row {
+	const struct setting *s;
+	int near;
+	bool *in;   /* by CPU: is to be picked from */
+	uint32_t n; /* how many are: the picks of a round */
+	uint32_t *picks;
+	bool cores_alike; /* all that have any of these CPUs have the same number of them */
+	bool all_alike;   /* ... and packages and L3s too */
+};
+
+/* How often each state of affairs was there. */
+static struct {
+	uint32_t rows, uneven_cores, uneven_rest, alike, uneven_nodes;
+} seen;
+
+/* By CPU, the lowest CPU of its node. */
+static uint32_t *
+node_units(const struct setting *s)
 {
-	bool *seen = array(s->t->n_cpus, sizeof(bool));
-	uint32_t i;
+	uint32_t *unit = array(s->t->n_cpus, sizeof(uint32_t)), i;
 
-	CHECK(n == s->n);
-	for (i = 0; i < n; i++) {
-		CHECK(order[i] < s->t->n_cpus);
-		CHECK(s->eligible[order[i]]);
-		CHECK(!seen[order[i]]);
-		seen[order[i]] = true;
-	}
-	free(seen);
+	for (i = 0; i < s->t->n_cpus; i++)
+		unit[i] = s->t->nodes[s->t->cpus[i].node].first_cpu;
+	return unit;
 }
 
-/* Nearest first; in every part of the order with one distance, every node close to its share. */
+/* The CPUs to be picked from: of all nodes that are equally near, none being nearer. */
 static void
-check_nodes(const struct setting *s, int near, const uint32_t *order, uint32_t n)
+row_choose(struct row *r)
 {
-	int64_t *given = array(s->t->n_nodes, sizeof(int64_t));
-	int64_t total = 0, place = 0, over;
-	uint32_t i, node, distance, last = 0;
+	const struct setting *s = r->s;
+	uint32_t i, nearest = UINT32_MAX;
 
-	for (i = 0; i < n; i++) {
-		distance = far(s->t, near, s->t->cpus[order[i]].node);
-		if (i == 0 || distance != last) {
-			CHECK(i == 0 || distance > last);
-			CHECK(place == total);
-			for (place = 0, total = 0, node = 0; node < s->t->n_nodes; node++)
-				if (far(s->t, near, node) == distance)
-					total += s->node_n[node];
-			last = distance;
-		}
-		place++;
-		given[s->t->cpus[order[i]].node]++;
-		for (node = 0; node < s->t->n_nodes; node++) {
-			if (far(s->t, near, node) != distance)
-				continue;
-			/* given - place * node_n / total, in units of 1 / total */
-			over = given[node] * total - place * s->node_n[node];
-			CHECK(over < total && over > -total);
-			CHECK(given[node] <= s->node_n[node]);
-		}
+	for (i = 0; i < s->t->n_cpus; i++)
+		if (s->eligible[i])
+			nearest = RTE_MIN(nearest, far(s->t, r->near, s->t->cpus[i].node));
+	for (i = 0; i < s->t->n_cpus; i++) {
+		r->in[i] = s->eligible[i] && far(s->t, r->near, s->t->cpus[i].node) == nearest;
+		r->n += r->in[i];
+	}
+}
+
+/* All units that have CPUs to be picked from have the same number of them. */
+static bool
+alike(const struct row *r, const uint32_t *unit)
+{
+	uint32_t *has = array(r->s->t->n_cpus, sizeof(uint32_t));
+	uint32_t i, most = 0;
+	bool same = true;
+
+	for (i = 0; i < r->s->t->n_cpus; i++)
+		if (r->in[i])
+			most = RTE_MAX(most, ++has[unit[i]]);
+	for (i = 0; i < r->s->t->n_cpus; i++)
+		same = same && (has[i] == 0 || has[i] == most);
+	free(has);
+	return same;
+}
+
+static void
+row_pick(const struct row *r, const bool *eligible, uint32_t *picks)
+{
+	uint32_t *load = array(r->s->t->n_cpus, sizeof(uint32_t)), i;
+	int cpu;
+
+	for (i = 0; i < ROUNDS * r->n; i++) {
+		cpu = ims_spread_pick(r->s->t, eligible, load, -1, r->near);
+		CHECK(cpu >= 0 && cpu < (int)r->s->t->n_cpus);
+		picks[i] = cpu;
+		load[cpu]++;
+	}
+	free(load);
+}
+
+/* In each round every CPU once, and no other. */
+static void
+check_rounds(const struct row *r)
+{
+	uint32_t *given = array(r->s->t->n_cpus, sizeof(uint32_t)), i;
+
+	for (i = 0; i < ROUNDS * r->n; i++) {
+		CHECK(r->in[r->picks[i]]);
+		CHECK(given[r->picks[i]]++ == i / r->n);
 	}
 	free(given);
 }
 
-/* k CPUs of each core of the node, or all that it has, before the one that is its core's k-th. */
+/* k CPUs of each core, or all that it has, before the one that is its core's k-th. */
 static void
-check_cores(const struct setting *s, const uint32_t *order, uint32_t n)
+check_cores(const struct row *r, const uint32_t *picks)
 {
-	uint32_t *given = array(s->t->n_cpus, sizeof(uint32_t));
-	const struct ims_topo_node *node;
-	uint32_t i, cpu, core;
+	const struct setting *s = r->s;
+	uint32_t *given = array(s->t->n_cpus, sizeof(uint32_t)), i, cpu, core;
 
-	for (i = 0; i < n; i++) {
-		node = &s->t->nodes[s->t->cpus[order[i]].node];
-		for (cpu = node->first_cpu; cpu < node->first_cpu + node->n_cpus; cpu++) {
-			core = s->core[cpu];
-			CHECK(given[core] >= RTE_MIN(given[s->core[order[i]]], s->core_n[core]));
-		}
-		given[s->core[order[i]]]++;
+	for (i = 0; i < r->n; i++) {
+		core = s->core[picks[i]];
+		for (cpu = 0; cpu < s->t->n_cpus; cpu++)
+			if (r->in[cpu])
+				CHECK(given[s->core[cpu]] >=
+					RTE_MIN(given[core], s->core_n[s->core[cpu]]));
+		given[core]++;
 	}
 	free(given);
+}
+
+/* Every node close to its share of any number of picks. */
+static void
+check_proportion(const struct row *r)
+{
+	uint32_t n_nodes = r->s->t->n_nodes, *m = array(n_nodes, sizeof(uint32_t));
+	int64_t *given = array(n_nodes, sizeof(int64_t));
+	int64_t over, most, k = 0;
+	uint32_t i, node, widest = 0;
+	bool same = true;
+
+	for (i = 0; i < r->s->t->n_cpus; i++)
+		if (r->in[i] && m[r->s->t->cpus[i].node]++ == 0)
+			k++;
+	for (node = 0; node < n_nodes; node++)
+		widest = RTE_MAX(widest, m[node]);
+	for (node = 0; node < n_nodes; node++)
+		same = same && (m[node] == 0 || m[node] == widest);
+	seen.uneven_nodes += !same;
+	most = same ? 1 : k - 1;
+	for (i = 0; i < ROUNDS * r->n; i++) {
+		given[r->s->t->cpus[r->picks[i]].node]++;
+		for (node = 0; node < n_nodes; node++) {
+			/* given - (i + 1) * m / n, in units of 1 / n */
+			over = given[node] * r->n - (int64_t)(i + 1) * m[node];
+			CHECK(over > -(int64_t)r->n && over < most * r->n);
+		}
+	}
+	free(given);
+	free(m);
 }
 
 /*
  * unit[] is by CPU: the package or the L3 that it is in; outer[]: what the units that take turns
- * are in. Among the k-th CPUs of cores no unit gets two ahead of another that still has some.
+ * are in. Among the k-th CPUs of cores, k < n_k, no unit gets two ahead of another that still has
+ * some.
  */
 static void
-check_turns(const struct setting *s, const uint32_t *unit, const uint32_t *outer,
-	const uint32_t *order, uint32_t n)
+check_turns(const struct row *r, const uint32_t *unit, const uint32_t *outer, const uint32_t *picks,
+	uint32_t n_k)
 {
+	const struct setting *s = r->s;
 	uint32_t(*given)[THREADS] = array(s->t->n_cpus, sizeof(*given));
 	uint32_t(*has)[THREADS] = array(s->t->n_cpus, sizeof(*has));
 	uint32_t *core_given = array(s->t->n_cpus, sizeof(uint32_t));
@@ -365,9 +447,11 @@ check_turns(const struct setting *s, const uint32_t *unit, const uint32_t *outer
 	for (cpu = 0; cpu < s->t->n_cpus; cpu++)
 		for (k = 0; s->core[cpu] == cpu && k < s->core_n[cpu]; k++)
 			has[unit[cpu]][k]++;
-	for (i = 0; i < n; i++) {
-		cpu = order[i];
+	for (i = 0; i < r->n; i++) {
+		cpu = picks[i];
 		k = core_given[s->core[cpu]]++;
+		if (k >= n_k)
+			continue;
 		given[unit[cpu]][k]++;
 		for (other = outer[cpu]; other < s->t->n_cpus; other++) {
 			if (outer[other] != outer[cpu])
@@ -381,71 +465,100 @@ check_turns(const struct setting *s, const uint32_t *unit, const uint32_t *outer
 	free(core_given);
 }
 
-/* By CPU, the lowest CPU of its node. */
-static uint32_t *
-node_units(const struct setting *s)
+static void
+check_row(const struct row *r, const uint32_t *node)
 {
-	uint32_t *unit = array(s->t->n_cpus, sizeof(uint32_t)), i;
+	const struct setting *s = r->s;
+	uint32_t round;
 
-	for (i = 0; i < s->t->n_cpus; i++)
-		unit[i] = s->t->nodes[s->t->cpus[i].node].first_cpu;
-	return unit;
+	check_rounds(r);
+	check_cores(r, r->picks);
+	check_turns(r, s->package, node, r->picks, 1);
+	check_turns(r, s->l3, s->package, r->picks, 1);
+	if (!r->cores_alike)
+		return;
+	for (round = 1; round < ROUNDS; round++)
+		check_cores(r, r->picks + round * r->n);
+	check_proportion(r);
+	if (!r->all_alike)
+		return;
+	check_turns(r, s->package, node, r->picks, THREADS);
+	check_turns(r, s->l3, s->package, r->picks, THREADS);
+	for (round = 1; round < ROUNDS; round++)
+		CHECK(memcmp(r->picks, r->picks + round * r->n, r->n * sizeof(*r->picks)) == 0);
 }
 
 static void
-order_setting(struct setting *s, const struct shape *shape)
+row_try(const struct setting *s, const struct shape *shape, const uint32_t *node, int near)
 {
-	uint32_t *order = array(s->n, sizeof(uint32_t));
-	uint32_t *again = array(s->t->n_cpus, sizeof(uint32_t));
-	uint32_t *node = node_units(s);
-	int near, n;
+	struct row r = { .s = s, .near = near, .in = array(s->t->n_cpus, sizeof(bool)) };
+	uint32_t *again;
 
-	for (near = -1; near < (int)s->t->n_nodes; near++) {
-		TRYING("%s, %u eligible, near %d", s->name, s->n, near);
-		n = ims_spread_order(s->t, s->eligible, near, order);
-		check_permutation(s, order, n);
-		check_nodes(s, near, order, n);
-		check_cores(s, order, n);
-		check_turns(s, s->package, node, order, n);
-		check_turns(s, s->l3, s->package, order, n);
-		/* The same again; and no array is the array with all of them. */
-		CHECK(ims_spread_order(s->t, s->eligible, near, again) == n);
-		CHECK(memcmp(order, again, n * sizeof(*order)) == 0);
-		if (s->n == s->t->n_cpus) {
-			CHECK(ims_spread_order(s->t, NULL, near, again) == n);
-			CHECK(memcmp(order, again, n * sizeof(*order)) == 0);
-		}
-	}
-	free(order);
+	TRYING("%s, %u eligible, near %d", s->name, s->n, near);
+	row_choose(&r);
+	r.cores_alike = alike(&r, s->core);
+	r.all_alike = r.cores_alike && alike(&r, s->package) && alike(&r, s->l3);
+	CHECK(r.all_alike || (shape->flags & REGULAR) == 0 || s->n < s->t->n_cpus);
+	seen.rows++;
+	seen.uneven_cores += !r.cores_alike;
+	seen.uneven_rest += r.cores_alike && !r.all_alike;
+	seen.alike += r.all_alike;
+	r.picks = array(ROUNDS * r.n, sizeof(uint32_t));
+	again = array(ROUNDS * r.n, sizeof(uint32_t));
+	row_pick(&r, s->eligible, r.picks);
+	check_row(&r, node);
+	/* No array is the array with all of them. */
+	row_pick(&r, s->n == s->t->n_cpus ? NULL : s->eligible, again);
+	CHECK(memcmp(r.picks, again, ROUNDS * r.n * sizeof(*again)) == 0);
+	free(r.in);
+	free(r.picks);
 	free(again);
+}
+
+static void
+row_setting(struct setting *s, const struct shape *shape)
+{
+	uint32_t *node = node_units(s);
+	int near;
+
+	for (near = -1; s->n > 0 && near < (int)s->t->n_nodes; near++)
+		row_try(s, shape, node, near);
 	free(node);
 }
 
 static void
-test_order(void **state)
+test_row(void **state)
 {
-	for_each_setting(order_setting);
+	for_each_setting(row_setting);
+	print_message(
+		"%u rows: cores uneven in %u, packages or L3s in %u, nothing in %u; nodes uneven "
+		"where cores are not: %u\n",
+		seen.rows, seen.uneven_cores, seen.uneven_rest, seen.alike, seen.uneven_nodes);
+	assert_true(seen.uneven_cores > 0 && seen.uneven_rest > 0 && seen.alike > 0 &&
+		    seen.uneven_nodes > 0);
 }
 
-/* The first drawing in the guide, and a few more that can be told by hand. */
+/* The drawing in the guide, and a few more that can be told by hand. */
 static void
 check_example(const char *desc, int near, const uint32_t *expected, uint32_t n)
 {
 	struct ims_topo *t = ims_topo_new_synthetic(desc);
-	uint32_t order[64];
+	uint32_t load[64] = { 0 }, i;
 
 	assert_non_null(t);
-	assert_int_equal(t->n_cpus, n);
-	assert_int_equal(ims_spread_order(t, NULL, near, order), n);
-	assert_memory_equal(order, expected, n * sizeof(*order));
+	assert_true(t->n_cpus <= RTE_DIM(load));
+	for (i = 0; i < n; i++) {
+		assert_int_equal(ims_spread_pick(t, NULL, load, -1, near), expected[i]);
+		load[expected[i]]++;
+	}
 	ims_topo_free(t);
 }
 
 static void
-test_examples(void **state)
+test_row_examples(void **state)
 {
-	static const uint32_t any[] = { 0, 8, 2, 10, 4, 12, 6, 14, 1, 9, 3, 11, 5, 13, 7, 15 };
-	static const uint32_t near1[] = { 8, 10, 12, 14, 9, 11, 13, 15, 0, 2, 4, 6, 1, 3, 5, 7 };
+	static const uint32_t any[] = { 0, 8, 2, 10, 4, 12, 6, 14, 1, 9, 3, 11, 5, 13, 7, 15, 0 };
+	static const uint32_t near1[] = { 8, 10, 12, 14, 9, 11, 13, 15, 8, 10, 12, 14, 9, 11 };
 	static const uint32_t l3s[] = { 0, 4, 2, 6, 1, 5, 3, 7 };
 	static const uint32_t packages[] = { 0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15 };
 
@@ -455,271 +568,7 @@ test_examples(void **state)
 	check_example("numa:1 pack:2 l3:2 core:2 pu:2", -1, packages, RTE_DIM(packages));
 }
 
-/* Ranks and CPUs share a word: at the limits of both. */
-static void
-test_limits(void **state)
-{
-	static const uint32_t last[] = { 40000, 40001, IMS_TOPO_MAX_CPUS };
-	uint32_t distances[9], i, node = 0;
-	struct ims_topo_node nodes[3];
-	struct ims_topo t = {
-		.n_cpus = IMS_TOPO_MAX_CPUS,
-		.n_nodes = 3,
-		.nodes = nodes,
-		.distances = distances,
-	};
-	uint32_t *order = array(t.n_cpus, sizeof(uint32_t));
-	struct setting s = { .t = &t, .node_n = (uint32_t[]){ 40000, 1, t.n_cpus - 40001 } };
-
-	t.cpus = array(t.n_cpus, sizeof(*t.cpus));
-	s.eligible = array(t.n_cpus, sizeof(bool));
-	s.n = t.n_cpus;
-	memset(nodes, 0, sizeof(nodes));
-	for (i = 0; i < t.n_cpus; i++) {
-		node += i == last[node];
-		t.cpus[i] =
-			(struct ims_topo_cpu){ .os = i, .node = node, .core = i, .l3 = i / 30000 };
-		nodes[node].first_cpu = nodes[node].n_cpus++ == 0 ? i : nodes[node].first_cpu;
-		s.eligible[i] = true;
-	}
-	TRYING("%u CPUs", t.n_cpus);
-	check_permutation(&s, order, ims_spread_order(&t, NULL, -1, order));
-	check_nodes(&s, -1, order, t.n_cpus);
-	free(order);
-	free(s.eligible);
-	free(t.cpus);
-}
-
-/* ims_spread_groups() */
-
-struct outcome {
-	uint32_t n_asked;
-	uint32_t n;
-	uint32_t *of; /* by CPU */
-	struct ims_spread_group *groups;
-};
-
-static uint32_t
-round_up(uint32_t a, uint32_t b)
-{
-	return (a + b - 1) / b;
-}
-
-static uint32_t
-nodes_with_cpus(const struct setting *s)
-{
-	uint32_t node, n = 0;
-
-	for (node = 0; node < s->t->n_nodes; node++)
-		n += s->node_n[node] > 0;
-	return n;
-}
-
-/* Every eligible CPU in one group, none empty, and the groups' own figures right. */
-static void
-check_all_once(const struct setting *s, const struct outcome *o)
-{
-	uint32_t *size = array(o->n_asked, sizeof(uint32_t));
-	int *node = array(o->n_asked, sizeof(int));
-	uint32_t i, g;
-
-	CHECK(o->n == RTE_MIN(o->n_asked, s->n));
-	for (g = 0; g < o->n_asked; g++)
-		node[g] = -2;
-	for (i = 0; i < s->t->n_cpus; i++) {
-		g = o->of[i];
-		CHECK(s->eligible[i] ? g < o->n : g == IMS_SPREAD_NONE);
-		if (!s->eligible[i])
-			continue;
-		size[g]++;
-		if (node[g] != -2 && node[g] != (int)s->t->cpus[i].node)
-			node[g] = -1;
-		else
-			node[g] = s->t->cpus[i].node;
-	}
-	for (g = 0; g < o->n_asked; g++) {
-		CHECK(size[g] == o->groups[g].n_cpus);
-		CHECK((size[g] > 0) == (g < o->n));
-		CHECK(o->groups[g].node == (size[g] > 0 ? node[g] : -1));
-	}
-	free(size);
-	free(node);
-}
-
-/*
- * Enough groups for all nodes: each in one node, as many as its size asks for, in order. Returns
- * the least size that groups can have.
- */
-static uint32_t
-check_proportion(const struct setting *s, const struct outcome *o)
-{
-	uint32_t *n_groups = array(s->t->n_nodes, sizeof(uint32_t));
-	uint32_t node, g, m, size, needed;
-
-	for (g = 0; g < o->n; g++) {
-		CHECK(o->groups[g].node >= 0);
-		CHECK(g == 0 || o->groups[g].node >= o->groups[g - 1].node);
-		n_groups[o->groups[g].node]++;
-	}
-	for (size = 1;; size++) {
-		for (node = 0, needed = 0; node < s->t->n_nodes; node++)
-			needed += round_up(s->node_n[node], size);
-		if (needed <= o->n)
-			break;
-	}
-	for (node = 0; node < s->t->n_nodes; node++) {
-		m = s->node_n[node];
-		CHECK(n_groups[node] >= round_up(m, size));
-		CHECK(n_groups[node] <= (size > 1 ? round_up(m, size - 1) : m));
-	}
-	free(n_groups);
-	return size;
-}
-
-/* A node's groups: whole cores or parts of one, alike in size, none too large, neighbours. */
-static void
-check_node_groups(const struct setting *s, const struct outcome *o, uint32_t node, uint32_t size)
-{
-	uint32_t first = s->t->nodes[node].first_cpu, end = first + s->t->nodes[node].n_cpus;
-	uint32_t cpu, other, g, n_groups = 0, n_cores = 0, widest = 0, narrowest = UINT32_MAX;
-	uint32_t largest = 0, least = UINT32_MAX, last = 0;
-	bool cut;
-
-	for (g = 0; g < o->n; g++) {
-		if (o->groups[g].node != (int)node)
-			continue;
-		n_groups++;
-		largest = RTE_MAX(largest, o->groups[g].n_cpus);
-		least = RTE_MIN(least, o->groups[g].n_cpus);
-	}
-	for (cpu = first; cpu < end; cpu++) {
-		if (s->core[cpu] != cpu || s->core_n[cpu] == 0)
-			continue;
-		n_cores++;
-		widest = RTE_MAX(widest, s->core_n[cpu]);
-		narrowest = RTE_MIN(narrowest, s->core_n[cpu]);
-	}
-	if (n_groups == 0)
-		return;
-	cut = n_groups > n_cores;
-	for (cpu = first; cpu < end; cpu++) {
-		for (other = cpu + 1; other < end; other++) {
-			if (!s->eligible[cpu] || !s->eligible[other])
-				continue;
-			if (cut && s->core[cpu] != s->core[other])
-				CHECK(o->of[cpu] != o->of[other]);
-			if (!cut && s->core[cpu] == s->core[other])
-				CHECK(o->of[cpu] == o->of[other]);
-		}
-	}
-	CHECK(largest - least <= (cut ? widest - 1 : widest));
-	if (widest != narrowest)
-		return;
-	CHECK(cut || largest <= round_up(size, widest) * widest);
-	for (cpu = first; cpu < end; cpu++) {
-		if (!s->eligible[cpu])
-			continue;
-		CHECK(o->of[cpu] >= last);
-		last = o->of[cpu];
-	}
-}
-
-/* Fewer groups than nodes: none has a part of a node. */
-static void
-check_whole_nodes(const struct setting *s, const struct outcome *o)
-{
-	uint32_t *group = array(s->t->n_nodes, sizeof(uint32_t));
-	uint32_t i, g, node, widest = 0, largest = 0, least = UINT32_MAX;
-
-	for (node = 0; node < s->t->n_nodes; node++) {
-		group[node] = IMS_SPREAD_NONE;
-		widest = RTE_MAX(widest, s->node_n[node]);
-	}
-	for (i = 0; i < s->t->n_cpus; i++) {
-		node = s->t->cpus[i].node;
-		if (!s->eligible[i])
-			continue;
-		CHECK(group[node] == IMS_SPREAD_NONE || group[node] == o->of[i]);
-		group[node] = o->of[i];
-	}
-	for (g = 0; g < o->n; g++) {
-		largest = RTE_MAX(largest, o->groups[g].n_cpus);
-		least = RTE_MIN(least, o->groups[g].n_cpus);
-	}
-	CHECK(largest - least <= widest);
-	free(group);
-}
-
-static void
-groups_check(const struct setting *s, uint32_t n_asked)
-{
-	struct outcome o = {
-		.n_asked = n_asked,
-		.of = array(s->t->n_cpus, sizeof(uint32_t)),
-		.groups = array(n_asked, sizeof(*o.groups)),
-	};
-	uint32_t node, size;
-
-	TRYING("%s, %u eligible, %u groups", s->name, s->n, n_asked);
-	o.n = ims_spread_groups(s->t, s->eligible, n_asked, o.of, o.groups);
-	check_all_once(s, &o);
-	if (o.n < nodes_with_cpus(s)) {
-		check_whole_nodes(s, &o);
-	} else if (o.n > 0) {
-		size = check_proportion(s, &o);
-		for (node = 0; node < s->t->n_nodes; node++)
-			check_node_groups(s, &o, node, size);
-	}
-	free(o.of);
-	free(o.groups);
-}
-
-/* All numbers of groups up to some more than CPUs; of large machines, some of them. */
-static void
-groups_setting(struct setting *s, const struct shape *shape)
-{
-	uint32_t n, nodes = nodes_with_cpus(s);
-
-	for (n = 1; n <= s->n + 2; n++)
-		if (n <= nodes + 2 || n < 80 || n >= s->n - 2 || random_below(s->n) < 20)
-			groups_check(s, n);
-}
-
-static void
-test_groups(void **state)
-{
-	for_each_setting(groups_setting);
-}
-
-/* One letter for each CPU: its group. */
-static void
-check_groups_example(const char *desc, uint32_t n, const char *letters)
-{
-	struct ims_topo *t = ims_topo_new_synthetic(desc);
-	struct ims_spread_group groups[64];
-	uint32_t of[64], i;
-
-	assert_non_null(t);
-	assert_int_equal(ims_spread_groups(t, NULL, n, of, groups), n);
-	assert_int_equal(t->n_cpus, strlen(letters));
-	for (i = 0; i < t->n_cpus; i++)
-		assert_int_equal(of[i], letters[i] - 'A');
-	ims_topo_free(t);
-}
-
-/* The second drawing. */
-static void
-test_groups_examples(void **state)
-{
-	check_groups_example("numa:2 core:4 pu:2", 1, "AAAAAAAAAAAAAAAA");
-	check_groups_example("numa:2 core:4 pu:2", 3, "AAAABBBBCCCCCCCC");
-	check_groups_example("numa:2 core:4 pu:2", 6, "AAAABBCCDDDDEEFF");
-	check_groups_example("numa:2 core:4 pu:2", 9, "ABCCDDEEFFGGHHII");
-	check_groups_example("numa:4 core:2 pu:1", 2, "AAAABBBB");
-	check_groups_example("numa:1 core:2 pu:4", 3, "AABBCCCC");
-}
-
-/* ims_spread_pick() */
+/* ims_spread_pick(), with any load */
 
 static uint64_t
 load_of(const struct setting *s, const uint32_t *load, const uint32_t *unit, uint32_t cpu)
@@ -797,64 +646,6 @@ test_pick(void **state)
 	for_each_setting(pick_setting);
 }
 
-/* How many CPUs an order begins with that are equally near. */
-static uint32_t
-nearest_part(const struct setting *s, int near, const uint32_t *order)
-{
-	uint32_t i;
-
-	for (i = 1; i < s->n; i++)
-		if (far(s->t, near, s->t->cpus[order[i]].node) !=
-			far(s->t, near, s->t->cpus[order[0]].node))
-			break;
-	return i;
-}
-
-/*
- * Pick after pick from zero: loads never differ by more than one, no core gets a second before all
- * have one; and where everything is alike, it is the order of ims_spread_order(), over and over.
- */
-static void
-sequence_setting(struct setting *s, const struct shape *shape)
-{
-	uint32_t *load = array(s->t->n_cpus, sizeof(uint32_t));
-	uint32_t *order = array(s->t->n_cpus, sizeof(uint32_t));
-	bool regular = (shape->flags & REGULAR) != 0 && s->n == s->t->n_cpus;
-	uint32_t i, j, part, n_cores;
-	int near, cpu;
-
-	for (near = -1; s->n > 0 && near < (int)s->t->n_nodes; near++) {
-		TRYING("%s, %u eligible, near %d", s->name, s->n, near);
-		assert_int_equal(ims_spread_order(s->t, s->eligible, near, order), s->n);
-		part = nearest_part(s, near, order);
-		for (i = 0, n_cores = 0; i < part; i++) {
-			for (j = 0; j < i && s->core[order[j]] != s->core[order[i]]; j++)
-				;
-			n_cores += j == i;
-		}
-		memset(load, 0, s->t->n_cpus * sizeof(*load));
-		for (i = 0; i < 3 * part; i++) {
-			cpu = ims_spread_pick(s->t, s->eligible, load, -1, near);
-			CHECK(cpu >= 0);
-			CHECK(load[cpu] == i / part);
-			CHECK(!regular || (uint32_t)cpu == order[i % part]);
-			load[cpu]++;
-			for (j = 0; i < n_cores && j < s->t->n_cpus; j++)
-				CHECK((int)j == cpu || s->core[j] != s->core[cpu] || load[j] == 0);
-		}
-		for (i = 0; i < s->t->n_cpus; i++)
-			CHECK(load[i] == 0 || load[i] == 3);
-	}
-	free(load);
-	free(order);
-}
-
-static void
-test_pick_sequence(void **state)
-{
-	for_each_setting(sequence_setting);
-}
-
 static void
 test_pick_examples(void **state)
 {
@@ -906,15 +697,12 @@ static void
 test_memory_only_node(void **state)
 {
 	struct ims_topo *t = ims_topo_new_synthetic("pack:2 [numa] [numa] core:2 pu:1");
-	uint32_t i, order[4], load[4] = { 0 };
+	uint32_t i, load[4] = { 0 };
 
 	for (i = 0; i < t->n_nodes; i++)
 		if (t->nodes[i].n_cpus == 0 && t->nodes[i].distance[t->cpus[2].node] < 20)
 			break;
 	assert_true(i < t->n_nodes);
-	assert_int_equal(ims_spread_order(t, NULL, i, order), 4);
-	assert_int_equal(order[0], 2);
-	assert_int_equal(order[1], 3);
 	load[2] = 7;
 	load[3] = 5;
 	assert_int_equal(ims_spread_pick(t, NULL, load, -1, i), 3);
@@ -925,17 +713,8 @@ static void
 test_bad_arguments(void **state)
 {
 	struct ims_topo *t = ims_topo_new_synthetic("numa:2 core:2 pu:1");
-	struct ims_spread_group groups[4];
 	uint32_t a[4] = { 0 };
 
-	assert_int_equal(ims_spread_order(NULL, NULL, -1, a), -EINVAL);
-	assert_int_equal(ims_spread_order(t, NULL, -1, NULL), -EINVAL);
-	assert_int_equal(ims_spread_order(t, NULL, -2, a), -EINVAL);
-	assert_int_equal(ims_spread_order(t, NULL, 2, a), -EINVAL);
-	assert_int_equal(ims_spread_groups(NULL, NULL, 1, a, groups), -EINVAL);
-	assert_int_equal(ims_spread_groups(t, NULL, 0, a, groups), -EINVAL);
-	assert_int_equal(ims_spread_groups(t, NULL, 1, NULL, groups), -EINVAL);
-	assert_int_equal(ims_spread_groups(t, NULL, 1, a, NULL), -EINVAL);
 	assert_int_equal(ims_spread_pick(NULL, NULL, a, -1, -1), -EINVAL);
 	assert_int_equal(ims_spread_pick(t, NULL, NULL, -1, -1), -EINVAL);
 	assert_int_equal(ims_spread_pick(t, NULL, a, 4, -1), -EINVAL);
@@ -949,13 +728,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_examples),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_groups_examples),
+		cmocka_unit_test(test_row),
+		cmocka_unit_test(test_row_examples),
 		cmocka_unit_test(test_pick),
-		cmocka_unit_test(test_pick_sequence),
 		cmocka_unit_test(test_pick_examples),
 		cmocka_unit_test(test_memory_only_node),
 		cmocka_unit_test(test_bad_arguments),
