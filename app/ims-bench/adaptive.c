@@ -147,6 +147,26 @@ one_k(struct samples *s)
 	}
 }
 
+/* A thread that sleeps while its vectors are delivered to memory: it naps, and looks. */
+static void
+naps(struct samples *s)
+{
+	struct rounds p50 = { 0 }, cpu = { 0 };
+	struct curve_point point;
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		policy_set(wait, RTE_IMS_POLICY_MANUAL);
+		check(rte_ims_wait_delivery_set(wait, RTE_IMS_DELIVERY_MEMORY), "delivery");
+		measure(RTE_IMS_POLICY_MANUAL, 1000, bench.quick ? SECOND_NS / 10 : SECOND_NS, s,
+			&point);
+		rounds_add_value(&p50, point.p50_ns);
+		rounds_add_value(&cpu, point.cpu_pct);
+	}
+	figure_set_rounds("nap_1k_p50_ns", &p50);
+	figure_set_rounds("cpu_1k_pct_nap", &cpu);
+}
+
 /* No events: no wake-ups, and no CPU time. */
 static void
 idle(enum rte_ims_policy policy, const char *cpu_key, const char *wakes_key)
@@ -231,6 +251,7 @@ bench_adaptive(void)
 	check(rte_ims_wait_add(wait, vec), "wait set");
 	samples_init(&s, 4000000);
 	one_k(&s);
+	naps(&s);
 	idle(RTE_IMS_POLICY_INTERRUPT, "cpu_idle_pct_interrupt", "idle_wakes_per_s_interrupt");
 	idle(RTE_IMS_POLICY_ADAPTIVE, "cpu_idle_pct_adaptive", "idle_wakes_per_s_adaptive");
 	curve_measure(&s);

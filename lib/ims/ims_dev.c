@@ -56,6 +56,18 @@ rte_ims_dev_next(const struct rte_ims_dev *prev)
 	return dev;
 }
 
+void
+ims_dev_each(int (*fn)(struct rte_ims_dev *dev, void *arg), void *arg)
+{
+	struct rte_ims_dev *dev;
+
+	pthread_mutex_lock(&devs_lock);
+	TAILQ_FOREACH(dev, &devs, next)
+		if (fn(dev, arg) != 0)
+			break;
+	pthread_mutex_unlock(&devs_lock);
+}
+
 static int
 check_open(const char *name, const struct rte_ims_dev_conf *conf)
 {

@@ -226,6 +226,18 @@ rte_ims_pool_next(const struct rte_ims_pool *prev)
 }
 
 void
+ims_pool_each(int (*fn)(struct rte_ims_pool *pool, void *arg), void *arg)
+{
+	struct rte_ims_pool *pool;
+
+	pthread_mutex_lock(&pools_lock);
+	TAILQ_FOREACH(pool, &pools, next)
+		if (fn(pool, arg) != 0)
+			break;
+	pthread_mutex_unlock(&pools_lock);
+}
+
+void
 ims_pool_load_locked(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, int users)
 {
 	lc->users += users;

@@ -80,6 +80,10 @@ struct rte_ims_pool {
 	bool *eligible;
 };
 
+/* ims_pool.c: each pool, none of which goes meanwhile; fn returns non-zero to stop. */
+void
+ims_pool_each(int (*fn)(struct rte_ims_pool *pool, void *arg), void *arg);
+
 /* ims_pool.c; pool->lock held */
 /* The least loaded lcore that fits and for which fits() holds; NULL: none. */
 struct ims_pool_lcore *

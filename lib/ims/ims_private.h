@@ -24,7 +24,7 @@
  * Bodies of the opaque structs, and what the .c files of this folder share.
  *
  * Locks, outermost first:
- *   registry lock (ims_dev.c)   the list of open devices
+ *   registry locks              the lists of open devices (ims_dev.c), of pools and of wait sets
  *   rte_ims_pool.lock           lcores and vectors of a pool
  *   rte_ims_dev.lock            stores, tables and vectors of a device; held over accesses to the
  *                               device and over commands of its driver, which are bounded by the
@@ -188,6 +188,9 @@ int
 ims_lcore_cpu(unsigned int lcore_id);
 
 /* ims_dev.c */
+/* Each open device, none of which is closed meanwhile; fn returns non-zero to stop. */
+void
+ims_dev_each(int (*fn)(struct rte_ims_dev *dev, void *arg), void *arg);
 /* Address of a kernel device, NULL: it is none. */
 const char *
 ims_dev_bdf(const struct rte_ims_dev *dev);

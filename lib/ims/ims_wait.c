@@ -46,6 +46,21 @@
 /* Whose handlers this thread is running: the innermost set, and from there on rte_ims_wait.outer. */
 static __thread struct rte_ims_wait *inside;
 
+static pthread_mutex_t waits_lock = PTHREAD_MUTEX_INITIALIZER;
+static TAILQ_HEAD(, rte_ims_wait) waits = TAILQ_HEAD_INITIALIZER(waits);
+
+void
+ims_wait_each(int (*fn)(struct rte_ims_wait *w, void *arg), void *arg)
+{
+	struct rte_ims_wait *w;
+
+	pthread_mutex_lock(&waits_lock);
+	TAILQ_FOREACH(w, &waits, next)
+		if (fn(w, arg) != 0)
+			break;
+	pthread_mutex_unlock(&waits_lock);
+}
+
 /* Only the set's thread writes its epoch. */
 static void
 epoch_step(struct rte_ims_wait *w, memory_order order)
@@ -486,10 +501,14 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 	rc = alloc_bells(w, conf);
 	if (rc == 0)
 		rc = open_fds(w);
-	if (rc == 0)
-		return w;
-	wait_free(w);
-	return ims_err_ptr(rc);
+	if (rc != 0) {
+		wait_free(w);
+		return ims_err_ptr(rc);
+	}
+	pthread_mutex_lock(&waits_lock);
+	TAILQ_INSERT_TAIL(&waits, w, next);
+	pthread_mutex_unlock(&waits_lock);
+	return w;
 }
 
 int
@@ -504,6 +523,9 @@ rte_ims_wait_destroy(struct rte_ims_wait *wait)
 	pthread_mutex_unlock(&wait->lock);
 	if (used)
 		return -EBUSY;
+	pthread_mutex_lock(&waits_lock);
+	TAILQ_REMOVE(&waits, wait, next);
+	pthread_mutex_unlock(&waits_lock);
 	wait_free(wait);
 	return 0;
 }

@@ -94,6 +94,7 @@ struct rte_ims_wait {
 		__rte_cache_aligned; /* over a switch of all vectors; taken first */
 	struct rte_ims_wait_policy conf;
 	pthread_mutex_t lock;
+	TAILQ_ENTRY(rte_ims_wait) next;
 	char name[RTE_IMS_NAME_LEN];
 	uint32_t max_vecs;
 	uint32_t n_used;
@@ -103,6 +104,10 @@ struct rte_ims_wait {
 	int cpu;     /* of the lcore it was made for; -1 */
 	bool unsafe; /* a device that did not answer may still write a doorbell: never free them */
 };
+
+/* ims_wait.c: each set, none of which goes meanwhile; fn returns non-zero to stop. */
+void
+ims_wait_each(int (*fn)(struct rte_ims_wait *w, void *arg), void *arg);
 
 /* ims_wait.c: what has an event now; returns how many vectors were served. */
 unsigned int
