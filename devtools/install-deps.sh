@@ -10,7 +10,7 @@
 set -eu
 
 build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev"
-test="libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
+test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
 
 wanted=""

@@ -38,6 +38,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "ims_trace.h"
 #include "ims_wait_private.h"
 
 /* A message that the transport, playing the root complex, hands out. */
@@ -357,6 +358,8 @@ to_memory(struct rte_ims_vec *vec)
 int
 ims_vec_deliver_locked(struct rte_ims_vec *vec, enum rte_ims_delivery delivery)
 {
+	int rc;
+
 	if (vec->own_fd)
 		return -EINVAL;
 	if (vec->stopped || vec->left != NULL)
@@ -367,7 +370,9 @@ ims_vec_deliver_locked(struct rte_ims_vec *vec, enum rte_ims_delivery delivery)
 		return -ENODEV;
 	if (vec->store->eventfd_only)
 		return -ENOTSUP;
-	return delivery == RTE_IMS_DELIVERY_MEMORY ? to_memory(vec) : to_eventfd(vec);
+	rc = delivery == RTE_IMS_DELIVERY_MEMORY ? to_memory(vec) : to_eventfd(vec);
+	ims_trace_vec_deliver(vec->id, delivery, rc);
+	return rc;
 }
 
 int

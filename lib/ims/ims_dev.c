@@ -13,6 +13,7 @@
 #include <rte_string_fns.h>
 
 #include "ims_private.h"
+#include "ims_trace.h"
 
 #define TIMEOUT_MS_DEFAULT 5000u
 
@@ -200,6 +201,7 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf)
 			TAILQ_INSERT_TAIL(&devs, dev, next);
 	}
 	pthread_mutex_unlock(&devs_lock);
+	ims_trace_dev_open(name, dev != NULL ? 0 : -rte_errno);
 	return dev;
 }
 
@@ -224,6 +226,7 @@ rte_ims_dev_close(struct rte_ims_dev *dev)
 	pthread_mutex_unlock(&devs_lock);
 	if (dev->driver->remove != NULL)
 		dev->driver->remove(dev);
+	ims_trace_dev_close(dev->name);
 	dev_destroy(dev);
 	return 0;
 }
@@ -277,6 +280,7 @@ rte_ims_dev_reset(struct rte_ims_dev *dev)
 	if (rc == 0)
 		rc = restore_locked(dev);
 	pthread_mutex_unlock(&dev->lock);
+	ims_trace_dev_reset(dev->name, rc);
 	return rc;
 }
 

@@ -25,6 +25,7 @@
  */
 
 #include "ims_private.h"
+#include "ims_trace.h"
 
 /* prev of an object that is off the list, but not known to be out of use. */
 #define OFF(obj) (obj)
@@ -56,6 +57,7 @@ ims_vec_run(struct rte_ims_vec *vec)
 	struct rte_ims_obj *obj = load(&vec->objs);
 	void (*demux)(struct rte_ims_vec * vec, void *priv);
 
+	ims_trace_vec_run(vec->id);
 	count(&vec->events);
 	if (atomic_load_explicit(&vec->masked, memory_order_relaxed))
 		count(&vec->spurious);

@@ -19,6 +19,7 @@
 #include <rte_string_fns.h>
 
 #include "ims_private.h"
+#include "ims_trace.h"
 
 static bool
 has_destination(const struct rte_ims_vec *vec)
@@ -41,6 +42,7 @@ ims_vec_apply_locked(struct rte_ims_vec *vec)
 		vec->slot_state = IMS_SLOT_UNKNOWN;
 	else
 		vec->slot_state = send ? IMS_SLOT_SENDING : IMS_SLOT_MASKED;
+	ims_trace_slot_send(vec->id, send, rc);
 	return rc;
 }
 
@@ -53,6 +55,7 @@ ims_vec_silence_locked(struct rte_ims_vec *vec)
 		return 0;
 	rc = vec->store->ops->mask(vec->store, vec->slot);
 	vec->slot_state = rc == 0 ? IMS_SLOT_MASKED : IMS_SLOT_UNKNOWN;
+	ims_trace_slot_send(vec->id, false, rc);
 	return rc;
 }
 
@@ -171,6 +174,8 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 		rte_strlcpy(vec->name, conf->name, sizeof(vec->name));
 	else if (rc == 0)
 		snprintf(vec->name, sizeof(vec->name), "%.100s:%u", store->name, vec->slot);
+	if (rc == 0)
+		ims_trace_vec_alloc(vec->id, store->name, vec->slot, vec->delivery);
 	pthread_mutex_unlock(&store->dev->lock);
 	if (rc == 0)
 		return vec;
@@ -201,6 +206,7 @@ ims_vec_release_locked(struct rte_ims_vec *vec)
 {
 	struct rte_ims_obj *obj, *next;
 
+	ims_trace_vec_free(vec->id);
 	if (vec->left != NULL)
 		ims_wait_left_locked(vec);
 	for (obj = vec->objs; obj != NULL; obj = next) {
@@ -296,6 +302,7 @@ ims_vec_message_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 	rc = vec->store->ops->write_msg(vec->store, vec->slot, msg);
 	if (rc == 0)
 		message_set(vec, msg);
+	ims_trace_slot_message(vec->id, msg->addr, msg->data, rc);
 	return rc;
 }
 
@@ -334,13 +341,16 @@ ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc;
 
-	if (vec->slot_state != IMS_SLOT_SENDING || ops->retarget == NULL)
-		return retarget_masked(vec, msg);
-	rc = ops->retarget(vec->store, vec->slot, msg);
-	if (rc == 0)
-		message_set(vec, msg);
-	else if (rc == -ETIMEDOUT)
-		vec->doubt = true;
+	if (vec->slot_state != IMS_SLOT_SENDING || ops->retarget == NULL) {
+		rc = retarget_masked(vec, msg);
+	} else {
+		rc = ops->retarget(vec->store, vec->slot, msg);
+		if (rc == 0)
+			message_set(vec, msg);
+		else if (rc == -ETIMEDOUT)
+			vec->doubt = true;
+	}
+	ims_trace_slot_message(vec->id, msg->addr, msg->data, rc);
 	return rc;
 }
 

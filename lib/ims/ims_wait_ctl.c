@@ -18,6 +18,7 @@
 
 #include <rte_string_fns.h>
 
+#include "ims_trace.h"
 #include "ims_wait_private.h"
 
 static uint64_t
@@ -372,6 +373,7 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 	rc = add_locked(wait, vec);
 	memory = memory || vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 	pthread_mutex_unlock(&vec->dev->lock);
+	ims_trace_wait_add(wait->name, vec->id, rc);
 	if (rc != 0)
 		ims_wait_settle(vec);
 	/* A sleeping thread must learn of memory to look at, also if the policy has switched it. */
@@ -466,7 +468,10 @@ rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 	pthread_mutex_lock(&vec->dev->lock);
 	rc = del_locked(wait, vec);
 	pthread_mutex_unlock(&vec->dev->lock);
-	return rc == 0 ? ims_wait_settle(vec) : rc;
+	if (rc == 0)
+		rc = ims_wait_settle(vec);
+	ims_trace_wait_del(wait->name, vec->id, rc);
+	return rc;
 }
 
 int

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "ims_trace.h"
 #include "ims_wait_private.h"
 
 struct move {
@@ -247,6 +248,7 @@ rte_ims_wait_move(struct rte_ims_wait *to, struct rte_ims_vec *vec)
 	if (rc != 0 || m.from == to)
 		return rc;
 	rc = ims_wait_settle(vec);
+	ims_trace_wait_move(to->name, vec->id, rc);
 	/* A sleeping thread must learn that there is memory to look at. */
 	rte_ims_wait_wake(to);
 	return rc;

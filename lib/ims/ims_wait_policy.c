@@ -8,6 +8,7 @@
 
 #include <rte_cycles.h>
 
+#include "ims_trace.h"
 #include "ims_wait_private.h"
 
 #define BUDGET_MIN_NS 10000u
@@ -75,6 +76,7 @@ rte_ims_wait_policy_set(struct rte_ims_wait *wait, const struct rte_ims_wait_pol
 	if (ims_wait_policy_delivery(wait, &delivery))
 		rc = ims_wait_deliver(wait, delivery);
 	pthread_mutex_unlock(&wait->policy_lock);
+	ims_trace_wait_policy(wait->name, conf->policy);
 	/* Its thread may be polling, or asleep, by another policy. */
 	if (!ims_wait_runs_here(wait))
 		rte_ims_wait_wake(wait);

@@ -36,6 +36,7 @@
 #include <rte_pause.h>
 #include <rte_power_intrinsics.h>
 
+#include "ims_trace.h"
 #include "ims_wait_private.h"
 
 #define PROBE_EVENTS 16
@@ -121,6 +122,7 @@ sleep_until(struct sleeper *s)
 	unsigned int n;
 
 	ims_wait_add_to(&w->sleeps, 1);
+	ims_trace_wait_sleep(w->name, ns);
 	do {
 		n = block(s, ns);
 		n += ims_wait_poll_memory(w);
@@ -129,6 +131,7 @@ sleep_until(struct sleeper *s)
 		ns = left_ns(s);
 	} while (ns != 0);
 	ims_wait_add_to(&w->wakes, 1);
+	ims_trace_wait_awake(w->name, n);
 	return n;
 }
 
@@ -179,6 +182,7 @@ switch_to(struct rte_ims_wait *w, bool busy)
 	/* Another thread may have set another policy meanwhile: its delivery stays. */
 	if (atomic_load(&w->policy) == RTE_IMS_POLICY_ADAPTIVE) {
 		atomic_store(&w->busy, busy);
+		ims_trace_wait_busy(w->name, busy);
 		ims_wait_add_to(&w->switches, 1);
 		ims_wait_deliver(w, busy ? RTE_IMS_DELIVERY_MEMORY : RTE_IMS_DELIVERY_EVENTFD);
 	}
