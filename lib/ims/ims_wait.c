@@ -43,6 +43,8 @@
 #define SOURCE_BATCH     32
 #define LOOK_POLLS       65536 /* about a millisecond */
 
+uint64_t ims_sync_timeout_ns = 5000000000;
+
 /* Whose handlers this thread is running: the innermost set, and from there on rte_ims_wait.outer. */
 static __thread struct rte_ims_wait *inside;
 
@@ -388,7 +390,7 @@ ims_wait_drain(struct rte_ims_wait *w)
 		if (++spins < 1000)
 			continue;
 		if (end == 0)
-			end = ims_now_ns() + IMS_SYNC_TIMEOUT_NS;
+			end = ims_now_ns() + (int64_t)ims_sync_timeout_ns;
 		else if (ims_now_ns() > end)
 			return -ETIMEDOUT;
 		usleep(50);

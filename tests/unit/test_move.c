@@ -468,6 +468,7 @@ main(void)
 		T(test_moves_eventfd),
 	};
 
+	ims_sync_timeout_ns = 500000000;
 	fake_eal_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

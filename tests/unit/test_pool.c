@@ -659,6 +659,7 @@ main(void)
 		cmocka_unit_test(test_put_late),
 	};
 
+	ims_sync_timeout_ns = 500000000;
 	fake_eal_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
