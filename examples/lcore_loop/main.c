@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <rte_atomic.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
@@ -108,7 +109,7 @@ give_job(struct worker *w)
 
 	while (rte_ring_enqueue(w->jobs, &job) != 0)
 		usleep(100);
-	atomic_thread_fence(memory_order_seq_cst);
+	rte_smp_mb();
 	if (atomic_load(&w->asleep))
 		rte_ims_wait_wake(w->wait);
 }

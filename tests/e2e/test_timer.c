@@ -229,14 +229,14 @@ test_switch(void **state)
 		e2e_timer_init(&t[i], dev, i, vec);
 	}
 	for (i = 0; i < a.n; i++)
-		e2e_timer_start(&t[i], 2000000 + i * 100, TICKS, RTE_PMD_TIMER_IMS_F_PERIODIC);
+		e2e_timer_start(&t[i], 5000000 + i * 100, TICKS, RTE_PMD_TIMER_IMS_F_PERIODIC);
 	for (switches = 0; !all_expired(&a) && e2e_now_ns() < end; switches++) {
 		assert_int_equal(rte_ims_wait_delivery_set(set, switches % 2), 0);
 		rte_ims_wait_sleep(set, 3000000);
 		rte_ims_wait_sleep(set, 3000000);
 	}
 	assert_true(all_expired(&a));
-	assert_true(switches > 10);
+	assert_true(switches > 4);
 }
 
 /* Many timers on one vector: each handler looks after its own. */
