@@ -45,6 +45,10 @@ if git grep -nE '\b(printf|puts|perror|abort|assert|exit|rte_exit|rte_panic|syst
 		'lib/*.c' 'lib/*.h' 'drivers/*.c' | grep -vE 'static_assert'; then
 	complain "lib/ and drivers/ must not call these"
 fi
+# gcc has no fences under ThreadSanitizer: rte_smp_mb(), or an operation on what is shared.
+if git grep -n 'atomic_thread_fence(' -- '*.c' '*.h'; then
+	complain "ThreadSanitizer does not see fences"
+fi
 if git grep -n '[[:space:]]$' -- '*.c' '*.h' '*.sh' '*.pml' '*.rst' '*.md' '*/meson.build'; then
 	complain "white space at the end of lines"
 fi
