@@ -134,6 +134,21 @@ ims_vec_fd_target_locked(struct rte_ims_vec *vec)
 }
 
 int
+ims_vec_rewrite_locked(struct rte_ims_vec *vec)
+{
+	const struct rte_ims_wait *w = vec->wait != NULL ? vec->wait : vec->moving_to;
+	struct rte_ims_msg msg;
+
+	if (vec->delivery == RTE_IMS_DELIVERY_EVENTFD)
+		return ims_vec_fd_target_locked(vec);
+	if (w == NULL)
+		return 0; /* it has no destination, and stays masked */
+	msg.addr = (uintptr_t)&w->bells[vec->entry];
+	msg.data = atomic_load(&w->entries[vec->entry].gen);
+	return ims_vec_message_locked(vec, &msg);
+}
+
+int
 ims_vec_fd_restore_locked(struct rte_ims_vec *vec)
 {
 	int rc;
@@ -176,10 +191,10 @@ as_it_was(struct rte_ims_vec *vec)
 {
 	const struct ims_store_ops *ops = vec->store->ops;
 
-	if (!vec->msg_valid || ops->write_msg(vec->store, vec->slot, &vec->msg) == 0)
-		ims_vec_apply_locked(vec);
-	else
+	if (vec->slot_state == IMS_SLOT_MASKED && vec->msg_valid &&
+		ops->write_msg(vec->store, vec->slot, &vec->msg) != 0)
 		vec->doubt = true;
+	ims_vec_apply_locked(vec);
 }
 
 /* The first switch to EVENTFD. Where the store attaches eventfds itself the slot is masked for it. */
@@ -207,7 +222,7 @@ refresh_message(struct rte_ims_vec *vec)
 	struct rte_ims_msg now;
 	int rc;
 
-	if (!vec->store->needs_eventfd)
+	if (!vec->store->needs_eventfd || vec->doubt)
 		return 0;
 	rc = vec->store->lend(vec->store, vec->slot, &now);
 	if (rc != 0)
@@ -267,6 +282,16 @@ point_to_fd(struct rte_ims_vec *vec)
 	return rc;
 }
 
+/* The end that counts from now on; both while it is in doubt. */
+static void
+count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
+
+	if (!vec->doubt)
+		ims_wait_count_locked(w, vec, memory, !memory);
+}
+
 static int
 to_eventfd_in_set(struct rte_ims_vec *vec)
 {
@@ -289,9 +314,24 @@ to_eventfd_in_set(struct rte_ims_vec *vec)
 		vec->delivery = RTE_IMS_DELIVERY_EVENTFD;
 		ims_wait_carried_locked(w, vec);
 	}
-	if (!vec->doubt)
-		ims_wait_count_locked(w, vec, rc != 0, rc == 0);
+	count_locked(w, vec);
 	pthread_mutex_unlock(&w->lock);
+	return rc;
+}
+
+/* In no set: only whether it sends depends on the delivery. */
+static int
+out_of_set(struct rte_ims_vec *vec, enum rte_ims_delivery delivery)
+{
+	enum rte_ims_delivery was = vec->delivery;
+	int rc;
+
+	vec->delivery = delivery;
+	rc = ims_vec_apply_locked(vec);
+	if (rc != 0) {
+		vec->delivery = was;
+		ims_vec_apply_locked(vec);
+	}
 	return rc;
 }
 
@@ -306,12 +346,10 @@ to_eventfd(struct rte_ims_vec *vec)
 	if (vec->wait != NULL)
 		return to_eventfd_in_set(vec);
 	/* In no set it was masked, having no destination. */
-	rc = ims_vec_fd_target_locked(vec);
-	if (rc == 0) {
-		vec->delivery = RTE_IMS_DELIVERY_EVENTFD;
-		rc = ims_vec_apply_locked(vec);
-	}
-	return rc;
+	rc = ims_vec_silence_locked(vec);
+	if (rc == 0)
+		rc = ims_vec_fd_target_locked(vec);
+	return rc == 0 ? out_of_set(vec, RTE_IMS_DELIVERY_EVENTFD) : rc;
 }
 
 static int
@@ -332,8 +370,7 @@ to_memory_in_set(struct rte_ims_vec *vec)
 		vec->carry = true;
 		ims_wait_carried_locked(w, vec);
 	}
-	if (!vec->doubt)
-		ims_wait_count_locked(w, vec, rc == 0, rc != 0);
+	count_locked(w, vec);
 	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
@@ -350,9 +387,22 @@ to_memory(struct rte_ims_vec *vec)
 		return to_memory_in_set(vec);
 	export_revoke(vec);
 	/* It has no destination until it is in a set; events that are in the eventfd go there with it. */
-	vec->delivery = RTE_IMS_DELIVERY_MEMORY;
-	vec->msg_valid = false;
-	return ims_vec_apply_locked(vec);
+	rc = out_of_set(vec, RTE_IMS_DELIVERY_MEMORY);
+	if (rc == 0)
+		vec->msg_valid = false;
+	return rc;
+}
+
+/* It sends nothing any more, so all that counts is what the set does not have to look at. */
+static int
+of_removed(struct rte_ims_vec *vec, enum rte_ims_delivery delivery)
+{
+	if (delivery == RTE_IMS_DELIVERY_EVENTFD && vec->fd < 0)
+		return -ENODEV;
+	vec->delivery = delivery;
+	vec->doubt = false;
+	ims_wait_recount_locked(vec);
+	return 0;
 }
 
 int
@@ -366,10 +416,10 @@ ims_vec_deliver_locked(struct rte_ims_vec *vec, enum rte_ims_delivery delivery)
 		return -EBUSY;
 	if (vec->delivery == delivery && !vec->doubt)
 		return ims_vec_apply_locked(vec);
-	if (atomic_load(&vec->dev->vfio->removed))
-		return -ENODEV;
 	if (vec->store->eventfd_only)
 		return -ENOTSUP;
+	if (vec->store->type != RTE_IMS_STORE_DEVICE && atomic_load(&vec->dev->vfio->removed))
+		return of_removed(vec, delivery);
 	rc = delivery == RTE_IMS_DELIVERY_MEMORY ? to_memory(vec) : to_eventfd(vec);
 	ims_trace_vec_deliver(vec->id, delivery, rc);
 	return rc;

@@ -171,6 +171,7 @@ dev_new(const char *name, uint32_t timeout_ms, uint32_t flags)
 	pthread_mutex_init(&dev->lock, NULL);
 	TAILQ_INIT(&dev->stores);
 	TAILQ_INIT(&dev->tables);
+	TAILQ_INIT(&dev->sources);
 	dev->vfio = ims_vfio_open(name, timeout_ms);
 	rc = dev->vfio != NULL ? dev_setup(dev) : -rte_errno;
 	if (rc == 0)
@@ -245,18 +246,36 @@ vec_restore_locked(struct rte_ims_vec *vec)
 	return rc;
 }
 
+/* A slot whose message was lent is in use, but not its vector's own. */
+static struct rte_ims_vec *
+vec_of_slot(const struct rte_ims_store *store, uint32_t slot)
+{
+	struct rte_ims_vec *vec = store->vecs[slot];
+
+	return vec != NULL && vec->store == store ? vec : NULL;
+}
+
 static int
 restore_locked(struct rte_ims_dev *dev)
 {
+	struct rte_ims_vec *vec;
 	struct rte_ims_store *store;
 	uint32_t slot;
 	int rc = 0;
 
+	/* All of them first: one that cannot be restored then leaves none that is taken to send. */
 	TAILQ_FOREACH(store, &dev->stores, next)
-		for (slot = 0; slot < store->n_slots && rc == 0; slot++)
-			/* A slot whose message was lent is in use, but not its vector's own. */
-			if (store->vecs[slot] != NULL && store->vecs[slot]->store == store)
-				rc = vec_restore_locked(store->vecs[slot]);
+		for (slot = 0; slot < store->n_slots; slot++) {
+			vec = vec_of_slot(store, slot);
+			if (vec != NULL && store->type != RTE_IMS_STORE_DEVICE)
+				ims_vec_reset_locked(vec);
+		}
+	TAILQ_FOREACH(store, &dev->stores, next)
+		for (slot = 0; slot < store->n_slots && rc == 0; slot++) {
+			vec = vec_of_slot(store, slot);
+			if (vec != NULL)
+				rc = vec_restore_locked(vec);
+		}
 	return rc;
 }
 

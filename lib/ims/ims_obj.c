@@ -18,11 +18,18 @@
  * or has been drained meanwhile.
  *
  * A handler may take off any object, the next one to run included, and free it when detach returns:
- * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread.
+ * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread. It also
+ * moves on over objects that other threads have taken off and wait for: their `next` may be the one that
+ * goes now, and is not kept up to date.
+ *
+ * An object whose detach was in vain, for a handler did not return, is on the vector's list of those that
+ * are off: so that it does not refer to a vector that has been freed meanwhile.
  *
  * A vector whose driver has a way to tell which objects have work (an event queue) does not walk
  * the list: see ims_vec_demux_set().
  */
+
+#include <rte_branch_prediction.h>
 
 #include "ims_private.h"
 #include "ims_trace.h"
@@ -107,10 +114,69 @@ unlink_locked(struct rte_ims_vec *vec, struct rte_ims_obj *obj, bool same_thread
 		obj->next->prev = obj->prev;
 	else
 		vec->objs_tail = obj->prev;
-	if (same_thread && vec->cursor == obj)
-		vec->cursor = obj->next;
+	while (same_thread && vec->cursor != NULL &&
+		(vec->cursor == obj || vec->cursor->prev == OFF(vec->cursor)))
+		vec->cursor = vec->cursor->next;
 	obj->prev = OFF(obj);
 	vec->n_objs--;
+}
+
+static struct rte_ims_obj **
+find_off_locked(struct rte_ims_vec *vec, const struct rte_ims_obj *obj)
+{
+	struct rte_ims_obj **link = &vec->objs_off;
+
+	while (*link != NULL && *link != obj)
+		link = &(*link)->off;
+	return link;
+}
+
+static void
+off_add(struct rte_ims_vec *vec, struct rte_ims_obj *obj)
+{
+	struct rte_ims_obj **link;
+
+	pthread_mutex_lock(&vec->obj_lock);
+	link = find_off_locked(vec, obj);
+	if (*link == NULL) {
+		obj->off = NULL;
+		*link = obj;
+	}
+	pthread_mutex_unlock(&vec->obj_lock);
+}
+
+static void
+off_del(struct rte_ims_vec *vec, const struct rte_ims_obj *obj)
+{
+	struct rte_ims_obj **link;
+
+	pthread_mutex_lock(&vec->obj_lock);
+	link = find_off_locked(vec, obj);
+	if (*link != NULL)
+		*link = obj->off;
+	pthread_mutex_unlock(&vec->obj_lock);
+}
+
+static void
+forget(struct rte_ims_obj *obj)
+{
+	obj->next = obj->prev = obj->off = NULL;
+	obj->vec = NULL;
+}
+
+void
+ims_vec_objs_forget(struct rte_ims_vec *vec)
+{
+	struct rte_ims_obj *obj, *next;
+
+	for (obj = vec->objs; obj != NULL; obj = next) {
+		next = obj->next;
+		forget(obj);
+	}
+	for (obj = vec->objs_off; obj != NULL; obj = next) {
+		next = obj->off;
+		forget(obj);
+	}
 }
 
 int
@@ -134,10 +200,13 @@ rte_ims_vec_detach(struct rte_ims_obj *obj)
 		rc = ims_wait_drain(wait);
 	if (rc == 0 && left != NULL)
 		rc = ims_wait_drain(left);
-	if (rc != 0)
+	if (rc != 0) {
+		off_add(vec, obj);
 		return rc;
-	obj->next = obj->prev = NULL;
-	obj->vec = NULL;
+	}
+	if (unlikely(vec->objs_off != NULL))
+		off_del(vec, obj);
+	forget(obj);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_lcore.h>
 #include <rte_string_fns.h>
 
@@ -334,9 +335,9 @@ shared_vec(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, int node)
 		(pv->users < pool->conf.share_min || lc->n_shared >= pool->conf.vecs_per_lcore))
 		return pv;
 	made = ims_pool_vec_new_locked(pool, lc, IMS_POOL_SHARED);
-	if (made != NULL || rte_errno != ENOSPC)
+	if (made != NULL || (pv == NULL && rte_errno != ENOSPC))
 		return made;
-	/* None is left: share, on this lcore or else on the nearest that has one. */
+	/* There is none to be had: share, on this lcore or else on the nearest that has one. */
 	if (pv == NULL) {
 		lc = ims_pool_pick_locked(pool, node, has_shared, NULL);
 		pv = lc != NULL ? least_shared(lc) : NULL;
@@ -357,8 +358,9 @@ rte_ims_pool_get(struct rte_ims_pool *pool, const struct rte_ims_want *want)
 {
 	static const struct rte_ims_want anything;
 	struct ims_pool_vec *pv = NULL;
+	struct rte_ims_vec *vec = NULL;
 	struct ims_pool_lcore *lc;
-	int node;
+	int node, rc;
 
 	if (want == NULL)
 		want = &anything;
@@ -378,9 +380,14 @@ rte_ims_pool_get(struct rte_ims_pool *pool, const struct rte_ims_want *want)
 		pv->users++;
 		pool->n_users++;
 		ims_pool_load_locked(pool, pv->lcore, 1);
+		vec = pv->vec;
 	}
+	rc = rte_errno;
+	if (unlikely(!TAILQ_EMPTY(&pool->dying)))
+		ims_pool_bury_locked(pool);
+	rte_errno = rc;
 	pthread_mutex_unlock(&pool->lock);
-	return pv != NULL ? pv->vec : NULL;
+	return vec;
 }
 
 /* It is no user's any more, whatever comes of it. */

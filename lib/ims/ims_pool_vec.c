@@ -51,32 +51,36 @@ vec_up(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, struct rte_ims_vec 
 
 	if (driver != NULL && driver->vec_init != NULL)
 		rc = driver->vec_init(vec);
-	return rc == 0 ? rte_ims_wait_add(lc->wait, vec) : rc;
+	return rc == 0 ? ims_wait_add_begin(lc->wait, vec) : rc;
 }
 
-/* From the first store that has one; a store that cannot, or has none left, is no failure yet. */
-static struct rte_ims_vec *
-vec_take(struct rte_ims_pool *pool, struct ims_pool_lcore *lc)
+/*
+ * From one store. A vector that cannot be made ready is freed later: that waits for handlers, which is not
+ * done with the pool's lock held.
+ */
+static int
+take_from(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, struct rte_ims_store *store,
+	struct ims_pool_vec *pv)
 {
 	struct rte_ims_vec_conf conf = { .delivery = pool->conf.delivery };
-	struct rte_ims_vec *vec;
 	char name[64];
-	uint32_t i;
-	int rc = -ENOSPC;
+	int rc;
 
 	snprintf(name, sizeof(name), "%.40s:lcore%u", pool->name, lc->id);
 	conf.name = name;
-	for (i = 0; i < pool->n_stores; i++) {
-		vec = rte_ims_vec_alloc(pool->table, pool->stores[i], RTE_IMS_SLOT_ANY, &conf);
-		rc = vec != NULL ? vec_up(pool, lc, vec) : -rte_errno;
-		if (rc == 0)
-			return vec;
-		if (vec != NULL)
-			rte_ims_vec_free(vec);
-		if (rc != -ENOSPC && rc != -ENOTSUP)
-			break;
+	pv->vec = rte_ims_vec_alloc(pool->table, store, RTE_IMS_SLOT_ANY, &conf);
+	if (pv->vec == NULL)
+		return -rte_errno;
+	rc = vec_up(pool, lc, pv->vec);
+	pool->n_kind[rc == 0 ? pv->kind : IMS_POOL_SHARED]++;
+	if (rc == 0) {
+		pv->vec->pool_vec = pv;
+		ims_pool_vec_link_locked(pool, pv, lc);
+	} else {
+		pv->kind = IMS_POOL_SHARED;
+		TAILQ_INSERT_TAIL(&pool->dying, pv, next);
 	}
-	return ims_err_ptr(rc == -ENOTSUP ? -ENOSPC : rc);
+	return rc;
 }
 
 struct ims_pool_vec *
@@ -84,24 +88,28 @@ ims_pool_vec_new_locked(
 	struct rte_ims_pool *pool, struct ims_pool_lcore *lc, enum ims_pool_kind kind)
 {
 	struct ims_pool_vec *pv;
+	int rc = -ENOSPC;
+	uint32_t i;
 
 	if (kind == IMS_POOL_SHARED && pool->conf.max_vecs != 0 &&
 		pool->n_kind[IMS_POOL_SHARED] >= pool->conf.max_vecs)
 		return ims_err_ptr(-ENOSPC);
-	pv = calloc(1, sizeof(*pv));
-	if (pv == NULL)
-		return ims_err_ptr(-ENOMEM);
-	pv->vec = vec_take(pool, lc);
-	if (pv->vec == NULL) {
-		free(pv);
-		return NULL;
+	/* From the first that has one; a store that cannot, or has none left, is no failure yet. */
+	for (i = 0; i < pool->n_stores; i++) {
+		pv = calloc(1, sizeof(*pv));
+		if (pv == NULL)
+			return ims_err_ptr(-ENOMEM);
+		pv->pool = pool;
+		pv->kind = kind;
+		rc = take_from(pool, lc, pool->stores[i], pv);
+		if (rc == 0)
+			return pv;
+		if (pv->vec == NULL)
+			free(pv);
+		if (rc != -ENOSPC && rc != -ENOTSUP)
+			break;
 	}
-	pv->pool = pool;
-	pv->kind = kind;
-	pv->vec->pool_vec = pv;
-	ims_pool_vec_link_locked(pool, pv, lc);
-	pool->n_kind[kind]++;
-	return pv;
+	return ims_err_ptr(rc == -ENOTSUP ? -ENOSPC : rc);
 }
 
 /* It is on no list, so only this thread knows it. */
@@ -131,7 +139,7 @@ ims_pool_vec_free_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv)
 {
 	if (pv->busy)
 		return -EBUSY;
-	if (ims_vec_runs_here(pv->vec))
+	if (pv->kind != IMS_POOL_SHARED && ims_vec_runs_here(pv->vec))
 		return -EDEADLK;
 	ims_pool_vec_unlink_locked(pool, pv);
 	return free_unlinked(pool, pv);

@@ -79,7 +79,7 @@ struct rte_ims_dev {
 	/* Vectors whose eventfd is reached by messages, and the wait set that reads their source. */
 	uint32_t n_msg_fds;
 	struct rte_ims_wait *source_wait;
-	struct rte_ims_wait *source_next; /* the set that may take it when another one lets go */
+	TAILQ_HEAD(, wait_source) sources; /* of the sets with such vectors */
 };
 
 struct rte_ims_store {
@@ -141,6 +141,7 @@ struct rte_ims_vec {
 	/* The control path's, under obj_lock ... */
 	pthread_mutex_t obj_lock __rte_cache_aligned;
 	struct rte_ims_obj *objs_tail;
+	struct rte_ims_obj *objs_off; /* taken off, but a handler has not returned yet */
 	uint32_t n_objs;
 
 	/* ... and under dev->lock. */
@@ -171,6 +172,7 @@ struct rte_ims_vec {
 	uint32_t entry;                      /* in wait */
 	uint32_t left_entry;                 /* in left */
 	bool left_unsafe;                    /* its word may still be written to */
+	bool left_source;                    /* and it was counted at the set's source */
 	struct rte_ims_wait *moving_to;      /* goes there when left has been drained, into entry */
 	struct ims_pool_vec *pool_vec;       /* its place in a pool, NULL: it is in none */
 	void *driver_priv;
@@ -256,7 +258,10 @@ int
 ims_vec_stop_locked(struct rte_ims_vec *vec);
 void
 ims_vec_release_locked(struct rte_ims_vec *vec);
-/* Mask or unmask the slot as the vector's state asks for. */
+/*
+ * Mask or unmask the slot as the vector's state asks for. While its message is in doubt it is not unmasked
+ * before the right one has been written.
+ */
 int
 ims_vec_apply_locked(struct rte_ims_vec *vec);
 /* Mask the slot whatever it asks for: for a change; ims_vec_apply_locked() after it. */
@@ -267,6 +272,9 @@ int
 ims_vec_message_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec);
+/* The function was reset, and the slot not restored yet. */
+void
+ims_vec_reset_locked(struct rte_ims_vec *vec);
 
 /*
  * Point the slot at another message, atomically for the device. On failure the old one is in force, but
@@ -288,6 +296,9 @@ ims_vec_fd_restore_locked(struct rte_ims_vec *vec);
 /* The slot is masked and drained: wipe it, let go of message and eventfd. */
 void
 ims_vec_fd_release_locked(struct rte_ims_vec *vec);
+/* The slot is masked: write the message that the vector's state asks for. */
+int
+ims_vec_rewrite_locked(struct rte_ims_vec *vec);
 /* Change the delivery, in a wait set or out of one. */
 int
 ims_vec_deliver_locked(struct rte_ims_vec *vec, enum rte_ims_delivery delivery);
@@ -304,6 +315,9 @@ void
 ims_export_changed_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
 
 /* ims_obj.c */
+/* The vector goes, nobody runs it: its objects are free. */
+void
+ims_vec_objs_forget(struct rte_ims_vec *vec);
 void
 ims_vec_run(struct rte_ims_vec *vec);
 
@@ -329,7 +343,15 @@ ims_wait_settle(struct rte_ims_vec *vec);
 bool
 ims_wait_bound_for(const struct rte_ims_vec *vec, const struct rte_ims_wait *wait);
 
+/* ims_wait_ctl.c; no lock held */
+/* As rte_ims_wait_add(), but waits for no handler: on failure ims_wait_settle() has to. */
+int
+ims_wait_add_begin(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
+
 /* ims_wait_ctl.c; vec->dev->lock held */
+/* The message is not in doubt any more: watch what it points at, and nothing else. */
+void
+ims_wait_recount_locked(struct rte_ims_vec *vec);
 void
 ims_wait_leave_locked(struct rte_ims_vec *vec);
 /* The set has been drained: learn whether an event came meanwhile, let go of the entry. */

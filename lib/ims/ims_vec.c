@@ -33,16 +33,26 @@ ims_vec_apply_locked(struct rte_ims_vec *vec)
 {
 	const struct ims_store_ops *ops = vec->store->ops;
 	bool send = has_destination(vec) && !vec->stopped && !atomic_load(&vec->masked);
-	int rc;
+	bool resolve = send && vec->doubt;
+	int rc = 0;
 
 	if (vec->slot_state == (send ? IMS_SLOT_SENDING : IMS_SLOT_MASKED))
 		return 0;
+	if (resolve) {
+		rc = ims_vec_silence_locked(vec);
+		if (rc == 0)
+			rc = ims_vec_rewrite_locked(vec);
+		if (rc != 0)
+			return rc;
+	}
 	rc = send ? ops->unmask(vec->store, vec->slot) : ops->mask(vec->store, vec->slot);
 	if (rc != 0)
 		vec->slot_state = IMS_SLOT_UNKNOWN;
 	else
 		vec->slot_state = send ? IMS_SLOT_SENDING : IMS_SLOT_MASKED;
 	ims_trace_slot_send(vec->id, send, rc);
+	if (rc == 0 && resolve)
+		ims_wait_recount_locked(vec);
 	return rc;
 }
 
@@ -204,16 +214,10 @@ ims_vec_stop_locked(struct rte_ims_vec *vec)
 void
 ims_vec_release_locked(struct rte_ims_vec *vec)
 {
-	struct rte_ims_obj *obj, *next;
-
 	ims_trace_vec_free(vec->id);
 	if (vec->left != NULL)
 		ims_wait_left_locked(vec);
-	for (obj = vec->objs; obj != NULL; obj = next) {
-		next = obj->next;
-		obj->next = obj->prev = NULL;
-		obj->vec = NULL;
-	}
+	ims_vec_objs_forget(vec);
 	vec_forget(vec);
 	if (vec->own_fd)
 		ims_fd_release(vec);
@@ -264,8 +268,13 @@ set_masked(struct rte_ims_vec *vec, bool masked)
 	pthread_mutex_lock(&vec->dev->lock);
 	was = atomic_exchange(&vec->masked, masked);
 	rc = ims_vec_apply_locked(vec);
-	if (rc != 0)
+	if (rc != 0) {
+		/* It may have been done all the same. */
 		atomic_store(&vec->masked, was);
+		ims_vec_apply_locked(vec);
+	} else if (vec->carry && vec->wait != NULL) {
+		ims_vec_kick_locked(vec);
+	}
 	pthread_mutex_unlock(&vec->dev->lock);
 	return rc;
 }
@@ -354,6 +363,13 @@ ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 	return rc;
 }
 
+void
+ims_vec_reset_locked(struct rte_ims_vec *vec)
+{
+	vec->slot_state = IMS_SLOT_MASKED;
+	vec->doubt = true;
+}
+
 /* The function was reset: what its slots held is lost, they are masked. */
 int
 ims_vec_restore_locked(struct rte_ims_vec *vec)
@@ -361,15 +377,19 @@ ims_vec_restore_locked(struct rte_ims_vec *vec)
 	const struct ims_store_ops *ops = vec->store->ops;
 	int rc = 0;
 
-	vec->slot_state = IMS_SLOT_MASKED;
-	vec->doubt = false;
+	ims_vec_reset_locked(vec);
 	if (ops->prepare != NULL)
 		rc = ops->prepare(vec->store, vec->slot);
 	if (rc == 0 && vec->fd >= 0)
 		rc = ims_vec_fd_restore_locked(vec);
-	if (rc == 0 && vec->msg_valid)
-		rc = ops->write_msg(vec->store, vec->slot, &vec->msg);
-	return rc != 0 ? rc : ims_vec_apply_locked(vec);
+	/* What the kernel attaches by itself is there. */
+	if (rc == 0 && (vec->delivery == RTE_IMS_DELIVERY_MEMORY || ops->set_eventfd == NULL))
+		rc = ims_vec_rewrite_locked(vec);
+	if (rc != 0)
+		return rc;
+	vec->doubt = false;
+	ims_wait_recount_locked(vec);
+	return ims_vec_apply_locked(vec);
 }
 
 int

@@ -206,6 +206,8 @@ serve_eventfd(struct rte_ims_wait *w, uint32_t i)
 	struct rte_ims_vec *vec = atomic_load(&w->entries[i].vec);
 	uint64_t count;
 
+	if (vec == NULL)
+		vec = missed(&w->entries[i]);
 	if (vec == NULL || read(vec->fd, &count, sizeof(count)) < 0)
 		return 0;
 	if (unlikely(vec->mutable))
@@ -437,7 +439,8 @@ alloc_bells(struct rte_ims_wait *w, const struct rte_ims_wait_conf *conf)
 		w->numa_node = SOCKET_ID_ANY;
 		w->bells = rte_zmalloc_socket("ims_wait", size, RTE_CACHE_LINE_SIZE, SOCKET_ID_ANY);
 	}
-	w->entries = calloc(w->max_vecs, sizeof(*w->entries));
+	/* One for each word that is scanned: a message that is astray can ring any of them. */
+	w->entries = calloc(size / sizeof(*w->bells), sizeof(*w->entries));
 	return w->bells != NULL && w->entries != NULL ? 0 : -ENOMEM;
 }
 

@@ -128,6 +128,19 @@ ims_wait_count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool memo
 		count_one(&w->n_memory, &vec->in_memory, false);
 }
 
+void
+ims_wait_recount_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_wait *w = vec->wait != NULL ? vec->wait : vec->moving_to;
+	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
+
+	if (w == NULL)
+		return;
+	pthread_mutex_lock(&w->lock);
+	ims_wait_count_locked(w, vec, memory, !memory);
+	pthread_mutex_unlock(&w->lock);
+}
+
 static int
 memory_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
@@ -163,7 +176,7 @@ set_affinity(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
 int
 ims_wait_fd_watch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec, uint32_t entry)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_ENTRY | entry };
+	struct epoll_event ev = { .data.u64 = EV_ENTRY | entry };
 
 	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, vec->fd, &ev) < 0)
 		return -errno;
@@ -186,12 +199,14 @@ ims_wait_fd_route_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 		.reader = w,
 		.cookie = cookie_of(w, vec->entry),
 	};
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_ENTRY | vec->entry };
 	struct ims_vfio_msg msg = { .addr = vec->fd_msg.addr, .data = vec->fd_msg.data };
 
+	epoll_ctl(w->epfd, EPOLL_CTL_MOD, vec->fd, &ev);
 	set_affinity(w, vec);
 	if (vec->msg_fd) {
 		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
-		ims_wait_source_count_locked(w, vec->dev, 1);
+		ims_wait_source_add_locked(w, vec->dev);
 	}
 }
 
@@ -215,7 +230,7 @@ ims_wait_fd_unroute_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 
 	if (vec->msg_fd) {
 		vec->dev->vfio->ops->msg_retarget(vec->dev->vfio, &msg, &sink);
-		ims_wait_source_count_locked(w, vec->dev, -1);
+		vec->left_source = ims_wait_source_leave_locked(w, vec->dev);
 	}
 }
 
@@ -280,11 +295,8 @@ ends_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 	if (rc != 0 || vec->delivery != RTE_IMS_DELIVERY_MEMORY)
 		return rc;
 	rc = memory_enter_locked(w, vec);
-	if (rc == 0)
-		return 0;
-	fd_leave_locked(w, vec);
-	if (atomic_exchange(&w->entries[vec->entry].missed, false))
-		vec->carry = true;
+	if (rc != 0)
+		fd_leave_locked(w, vec);
 	return rc;
 }
 
@@ -301,7 +313,11 @@ enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 	vec->entry = i;
 	rc = ends_enter_locked(w, vec);
 	if (rc != 0) {
-		ims_wait_entry_give_locked(w, i, false);
+		/* A poll may have seen its eventfd or its source: it is on its way out. */
+		vec->left_entry = i;
+		vec->left_unsafe = false;
+		vec->n_left++;
+		atomic_store(&vec->left, w);
 		return rc;
 	}
 	ims_wait_count_locked(w, vec, memory, !memory);
@@ -358,9 +374,23 @@ add_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 }
 
 int
+ims_wait_add_begin(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
+{
+	int rc;
+
+	pthread_mutex_lock(&vec->dev->lock);
+	rc = add_locked(wait, vec);
+	pthread_mutex_unlock(&vec->dev->lock);
+	ims_trace_wait_add(wait->name, vec->id, rc);
+	/* A sleeping thread must learn of memory to look at, also if the policy has switched it. */
+	if (rc == 0)
+		rte_ims_wait_wake(wait);
+	return rc;
+}
+
+int
 rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 {
-	bool memory;
 	int rc;
 
 	if (wait == NULL || vec == NULL)
@@ -368,17 +398,9 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 	rc = ims_wait_settle(vec);
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&vec->dev->lock);
-	memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
-	rc = add_locked(wait, vec);
-	memory = memory || vec->delivery == RTE_IMS_DELIVERY_MEMORY;
-	pthread_mutex_unlock(&vec->dev->lock);
-	ims_trace_wait_add(wait->name, vec->id, rc);
+	rc = ims_wait_add_begin(wait, vec);
 	if (rc != 0)
 		ims_wait_settle(vec);
-	/* A sleeping thread must learn of memory to look at, also if the policy has switched it. */
-	else if (memory)
-		rte_ims_wait_wake(wait);
 	return rc;
 }
 
@@ -435,7 +457,9 @@ ims_wait_left_locked(struct rte_ims_vec *vec)
 	if (atomic_exchange(&w->entries[i].missed, false) || carry)
 		vec->carry = true;
 	ims_wait_entry_give_locked(w, i, vec->left_unsafe);
-	ims_wait_source_forget_locked(w, vec->dev);
+	if (vec->left_source)
+		ims_wait_source_left_locked(w, vec->dev);
+	vec->left_source = false;
 	pthread_mutex_unlock(&w->lock);
 	atomic_store(&vec->left, NULL);
 }

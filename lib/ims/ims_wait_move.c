@@ -149,6 +149,8 @@ open_locked(struct rte_ims_vec *vec)
 	ims_wait_carried_locked(to, vec);
 	pthread_mutex_unlock(&to->lock);
 	ims_wait_policy_follow_locked(to, vec);
+	/* A sleeping thread must learn of memory to look at, also if the policy has switched it. */
+	rte_ims_wait_wake(to);
 }
 
 int
@@ -249,7 +251,5 @@ rte_ims_wait_move(struct rte_ims_wait *to, struct rte_ims_vec *vec)
 		return rc;
 	rc = ims_wait_settle(vec);
 	ims_trace_wait_move(to->name, vec->id, rc);
-	/* A sleeping thread must learn that there is memory to look at. */
-	rte_ims_wait_wake(to);
 	return rc;
 }

@@ -39,9 +39,12 @@ struct wait_entry {
 
 /* A device with message eventfds in the set. */
 struct wait_source {
+	TAILQ_ENTRY(wait_source) next; /* of the device's */
+	struct rte_ims_wait *w;
 	struct rte_ims_dev *dev;
 	struct ims_vfio *vfio;
 	uint32_t n_vecs;
+	uint32_t n_leaving; /* left, but the set has not been drained yet */
 	bool taken;
 	int fd;
 };
@@ -178,12 +181,14 @@ void
 ims_wait_policy_follow_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 
 /* ims_wait_source.c; dev->lock and w->lock held */
-/* One more (by = 1) or one less (by = -1) message eventfd of a device in the set. */
+/* One more message eventfd of a device in the set. */
 void
-ims_wait_source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, int by);
-/* The set has been drained: nobody looks at the source of a device without vectors in it any more. */
+ims_wait_source_add_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev);
+/* One less. true: the set is to be drained, and then ims_wait_source_left_locked() called. */
+bool
+ims_wait_source_leave_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev);
 void
-ims_wait_source_forget_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev);
+ims_wait_source_left_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev);
 
 /* ims_delivery.c: all vectors of a set; no lock held. 0, or the first error. */
 int

@@ -58,8 +58,24 @@ source_update_locked(struct rte_ims_wait *w, struct wait_source *src, uint32_t s
 	src->dev->source_wait = w;
 }
 
+static struct wait_source *
+source_new_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, uint32_t slot)
+{
+	struct wait_source *src;
+
+	src = calloc(1, sizeof(*src));
+	if (src == NULL)
+		return NULL;
+	src->w = w;
+	src->dev = dev;
+	src->vfio = dev->vfio;
+	TAILQ_INSERT_TAIL(&dev->sources, src, next);
+	atomic_store(&w->sources[slot], src);
+	return src;
+}
+
 void
-ims_wait_source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, int by)
+ims_wait_source_add_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
 	uint32_t slot;
@@ -67,52 +83,68 @@ ims_wait_source_count_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, in
 	if (dev->vfio->ops->source_take == NULL)
 		return;
 	src = source_find_locked(w, dev, &slot);
-	if (src == NULL) {
-		if (by < 0 || slot == WAIT_SOURCES)
-			return; /* the transport's thread serves it */
-		src = calloc(1, sizeof(*src));
-		if (src == NULL)
-			return;
-		src->dev = dev;
-		src->vfio = dev->vfio;
-		atomic_store(&w->sources[slot], src);
-	}
-	src->n_vecs += by;
-	dev->source_next = w;
+	if (src == NULL && slot != WAIT_SOURCES)
+		src = source_new_locked(w, dev, slot);
+	if (src == NULL)
+		return; /* the transport's thread serves it */
+	src->n_vecs++;
 	source_update_locked(w, src, slot);
 }
 
-void
-ims_wait_source_forget_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
+bool
+ims_wait_source_leave_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
 	uint32_t slot;
 
 	src = source_find_locked(w, dev, &slot);
-	if (src == NULL || src->n_vecs != 0)
+	if (src == NULL || src->n_vecs == 0)
+		return false;
+	src->n_vecs--;
+	src->n_leaving++;
+	source_update_locked(w, src, slot);
+	return true;
+}
+
+/* After the last one has gone in this way nobody looks at the source any more. */
+void
+ims_wait_source_left_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
+{
+	struct wait_source *src;
+	uint32_t slot;
+
+	src = source_find_locked(w, dev, &slot);
+	if (src == NULL || --src->n_leaving != 0 || src->n_vecs != 0)
 		return;
 	atomic_store(&w->sources[slot], NULL);
+	TAILQ_REMOVE(&dev->sources, src, next);
 	free(src);
-	if (dev->source_next == w)
-		dev->source_next = NULL;
+}
+
+static void
+check_locked(struct wait_source *src)
+{
+	uint32_t slot;
+
+	pthread_mutex_lock(&src->w->lock);
+	source_find_locked(src->w, src->dev, &slot);
+	source_update_locked(src->w, src, slot);
+	pthread_mutex_unlock(&src->w->lock);
 }
 
 /*
  * The device has one more message eventfd, which is in no set: its source is for all again. Or it
- * has one less, and the rest may all be in one set.
+ * has one less, and the rest may all be in one set. One lets go before another one takes.
  */
 void
 ims_wait_source_check_locked(struct rte_ims_dev *dev)
 {
-	struct rte_ims_wait *w = dev->source_next;
 	struct wait_source *src;
-	uint32_t slot;
 
-	if (w == NULL)
-		return;
-	pthread_mutex_lock(&w->lock);
-	src = source_find_locked(w, dev, &slot);
-	if (src != NULL)
-		source_update_locked(w, src, slot);
-	pthread_mutex_unlock(&w->lock);
+	TAILQ_FOREACH(src, &dev->sources, next)
+		if (src->taken)
+			check_locked(src);
+	TAILQ_FOREACH(src, &dev->sources, next)
+		if (!src->taken)
+			check_locked(src);
 }

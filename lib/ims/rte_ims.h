@@ -250,6 +250,7 @@ struct rte_ims_obj {
 	/* Owned by the library while attached. */
 	struct rte_ims_obj *next;
 	struct rte_ims_obj *prev;
+	struct rte_ims_obj *off;
 	struct rte_ims_vec *vec;
 };
 
@@ -520,7 +521,8 @@ rte_ims_vec_attach(struct rte_ims_vec *vec, struct rte_ims_obj *obj);
  *
  * @return
  *   0; -EINVAL bad argument or not attached; -ETIMEDOUT a handler of the vector did not return in
- *   time: the object is off the vector, but its memory must stay; call again to wait longer.
+ *   time: the object is off the vector, but its memory must stay; call again to wait longer, or free
+ *   the vector.
  */
 __rte_experimental
 int

@@ -309,6 +309,7 @@ fake_dev_create(bool mapped)
 	pthread_mutex_init(&dev->lock, NULL);
 	TAILQ_INIT(&dev->stores);
 	TAILQ_INIT(&dev->tables);
+	TAILQ_INIT(&dev->sources);
 	assert_non_null(ims_table_new_locked(dev, "device", IMS_TABLE_MAX));
 	assert_non_null(ims_store_dev_create(dev));
 	f->store = ims_store_bar_create(dev, &conf);

@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -370,6 +372,228 @@ test_doubt_switch(void **state)
 	}
 }
 
+/* In doubt after a move, then masked and unmasked: that is a change as well, and puts the right message there. */
+static void
+test_doubt_unmask(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+
+	vec = alloc(queue, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	ANSWER(LOSE_COMMAND, REFUSE);
+	assert_int_equal(rte_ims_wait_move(b, vec), -ETIMEDOUT);
+	assert_int_equal(rte_ims_vec_mask(vec), 0);
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	assert_true(queue_fire(1));
+	assert_int_equal(rte_ims_wait_poll(b), 0);
+	assert_int_equal(rte_ims_wait_poll(a), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* What was masked without an answer is unmasked again: the call has failed, so nothing has changed. */
+static void
+test_mask_undone(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+
+	vec = alloc(queue, 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	ANSWER(LOSE_ANSWER);
+	assert_int_equal(rte_ims_vec_mask(vec), -ETIMEDOUT);
+	assert_true(queue_fire(1));
+	assert_int_equal(rte_ims_wait_poll(a), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* A store that has no way to change a message but under mask, as one in a BAR. */
+static struct rte_ims_msg bar_msg[Q_SLOTS];
+static bool bar_masked[Q_SLOTS];
+static unsigned int half_writes, unmasked_writes;
+
+static int
+bar_answer(uint32_t slot, bool masked)
+{
+	int answer = n_answers != 0 ? answers[--n_answers] : OBEY;
+
+	if (answer == OBEY || answer == LOSE_ANSWER)
+		bar_masked[slot] = masked;
+	return answer == OBEY ? 0 : answer == REFUSE ? -EIO : -ETIMEDOUT;
+}
+
+static int
+bar_mask(struct rte_ims_store *store, uint32_t slot)
+{
+	return bar_answer(slot, true);
+}
+
+static int
+bar_unmask(struct rte_ims_store *store, uint32_t slot)
+{
+	return bar_answer(slot, false);
+}
+
+static int
+bar_write(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	unmasked_writes += !bar_masked[slot];
+	if (half_writes != 0) {
+		half_writes--;
+		bar_msg[slot].data = msg->data + 1;
+		return -EIO;
+	}
+	bar_msg[slot] = *msg;
+	return 0;
+}
+
+static struct rte_ims_store *
+bar_store(void)
+{
+	static const struct ims_store_ops ops = {
+		.write_msg = bar_write,
+		.mask = bar_mask,
+		.unmask = bar_unmask,
+	};
+	const struct ims_store_conf conf = {
+		.type = RTE_IMS_STORE_BAR,
+		.name = "bar",
+		.n_slots = Q_SLOTS,
+		.ops = &ops,
+	};
+
+	memset(bar_masked, 1, sizeof(bar_masked));
+	unmasked_writes = 0;
+	return ims_store_create(f->dev, &conf);
+}
+
+static bool
+bar_fire(uint32_t slot)
+{
+	if (bar_masked[slot])
+		return false;
+	atomic_store((_Atomic(uint32_t) *)(uintptr_t)bar_msg[slot].addr, bar_msg[slot].data);
+	return true;
+}
+
+/* A message that is written by half is not in force before it is whole. */
+static void
+test_half_written(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+
+	vec = alloc(bar_store(), 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	half_writes = 4; /* the new one, the old one, and both tries to undo that */
+	assert_int_equal(rte_ims_wait_move(b, vec), -EIO);
+	assert_true(bar_masked[1]);
+	half_writes = 0;
+	assert_int_equal(rte_ims_vec_unmask(vec), 0);
+	rte_ims_wait_poll(a);
+	assert_true(bar_fire(1));
+	assert_int_equal(rte_ims_wait_poll(a), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+static void
+reset(struct rte_ims_vec *vec)
+{
+	memset(bar_masked, 1, sizeof(bar_masked));
+	memset(bar_msg, 0, sizeof(bar_msg));
+	pthread_mutex_lock(&f->dev->lock);
+	ims_vec_reset_locked(vec);
+	assert_int_equal(ims_vec_restore_locked(vec), 0);
+	ims_vec_kick_locked(vec);
+	pthread_mutex_unlock(&f->dev->lock);
+}
+
+/* The device falls silent during a move, and is reset: the vector is where it was, and is reached there. */
+static void
+test_doubt_reset(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct counter c;
+
+	vec = alloc(bar_store(), 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	ANSWER(OBEY, LOSE_COMMAND, LOSE_COMMAND, LOSE_COMMAND, LOSE_COMMAND, LOSE_COMMAND);
+	assert_int_equal(rte_ims_wait_move(b, vec), -ETIMEDOUT);
+	n_answers = 0;
+	reset(vec);
+	rte_ims_wait_poll(a);
+	assert_true(bar_fire(1));
+	assert_int_equal(rte_ims_wait_poll(a), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+
+	/* The same of a switch: nothing is in doubt after a reset, so one end is watched. */
+	vec = alloc(queue, 1, RTE_IMS_DELIVERY_EVENTFD, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	ANSWER(LOSE_COMMAND);
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_MEMORY), -ETIMEDOUT);
+	reset(vec);
+	assert_int_equal(info(a).n_memory, 0);
+	assert_int_equal(info(a).n_eventfd, 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* No descriptor is left for the first switch: the slot was not masked for it, so nothing is written there. */
+static void
+test_no_eventfd(void **state)
+{
+	struct rlimit limit, none;
+	struct rte_ims_vec *vec;
+	struct counter c;
+	int fd;
+
+	vec = alloc(bar_store(), 1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	fd = dup(0);
+	close(fd);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = fd;
+	setrlimit(RLIMIT_NOFILE, &none);
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(unmasked_writes, 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* While its vector is on the way the new set is quiet; then an edge-triggered loop around it is told. */
+static void
+test_slow_handler_nested(void **state)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };
+	struct rte_ims_obj slow = { .fn = on_slow };
+	int ep = epoll_create1(0);
+	struct rte_ims_vec *vec;
+	struct counter c;
+	pthread_t thread;
+
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, rte_ims_wait_fd(b), &ev), 0);
+	atomic_store(&in_handler, false);
+	atomic_store(&leave_handler, false);
+	vec = alloc(f->store, 1, RTE_IMS_DELIVERY_EVENTFD, &c);
+	assert_int_equal(rte_ims_vec_attach(vec, &slow), 0);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	assert_true(fake_fire(f, 1));
+	assert_int_equal(pthread_create(&thread, NULL, poll_once, a), 0);
+	while (!atomic_load(&in_handler))
+		;
+	assert_int_equal(rte_ims_wait_move(b, vec), -ETIMEDOUT);
+	assert_true(fake_fire(f, 1));
+	assert_int_equal(epoll_wait(ep, &ev, 1, 50), 0);
+	atomic_store(&leave_handler, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(rte_ims_wait_move(b, vec), 0);
+	while (epoll_wait(ep, &ev, 1, 100) > 0)
+		rte_ims_wait_sleep(b, 0);
+	assert_int_equal(atomic_load(&c.n), 2);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	close(ep);
+}
+
 /*
  * Two threads poll a set each, the device fires, this one moves: the handlers see all that the device has
  * counted, and never run in both threads.
@@ -464,6 +688,12 @@ main(void)
 		T(test_doubt_leave),
 		T(test_doubt_move),
 		T(test_doubt_switch),
+		T(test_doubt_unmask),
+		T(test_mask_undone),
+		T(test_half_written),
+		T(test_doubt_reset),
+		T(test_no_eventfd),
+		T(test_slow_handler_nested),
 		T(test_moves_memory),
 		T(test_moves_eventfd),
 	};

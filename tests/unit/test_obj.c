@@ -186,6 +186,101 @@ test_free_in_handler(void **state)
 }
 
 /*
+ * While a handler runs, another thread waits for an object to be out of use, and the handler takes off the
+ * one after it: the walk must not go there by the first one's link.
+ */
+static struct rte_ims_obj first, second_obj, third;
+static atomic_int third_is_off, third_ran;
+static pthread_t other_thread;
+
+static void *
+detach_second(void *arg)
+{
+	rte_ims_vec_detach(&second_obj);
+	return NULL;
+}
+
+static void
+on_first(struct rte_ims_vec *v, void *arg)
+{
+	pthread_create(&other_thread, NULL, detach_second, NULL);
+	while (__atomic_load_n(&second_obj.prev, __ATOMIC_SEQ_CST) != &second_obj)
+		usleep(100);
+	assert_int_equal(rte_ims_vec_detach(&third), 0);
+	atomic_store(&third_is_off, 1);
+}
+
+static void
+on_nothing(struct rte_ims_vec *v, void *arg)
+{
+}
+
+static void
+on_third(struct rte_ims_vec *v, void *arg)
+{
+	atomic_fetch_add(&third_ran, atomic_load(&third_is_off));
+}
+
+static void
+test_detach_behind_one_that_goes(void **state)
+{
+	first.fn = on_first;
+	second_obj.fn = on_nothing;
+	third.fn = on_third;
+	assert_int_equal(rte_ims_vec_attach(vec, &first), 0);
+	assert_int_equal(rte_ims_vec_attach(vec, &second_obj), 0);
+	assert_int_equal(rte_ims_vec_attach(vec, &third), 0);
+	fire();
+	pthread_join(other_thread, NULL);
+	assert_int_equal(atomic_load(&third_ran), 0);
+	assert_int_equal(rte_ims_vec_detach(&first), 0);
+}
+
+/* A detach that a slow handler made fail, and then the vector goes: the object refers to nothing. */
+static atomic_bool in_slow, leave_slow;
+
+static void
+on_slower(struct rte_ims_vec *v, void *arg)
+{
+	atomic_store(&in_slow, true);
+	while (!atomic_load(&leave_slow))
+		usleep(100);
+}
+
+static void *
+poll_set(void *arg)
+{
+	rte_ims_wait_poll(wait_set);
+	return NULL;
+}
+
+static void
+test_detach_in_vain(void **state)
+{
+	struct rte_ims_obj slow = { .fn = on_slower }, again = { .fn = on_nothing };
+	pthread_t thread;
+
+	assert_int_equal(rte_ims_vec_attach(vec, &slow), 0);
+	assert_int_equal(rte_ims_vec_attach(vec, &again), 0);
+	assert_true(fake_fire(f, 1));
+	pthread_create(&thread, NULL, poll_set, NULL);
+	while (!atomic_load(&in_slow))
+		usleep(100);
+	assert_int_equal(rte_ims_vec_detach(&slow), -ETIMEDOUT);
+	assert_int_equal(rte_ims_vec_detach(&again), -ETIMEDOUT);
+	assert_int_equal(rte_ims_vec_detach(&again), -ETIMEDOUT);
+	atomic_store(&leave_slow, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(rte_ims_vec_detach(&again), 0);
+	assert_int_equal(rte_ims_vec_attach(vec, &again), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_null(again.vec);
+	assert_null(slow.vec);
+	assert_int_equal(rte_ims_vec_detach(&slow), -EINVAL);
+	vec = NULL;
+}
+
+/*
  * One thread polls, this one attaches and detaches: after detach the handler does not run. Each
  * object's memory is poisoned as soon as detach has returned.
  */
@@ -292,7 +387,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_free_in_handler, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_detach_while_running, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_detach_drains, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_detach_behind_one_that_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_detach_in_vain, setup, teardown),
 	};
 
+	ims_sync_timeout_ns = 500000000;
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }

@@ -638,6 +638,61 @@ test_put_late(void **state)
 	close_pool();
 }
 
+/* A vector that cannot be made ready is freed without the pool's lock: its set's handlers may want that. */
+static int
+on_vec_init(struct rte_ims_vec *vec)
+{
+	if (atomic_load(&in_handler)) {
+		f->fail = -EIO; /* from now on the device does not take its message */
+		atomic_store(&leave_handler, true);
+		usleep(20000);
+	}
+	return 0;
+}
+
+static void
+on_pool(struct rte_ims_vec *vec, void *arg)
+{
+	struct rte_ims_pool_info i;
+
+	atomic_store(&in_handler, true);
+	while (!atomic_load(&leave_handler))
+		usleep(100);
+	rte_ims_pool_info_get(pool, &i);
+}
+
+static void
+test_make_in_vain(void **state)
+{
+	static const struct ims_driver driver = { .name = "fake", .vec_init = on_vec_init };
+	struct rte_ims_pool_conf conf = {
+		.delivery = RTE_IMS_DELIVERY_MEMORY,
+		.vecs_per_lcore = 2,
+	};
+	struct rte_ims_obj obj = { .fn = on_pool };
+	struct rte_ims_vec *vec[2];
+	pthread_t poller;
+
+	open_pool("node:1 core:2 pu:1", &conf);
+	f->dev->driver = &driver;
+	add_lcore(0);
+	atomic_store(&in_handler, false);
+	atomic_store(&leave_handler, false);
+	vec[0] = get(RTE_IMS_PLACE_ANY, 0, 0);
+	assert_int_equal(rte_ims_vec_attach(vec[0], &obj), 0);
+	fake_fire(f, vec[0]->slot);
+	pthread_create(&poller, NULL, poll_once, waits[0]);
+	while (!atomic_load(&in_handler))
+		usleep(100);
+	/* It shares, then. */
+	vec[1] = get(RTE_IMS_PLACE_ANY, 0, 0);
+	assert_ptr_equal(vec[1], vec[0]);
+	pthread_join(poller, NULL);
+	f->fail = 0;
+	put_all(vec, 2);
+	close_pool();
+}
+
 int
 main(void)
 {
@@ -657,6 +712,7 @@ main(void)
 		cmocka_unit_test(test_move_to_leaving),
 		cmocka_unit_test(test_move_late),
 		cmocka_unit_test(test_put_late),
+		cmocka_unit_test(test_make_in_vain),
 	};
 
 	ims_sync_timeout_ns = 500000000;

@@ -241,6 +241,64 @@ test_taken_is_carried(void **state)
 	assert_int_equal(cm.n, 1);
 }
 
+/* A set that a vector could not enter is not referred to any more. */
+static void
+test_add_in_vain(void **state)
+{
+	struct fake_dev *g = fake_dev_create(false);
+	struct rte_ims_wait *other = rte_ims_wait_create("other", NULL);
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(g->dev), g->store, 1, NULL);
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_MEMORY), 0);
+	g->fail = -EIO;
+	assert_int_equal(rte_ims_wait_add(other, vec), -EIO);
+	g->fail = 0;
+	assert_int_equal(rte_ims_wait_destroy(other), 0);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	fake_dev_destroy(g);
+}
+
+/* What is left of the device's eventfds is all in one set: that set's thread reads the socket. */
+static void
+test_source_goes_over(void **state)
+{
+	struct rte_ims_wait *other = rte_ims_wait_create("other", NULL);
+	struct rte_ims_wait_info i;
+	static struct counter c[2];
+	struct rte_ims_vec *v[2];
+
+	v[0] = alloc(1, RTE_IMS_DELIVERY_EVENTFD, &c[0]);
+	v[1] = alloc(2, RTE_IMS_DELIVERY_EVENTFD, &c[1]);
+	assert_int_equal(rte_ims_wait_add(other, v[1]), 0);
+	assert_int_equal(rte_ims_wait_add(w, v[0]), 0);
+	assert_int_equal(rte_ims_vec_free(v[0]), 0);
+	assert_int_equal(rte_ims_wait_info_get(other, &i), 0);
+	assert_true(i.reads_socket);
+	assert_int_equal(rte_ims_vec_free(v[1]), 0);
+	assert_int_equal(rte_ims_wait_destroy(other), 0);
+}
+
+/* A message that is astray rings a word behind the set's last one. */
+static void
+test_stray_behind_the_last(void **state)
+{
+	struct rte_ims_wait_conf conf = { .max_vecs = 1 };
+	struct rte_ims_wait *small = rte_ims_wait_create("small", &conf);
+	struct rte_ims_wait_stats stats;
+	static struct counter c;
+	struct rte_ims_vec *vec;
+
+	vec = alloc(1, RTE_IMS_DELIVERY_MEMORY, &c);
+	assert_int_equal(rte_ims_wait_add(small, vec), 0);
+	atomic_store(&small->bells[1], 77);
+	assert_int_equal(rte_ims_wait_poll(small), 0);
+	assert_int_equal(rte_ims_wait_stats_get(small, &stats), 0);
+	assert_int_equal(stats.stray, 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	assert_int_equal(rte_ims_wait_destroy(small), 0);
+}
+
 static void
 test_many(void **state)
 {
@@ -391,6 +449,9 @@ test_nested_fd(void **state)
 	vec = alloc(1, RTE_IMS_DELIVERY_EVENTFD, &c);
 	assert_int_equal(rte_ims_wait_add(w, vec), 0);
 	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, rte_ims_wait_fd(w), &ev), 0);
+	/* A vector has come, which wakes the thread. */
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 1);
+	assert_int_equal(rte_ims_wait_sleep(w, 0), 0);
 	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
 	fake_fire(f, 1);
 	assert_int_equal(epoll_wait(ep, &ev, 1, 1000), 1);
@@ -614,6 +675,9 @@ main(void)
 		T(test_move_loses_nothing),
 		T(test_missed_is_carried),
 		T(test_taken_is_carried),
+		T(test_add_in_vain),
+		T(test_source_goes_over),
+		T(test_stray_behind_the_last),
 		T(test_many),
 		T(test_lines_scanned),
 		T(test_full),
