@@ -376,14 +376,17 @@ add_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 int
 ims_wait_add_begin(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 {
+	bool memory;
 	int rc;
 
 	pthread_mutex_lock(&vec->dev->lock);
+	memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 	rc = add_locked(wait, vec);
+	memory = memory || vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 	pthread_mutex_unlock(&vec->dev->lock);
 	ims_trace_wait_add(wait->name, vec->id, rc);
 	/* A sleeping thread must learn of memory to look at, also if the policy has switched it. */
-	if (rc == 0)
+	if (rc == 0 && memory)
 		rte_ims_wait_wake(wait);
 	return rc;
 }

@@ -137,6 +137,7 @@ open_locked(struct rte_ims_vec *vec)
 {
 	struct rte_ims_wait *to = vec->moving_to;
 	struct wait_entry *entry = &to->entries[vec->entry];
+	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 
 	vec->moving_to = NULL;
 	atomic_store(&vec->wait, to);
@@ -150,7 +151,8 @@ open_locked(struct rte_ims_vec *vec)
 	pthread_mutex_unlock(&to->lock);
 	ims_wait_policy_follow_locked(to, vec);
 	/* A sleeping thread must learn of memory to look at, also if the policy has switched it. */
-	rte_ims_wait_wake(to);
+	if (memory || vec->delivery == RTE_IMS_DELIVERY_MEMORY)
+		rte_ims_wait_wake(to);
 }
 
 int
