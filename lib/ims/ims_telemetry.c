@@ -3,8 +3,8 @@
  */
 
 /*
- * DPDK telemetry: what dpdk-telemetry.py and its exporters see. Answers are what the library knows; the
- * device itself is not asked, so that no answer waits for one that does not answer.
+ * DPDK telemetry: what dpdk-telemetry.py and its exporters see. Answers are what the library knows, the
+ * device itself is not asked. They wait for another thread's command that has the device's lock.
  *
  * The lists' locks are held over an answer, so nothing that it is about goes meanwhile.
  */

@@ -199,7 +199,7 @@ rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
  *   handlers; -EBUSY another thread is moving it; -ENOSPC the set is full, -EMFILE, -ENOMEM, -EIO the
  *   device refused: it stays where it is; -ENODEV; -ETIMEDOUT the device did not answer: it stays, and
  *   events may wait for the next call that succeeds; or a handler did not return in time: it is on its
- *   way, and any later call that concerns its set takes it there.
+ *   way, and the next call to add, take out, move, switch or free it takes it there.
  */
 __rte_experimental
 int
