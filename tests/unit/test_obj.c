@@ -200,11 +200,22 @@ detach_second(void *arg)
 	return NULL;
 }
 
+static bool
+second_is_off(void)
+{
+	bool is;
+
+	pthread_mutex_lock(&vec->obj_lock);
+	is = second_obj.prev == &second_obj;
+	pthread_mutex_unlock(&vec->obj_lock);
+	return is;
+}
+
 static void
 on_first(struct rte_ims_vec *v, void *arg)
 {
 	pthread_create(&other_thread, NULL, detach_second, NULL);
-	while (__atomic_load_n(&second_obj.prev, __ATOMIC_SEQ_CST) != &second_obj)
+	while (!second_is_off())
 		usleep(100);
 	assert_int_equal(rte_ims_vec_detach(&third), 0);
 	atomic_store(&third_is_off, 1);
