@@ -306,9 +306,14 @@ qd_vec_fini(struct rte_ims_vec *vec)
 	struct qd_eq *eq = ims_vec_driver_priv(vec);
 	int rc;
 
-	if (eq == NULL)
-		return;
 	pthread_mutex_lock(&qd->lock);
+	/* Closing, the tables of others go after the driver's: their commands are polled for. */
+	if (vec == qd->cmd_vec)
+		qd->cmd_vec = NULL;
+	if (eq == NULL) {
+		pthread_mutex_unlock(&qd->lock);
+		return;
+	}
 	eq_orphan(qd, eq);
 	cmd.number = eq->number;
 	rc = qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_EQ);

@@ -43,15 +43,21 @@ write32(uint64_t reg, uint32_t val)
 }
 
 static void
-inject(uint32_t kind, uint32_t op, uint32_t count, uint64_t arg)
+inject_us(uint32_t kind, uint32_t op, uint32_t count, uint64_t arg, uint32_t usec)
 {
 	write32(QUEUE_DEV_REG_INJECT_KIND, kind);
-	write32(QUEUE_DEV_REG_INJECT_TIME, ANSWER_US);
+	write32(QUEUE_DEV_REG_INJECT_TIME, usec);
 	assert_int_equal(
 		ims_dev_bar_write(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_INJECT_ARG, &arg, sizeof(arg)),
 		0);
 	write32(QUEUE_DEV_REG_INJECT_DATA, op);
 	write32(QUEUE_DEV_REG_INJECT_COUNT, count);
+}
+
+static void
+inject(uint32_t kind, uint32_t op, uint32_t count, uint64_t arg)
+{
+	inject_us(kind, op, count, arg, ANSWER_US);
 }
 
 /* How often it is still to happen. */
@@ -501,6 +507,26 @@ test_subdev_destroy(void **state)
 	}
 }
 
+/*
+ * A device is closed with a queue and its vector: commands that the driver waits for when its own
+ * vector has gone.
+ */
+static void
+test_close(void **state)
+{
+	struct rte_ims_vec *vec;
+	struct tq t;
+
+	dev = e2e_open();
+	set = rte_ims_wait_create("e2e", NULL);
+	assert_non_null(set);
+	vec = vec_open();
+	assert_int_equal(tq_open(&t, vec), 0);
+	inject_us(QUEUE_DEV_INJECT_CMD_DELAY, 0xff, 100, 0, 5000);
+	assert_int_equal(rte_ims_dev_close(dev), 0);
+	assert_int_equal(rte_ims_wait_destroy(set), 0);
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -517,6 +543,7 @@ main(int argc, char **argv)
 		T(test_vec_free_with_queue),
 		T(test_subdev_create),
 		T(test_subdev_destroy),
+		cmocka_unit_test(test_close),
 	};
 
 	e2e_init(argc, argv, "emu:queue_dev,inject=1,queues=64,subdevs=4,eqs=8");
