@@ -30,6 +30,18 @@ struct reg {
 	uint32_t max;
 };
 
+/*
+ * MSI-X vectors that are set aside for errors and commands: none if these go by messages of their
+ * own. Without IMS a single one is what errors go by, section 3.3.
+ */
+static uint32_t
+msix_special(const struct qd *qd)
+{
+	bool own = (qd->features & QUEUE_DEV_FEATURES_IMS) != 0 && qd_intr_select(qd) != 0;
+
+	return own ? 0 : RTE_MIN(qd->n_msix, QUEUE_DEV_N_SPECIAL);
+}
+
 /* Section 3.1: is it what its ids say, and do its numbers make sense? */
 static int
 identify(struct qd *qd)
@@ -58,7 +70,7 @@ identify(struct qd *qd)
 		return -ENODEV;
 	/* An event queue's number decides which message is its own: divided beforehand. */
 	if ((qd->features & QUEUE_DEV_FEATURES_IMS) != 0) {
-		n_msix = qd->n_msix > QUEUE_DEV_N_SPECIAL ? qd->n_msix - QUEUE_DEV_N_SPECIAL : 0;
+		n_msix = qd->n_msix - msix_special(qd);
 		qd->n_ims_eqs = qd->n_eqs - RTE_MIN(n_msix, qd->n_eqs / 2);
 	}
 	return 0;
@@ -137,7 +149,7 @@ stores_setup(struct qd *qd)
 
 	msix = rte_ims_dev_store_get(qd->dev, RTE_IMS_STORE_MSIX);
 	if (msix != NULL)
-		ims_store_special_set(msix, QUEUE_DEV_N_SPECIAL);
+		ims_store_special_set(msix, msix_special(qd));
 	if ((qd->features & QUEUE_DEV_FEATURES_IMS) == 0)
 		return msix != NULL ? 0 : -ENODEV;
 	qd->eq_store = ims_store_queue_create(qd->dev, &eqs);

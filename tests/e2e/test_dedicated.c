@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ims_driver.h>
+#include <queue_dev_regs.h>
 #include <rte_ims_pool.h>
 #include <rte_pmd_queue_dev.h>
 
@@ -289,23 +291,70 @@ test_export(void **state)
 	assert_int_equal(rte_ims_wait_destroy(sets[1]), 0);
 }
 
+/* An error of the device's reaches its vector. */
+static void
+error_arrives(struct rte_ims_vec *vec)
+{
+	const uint64_t bad = QUEUE_DEV_DB(0xff, 0, 0);
+	uint64_t operand = 0;
+
+	assert_int_equal(rte_pmd_queue_dev_error_get(dev, NULL), 0);
+	assert_false(fd_wait(rte_ims_vec_fd_get(vec), 20));
+	assert_int_equal(
+		ims_dev_bar_write(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_DOORBELL, &bad, sizeof(bad)),
+		0);
+	assert_true(fd_wait(rte_ims_vec_fd_get(vec), 5000));
+	assert_int_equal(rte_pmd_queue_dev_error_get(dev, &operand), QUEUE_DEV_ERROR_DOORBELL);
+	assert_true(operand == bad);
+}
+
 /* Error and command interrupts have fixed indexes; the driver has taken the latter. */
 static void
 test_special(void **state)
 {
 	struct rte_ims_vec_conf conf = { .name = "error" };
+	struct rte_pmd_queue_dev_info info;
 	struct rte_ims_vec_info vinfo;
 	struct rte_ims_vec *vec;
+	bool cmd;
 
+	assert_int_equal(rte_pmd_queue_dev_info_get(dev, &info), 0);
+	cmd = info.ims || info.n_msix >= 2; /* else it is polled for */
 	vec = rte_ims_pool_special(pool, 0, &conf);
 	assert_non_null(vec);
 	assert_int_equal(rte_ims_vec_info_get(vec, &vinfo), 0);
 	assert_int_equal(vinfo.slot, 0);
+	error_arrives(vec);
 	assert_null(rte_ims_pool_special(pool, 1, &conf));
-	assert_int_equal(rte_errno, EBUSY);
+	assert_int_equal(rte_errno, cmd ? EBUSY : ERANGE);
 	assert_null(rte_ims_pool_special(pool, 2, &conf));
 	assert_int_equal(rte_errno, ERANGE);
 	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+}
+
+/* An MSI-X vector that is not set aside is as good as any other, the only one too. */
+static void
+test_not_special(void **state)
+{
+	struct rte_ims_store *msix = rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX);
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = 16, .fn = on_event };
+	struct rte_pmd_queue_dev_info info;
+	struct rte_pmd_queue_dev_queue *q;
+	struct rte_ims_vec_info vinfo;
+	uint64_t events = 0;
+
+	assert_int_equal(rte_pmd_queue_dev_info_get(dev, &info), 0);
+	if (!info.ims && info.n_msix <= 2)
+		skip();
+	conf.arg = &events;
+	conf.vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), msix, RTE_IMS_SLOT_ANY, NULL);
+	assert_non_null(conf.vec);
+	assert_int_equal(rte_ims_vec_info_get(conf.vec, &vinfo), 0);
+	assert_int_equal(vinfo.slot, info.n_msix >= 2 ? 2 : 0);
+	q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	assert_non_null(q);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(q), 0);
+	assert_int_equal(rte_ims_vec_free(conf.vec), 0);
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -319,6 +368,7 @@ main(int argc, char **argv)
 		T(test_dedicated_ims_first),
 		T(test_export),
 		T(test_special),
+		T(test_not_special),
 	};
 
 	/* A device that slept would have to be woken by a request, whose answer our thread reads. */
