@@ -8,7 +8,8 @@
 #
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
-#   --full      also what takes long: a million moves, unit and end-to-end tests under TSan
+#   --full      also what takes long: a million moves, all of the tool under ASan+UBSan, unit and
+#               end-to-end tests under TSan
 #
 # IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
 
@@ -80,6 +81,7 @@ if [ "$sanitize" != no ]; then
 	setup build-asan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
 	asan_suites=(--suite unit --suite e2e)
+	[ "$sanitize" = full ] || asan_suites+=(--no-suite slow)
 	run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
 
 	say "vectors and wait sets with ThreadSanitizer"
