@@ -45,8 +45,11 @@
 
 uint64_t ims_sync_timeout_ns = 5000000000;
 
-/* Whose handlers this thread is running: the innermost set, and from there on rte_ims_wait.outer. */
-static __thread struct rte_ims_wait *inside;
+/*
+ * Whose handlers this thread is running: the innermost set, and from there on rte_ims_wait.outer. The model
+ * makes an access a load; of the static TLS that is left for libraries loaded late it takes one pointer.
+ */
+static __thread struct rte_ims_wait *inside __attribute__((tls_model("initial-exec")));
 
 static pthread_mutex_t waits_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, rte_ims_wait) waits = TAILQ_HEAD_INITIALIZER(waits);
