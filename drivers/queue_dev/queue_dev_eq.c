@@ -287,10 +287,7 @@ eq_orphan(struct qd *qd, struct qd_eq *eq)
 		q = atomic_load(&qd->queues[i]);
 		if (q == NULL || q->eq != eq)
 			continue;
-		qd_home_leave(q); /* its handlers do not run any more */
-		q->eq = NULL;
-		q->vec = NULL;
-		eq->n_queues--;
+		qd_queue_vec_gone(q);
 		/* Nobody is there to try again. */
 		if (qd_queue_eq_set(q, QUEUE_DEV_EQN_NONE) == -EIO &&
 			qd_queue_eq_set(q, QUEUE_DEV_EQN_NONE) == -EIO)

@@ -103,6 +103,8 @@ struct rte_pmd_queue_dev_queue {
 	bool dead;  /* the device does not have it any more, a handler has not returned yet */
 	bool lost;  /* nobody's but the device's, perhaps: queue_dev_lost.c */
 	bool stale; /* the device may have it on another event queue than it should be */
+	/* Off its vector's list, by a detach that a handler kept from ending. */
+	bool leaving;
 };
 
 /* A command and its answer: section 5. */
@@ -282,9 +284,9 @@ uint32_t
 qd_intr_select(const struct qd *qd);
 
 /* queue_dev_queue.c */
-/* Off its event queue: no thread begins to look at the queue any more, see queue_dev_eq.c. */
+/* Its vector is being freed, and runs no handlers any more; the device is still to be told. */
 void
-qd_home_leave(struct rte_pmd_queue_dev_queue *q);
+qd_queue_vec_gone(struct rte_pmd_queue_dev_queue *q);
 int
 qd_queues_restore(struct qd *qd);
 void

@@ -39,6 +39,33 @@ qd_queue_free(struct rte_pmd_queue_dev_queue *q)
 	free(q);
 }
 
+static void
+obj_init(struct rte_pmd_queue_dev_queue *q)
+{
+	q->obj = (struct rte_ims_obj){ .fn = qd_queue_run, .arg = q };
+}
+
+/* Off its event queue: no thread begins to look at the queue any more, see queue_dev_eq.c. */
+static void
+home_leave(struct rte_pmd_queue_dev_queue *q)
+{
+	atomic_store(&q->qd->homes[q->number], 0);
+}
+
+void
+qd_queue_vec_gone(struct rte_pmd_queue_dev_queue *q)
+{
+	home_leave(q);
+	if (q->eq != NULL)
+		q->eq->n_queues--;
+	q->eq = NULL;
+	q->vec = NULL;
+	/* The library detaches what is on the vector's list. */
+	if (q->leaving)
+		obj_init(q);
+	q->leaving = false;
+}
+
 static struct rte_pmd_queue_dev_queue *
 queue_new(struct qd *qd, const struct rte_pmd_queue_dev_queue_conf *conf)
 {
@@ -58,8 +85,7 @@ queue_new(struct qd *qd, const struct rte_pmd_queue_dev_queue_conf *conf)
 	q->coal_count = conf->coal_count;
 	q->coal_usec = conf->coal_usec;
 	q->intr = QUEUE_DEV_INTR_NONE;
-	q->obj.fn = qd_queue_run;
-	q->obj.arg = q;
+	obj_init(q);
 	if (q->sq != NULL && q->cq != NULL && q->cookies != NULL)
 		return q;
 	qd_queue_free(q);
@@ -83,12 +109,6 @@ is_free(const struct qd *qd, uint32_t n)
 	       (qd->queue_store == NULL || !ims_store_slot_used(qd->queue_store, n));
 }
 
-void
-qd_home_leave(struct rte_pmd_queue_dev_queue *q)
-{
-	atomic_store(&q->qd->homes[q->number], 0);
-}
-
 /*
  * Its handler may run from here on, so this is the last that we do with it. What came before, or
  * was dropped by an event queue that had no home for it, the arm makes an event of.
@@ -102,7 +122,8 @@ go_live(struct rte_pmd_queue_dev_queue *q)
 
 	if (q->vec == NULL)
 		return;
-	if (q->fn != NULL)
+	/* While it is leaving it cannot be listed: its event queue finds it by its home alone. */
+	if (q->fn != NULL && !q->leaving)
 		rte_ims_vec_attach(q->vec, &q->obj);
 	/* The lock keeps resets out, they arm by themselves. */
 	pthread_mutex_lock(&qd->lock);
@@ -275,8 +296,9 @@ leave_vec(struct rte_pmd_queue_dev_queue *q)
 {
 	int rc;
 
-	qd_home_leave(q);
+	home_leave(q);
 	rc = q->obj.vec != NULL ? rte_ims_vec_detach(&q->obj) : 0;
+	q->leaving = rc != 0;
 	if (rc == 0)
 		qd_queue_left(q);
 	return rc;
@@ -373,7 +395,7 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 		(vec != NULL && (rte_ims_vec_dev(vec) != qd->dev || is_own_slot(qd, vec))))
 		return -EINVAL;
 	old = queue->vec;
-	if (old == vec && !queue->stale)
+	if (old == vec && !queue->stale && !queue->leaving)
 		return 0;
 	rc = vec != NULL ? qd_subdev_vec_check(queue->subdev, vec) : 0;
 	if (rc != 0)

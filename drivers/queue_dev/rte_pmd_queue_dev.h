@@ -216,7 +216,8 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue);
  *   0; -EINVAL; -EXDEV as above; -ENOSPC the vector's event queue is full; -EIO the device
  *   refuses: it is where it was; -ETIMEDOUT the device did not answer: it may be on either, and
  *   events may be missed until this is called again, the device answers another command, or is
- *   reset.
+ *   reset. -ETIMEDOUT also if a handler does not return: it is where it was, and has its events,
+ *   but is not counted among the vector's objects until this is called again.
  */
 __rte_experimental
 int

@@ -9,8 +9,11 @@
  */
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <ims_driver.h>
 #include <queue_dev_regs.h>
@@ -507,6 +510,79 @@ test_subdev_destroy(void **state)
 	}
 }
 
+static atomic_bool blocked, go_on;
+
+static void
+on_blocked(struct rte_ims_vec *vec, void *arg)
+{
+	on_queue(vec, arg);
+	atomic_store(&blocked, true);
+	while (!atomic_load(&go_on))
+		usleep(1000);
+}
+
+static void *
+poll_once(void *arg)
+{
+	while (rte_ims_wait_poll(set) == 0)
+		usleep(1000);
+	return NULL;
+}
+
+static uint32_t
+count_objs(struct rte_ims_vec *vec)
+{
+	struct rte_ims_vec_info info;
+
+	assert_int_equal(rte_ims_vec_info_get(vec, &info), 0);
+	return info.n_objs;
+}
+
+/*
+ * Queues are to move while a handler of their vector does not return: they stay, have their events,
+ * and the same call works when it has returned, or when the vector has been freed meanwhile.
+ */
+static void
+test_attach_blocked(void **state)
+{
+	struct rte_ims_vec *vec[2] = { vec_open(), vec_open() };
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = 2, .vec = vec[0], .fn = on_blocked };
+	struct tq t[2], block;
+	pthread_t thread;
+	unsigned int i;
+
+	atomic_store(&blocked, false);
+	atomic_store(&go_on, false);
+	conf.arg = &block;
+	block.q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	assert_non_null(block.q);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(tq_open(&t[i], vec[0]), 0);
+	e2e_settle(set);
+	submit(&block);
+	assert_int_equal(pthread_create(&thread, NULL, poll_once, NULL), 0);
+	while (!atomic_load(&blocked))
+		usleep(1000);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(rte_pmd_queue_dev_queue_attach(t[i].q, vec[1]), -ETIMEDOUT);
+	atomic_store(&go_on, true);
+	pthread_join(thread, NULL);
+	for (i = 0; i < 2; i++)
+		works(&t[i]);
+	assert_int_equal(rte_pmd_queue_dev_queue_attach(t[0].q, vec[0]), 0);
+	assert_int_equal(count_objs(vec[0]), 2); /* it and what blocked */
+	works(&t[0]);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(block.q), 0);
+	assert_int_equal(rte_ims_vec_free(vec[0]), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(rte_pmd_queue_dev_queue_attach(t[i].q, vec[1]), 0);
+		works(&t[i]);
+	}
+	assert_int_equal(count_objs(vec[1]), 2);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t[0].q), 0);
+	close_all(&t[1], vec[1]);
+}
+
 /*
  * A device is closed with a queue and its vector: commands that the driver waits for when its own
  * vector has gone.
@@ -543,6 +619,7 @@ main(int argc, char **argv)
 		T(test_vec_free_with_queue),
 		T(test_subdev_create),
 		T(test_subdev_destroy),
+		T(test_attach_blocked),
 		cmocka_unit_test(test_close),
 	};
 
