@@ -276,21 +276,29 @@ qd_vec_init(struct rte_ims_vec *vec)
 	return eq != NULL ? 0 : -rte_errno;
 }
 
-/* Queues that still hang on it go on without: they can be polled, or attached to another vector. */
+/*
+ * Queues that still hang on it go on without: they can be polled, or attached to another vector.
+ * A device that does not answer is waited for once.
+ */
 static void
-eq_orphan(struct qd *qd, struct qd_eq *eq)
+orphan(struct qd *qd, const struct rte_ims_vec *vec)
 {
 	struct rte_pmd_queue_dev_queue *q;
+	int rc = 0;
 	uint32_t i;
 
-	for (i = 0; i < qd->n_queues && eq->n_queues != 0; i++) {
+	for (i = 0; i < qd->n_queues; i++) {
 		q = atomic_load(&qd->queues[i]);
-		if (q == NULL || q->eq != eq)
+		if (q == NULL || q->vec != vec)
 			continue;
 		qd_queue_vec_gone(q);
-		/* Nobody is there to try again. */
-		if (qd_queue_eq_set(q, QUEUE_DEV_EQN_NONE) == -EIO &&
-			qd_queue_eq_set(q, QUEUE_DEV_EQN_NONE) == -EIO)
+		if (q->dead)
+			continue;
+		if (rc != -ETIMEDOUT)
+			rc = qd_queue_place(q);
+		if (rc == -EIO) /* nobody is there to try again */
+			rc = qd_queue_place(q);
+		if (rc == -EIO || rc == -ETIMEDOUT)
 			qd_queue_stale_set(q, true);
 	}
 }
@@ -307,11 +315,11 @@ qd_vec_fini(struct rte_ims_vec *vec)
 	/* Closing, the tables of others go after the driver's: their commands are polled for. */
 	if (vec == qd->cmd_vec)
 		qd->cmd_vec = NULL;
+	orphan(qd, vec);
 	if (eq == NULL) {
 		pthread_mutex_unlock(&qd->lock);
 		return;
 	}
-	eq_orphan(qd, eq);
 	cmd.number = eq->number;
 	rc = qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_EQ);
 	if (rc != 0 && rc != -ETIMEDOUT)

@@ -8,7 +8,8 @@
  * An object that its creator was not given, or that the library has freed, is *lost*: nobody's, but
  * its number is in use and its rings stay, for the device may write there. A queue that may be on
  * another event queue than its owner thinks is *stale*: it is its owner's, and works, but events of
- * it may be dropped by the wrong event queue. Both are settled by the next commands that need
+ * it may be dropped by the wrong event queue. So is one that may interrupt by an MSI-X vector which
+ * it has no more: the vector's next owner may be called for nothing. Both are settled by the next commands that need
  * the device, when it answers again; or by a reset, after which it has nothing. Nothing is freed
  * before.
  */
@@ -94,7 +95,7 @@ settle_queue(struct rte_pmd_queue_dev_queue *q)
 			queue_found(q);
 		return rc;
 	}
-	rc = qd_queue_eq_set(q, q->eq != NULL ? q->eq->number : QUEUE_DEV_EQN_NONE);
+	rc = qd_queue_place(q);
 	if (rc == -ENOENT)
 		qd_queue_stale_set(q, false); /* it is nowhere */
 	/* For what the wrong event queue has dropped. */

@@ -102,7 +102,7 @@ struct rte_pmd_queue_dev_queue {
 	uint16_t coal_usec;
 	bool dead;  /* the device does not have it any more, a handler has not returned yet */
 	bool lost;  /* nobody's but the device's, perhaps: queue_dev_lost.c */
-	bool stale; /* the device may have it on another event queue than it should be */
+	bool stale; /* the device may have its events go elsewhere than they should */
 	/* Off its vector's list, by a detach that a handler kept from ending. */
 	bool leaving;
 };
@@ -299,6 +299,9 @@ qd_queue_drop(struct rte_pmd_queue_dev_queue *q);
  */
 int
 qd_queue_eq_set(struct rte_pmd_queue_dev_queue *q, uint16_t eqn);
+/* Have the device interrupt for it as its vector says: by the event queue, or not at all. */
+int
+qd_queue_place(struct rte_pmd_queue_dev_queue *q);
 
 /* queue_dev_subdev.c */
 /* A vector in the table of a sub-device is for that one alone: 0; -EXDEV it is another one's. */

@@ -352,6 +352,37 @@ qd_queue_eq_set(struct rte_pmd_queue_dev_queue *q, uint16_t eqn)
 	return rc;
 }
 
+/* MODIFY_INTR: it interrupts nobody by itself any more. As qd_queue_eq_set(). */
+static int
+intr_clear(struct rte_pmd_queue_dev_queue *q)
+{
+	struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_MODIFY_INTR,
+		.kind = QUEUE_DEV_KIND_QUEUE,
+		.number = q->number,
+		.intr = QUEUE_DEV_INTR_NONE };
+	int rc;
+
+	rc = qd_cmd(q->qd, &cmd);
+	if (rc == -ETIMEDOUT) {
+		rc = qd_query(q->qd, QUEUE_DEV_KIND_QUEUE, q->number);
+		if (rc == 0 && q->qd->query->ctx.intr != QUEUE_DEV_INTR_NONE)
+			rc = -EIO;
+	}
+	if (rc == 0)
+		q->intr = QUEUE_DEV_INTR_NONE;
+	if (rc == -ETIMEDOUT || rc == 0)
+		qd_queue_stale_set(q, rc != 0);
+	return rc;
+}
+
+int
+qd_queue_place(struct rte_pmd_queue_dev_queue *q)
+{
+	if (q->vec == NULL && q->intr != QUEUE_DEV_INTR_NONE)
+		return intr_clear(q);
+	return qd_queue_eq_set(q, q->eq != NULL ? q->eq->number : QUEUE_DEV_EQN_NONE);
+}
+
 /* From one event queue to another, or to none. */
 static int
 attach_eq(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
@@ -359,6 +390,10 @@ attach_eq(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 	struct qd_eq *eq = NULL;
 	int rc;
 
+	/* Left over from a vector of its own that has gone. */
+	rc = q->intr != QUEUE_DEV_INTR_NONE ? qd_queue_place(q) : 0;
+	if (rc != 0)
+		return rc == -ENOENT ? -EIO : rc;
 	if (vec != NULL) {
 		eq = qd_eq_get(q->qd, vec);
 		if (eq == NULL)
@@ -391,7 +426,8 @@ rte_pmd_queue_dev_queue_attach(struct rte_pmd_queue_dev_queue *queue, struct rte
 	if (queue == NULL || (vec != NULL && queue->fn == NULL))
 		return -EINVAL;
 	qd = queue->qd;
-	if (queue->intr != QUEUE_DEV_INTR_NONE || (vec != NULL && ims_vec_dedicated(vec)) ||
+	/* Not from a vector of its own, while that is there. */
+	if ((queue->vec != NULL && queue->eq == NULL) || (vec != NULL && ims_vec_dedicated(vec)) ||
 		(vec != NULL && (rte_ims_vec_dev(vec) != qd->dev || is_own_slot(qd, vec))))
 		return -EINVAL;
 	old = queue->vec;
@@ -428,6 +464,8 @@ qd_queues_restore(struct qd *qd)
 		q = atomic_load(&qd->queues[n]);
 		if (q == NULL || q->dead)
 			continue;
+		if (q->vec == NULL)
+			q->intr = QUEUE_DEV_INTR_NONE;
 		memset(q->cq, 0, sizeof(*q->cq) << q->log_size);
 		q->aborting = q->completed != q->submitted;
 		if (!q->aborting)

@@ -99,8 +99,9 @@ struct rte_pmd_queue_dev_queue_conf {
 	/** NULL: the function itself. */
 	struct rte_pmd_queue_dev_subdev *subdev;
 	/**
-	 * NULL: it is polled. It must stay as long as the queue hangs on it. A vector in the table
-	 * of a sub-device is for queues of that one alone.
+	 * NULL: it is polled. A vector in the table of a sub-device is for queues of that one
+	 * alone. When it is freed the queue goes on without one, as after
+	 * rte_pmd_queue_dev_queue_attach() to NULL; not while a call for the queue is under way.
 	 */
 	struct rte_ims_vec *vec;
 	/**

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <ims_driver.h>
@@ -460,6 +461,55 @@ test_vec_free_with_queue(void **state)
 	close_all(&t, vec);
 }
 
+static bool
+is_set(int fd)
+{
+	uint64_t count;
+
+	usleep(20000);
+	return read(fd, &count, sizeof(count)) == sizeof(count);
+}
+
+/* The same of a vector without an event queue: the next owner of its MSI-X number is left alone. */
+static void
+test_dedicated_free_with_queue(void **state)
+{
+	struct rte_ims_store *msix = rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX);
+	struct rte_ims_vec_conf conf = { .flags = RTE_IMS_VEC_F_FD };
+	struct rte_pmd_queue_dev_queue_conf qconf = { .depth = 64 };
+	struct rte_ims_vec_info info;
+	struct tq t, other;
+	enum fate fate;
+
+	conf.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	for (fate = 0; fate < N_FATES; fate++) {
+		qconf.vec =
+			rte_ims_vec_alloc(rte_ims_dev_table(dev), msix, RTE_IMS_SLOT_ANY, &conf);
+		assert_non_null(qconf.vec);
+		assert_int_equal(rte_ims_vec_info_get(qconf.vec, &info), 0);
+		t.q = rte_pmd_queue_dev_queue_create(dev, &qconf);
+		assert_non_null(t.q);
+		assert_int_equal(rte_pmd_queue_dev_arm(t.q), 0);
+		submit(&t);
+		assert_true(is_set(conf.fd));
+		arm(fate, QUEUE_DEV_CMD_MODIFY_INTR);
+		assert_int_equal(rte_ims_vec_free(qconf.vec), 0);
+		disarmed();
+		/* What is not known is made sure with the next command. */
+		if (fate >= N_KNOWN) {
+			assert_int_equal(tq_open(&other, NULL), 0);
+			assert_int_equal(rte_pmd_queue_dev_queue_destroy(other.q), 0);
+		}
+		qconf.vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), msix, info.slot, &conf);
+		assert_non_null(qconf.vec);
+		assert_int_equal(rte_pmd_queue_dev_arm(t.q), 0); /* one is there */
+		assert_false(is_set(conf.fd));
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+		assert_int_equal(rte_ims_vec_free(qconf.vec), 0);
+	}
+	close(conf.fd);
+}
+
 static void
 test_subdev_create(void **state)
 {
@@ -617,6 +667,7 @@ main(int argc, char **argv)
 		T(test_queue_modify),
 		T(test_queue_modify_events),
 		T(test_vec_free_with_queue),
+		T(test_dedicated_free_with_queue),
 		T(test_subdev_create),
 		T(test_subdev_destroy),
 		T(test_attach_blocked),

@@ -189,6 +189,73 @@ test_dedicated_ims(void **state)
 	close(conf.fd);
 }
 
+/* A vector that is freed under its queue: the next owner of its number does not hear of the queue. */
+static void
+freed_under_queue(struct rte_ims_store *store)
+{
+	struct rte_ims_vec_conf conf = { .flags = RTE_IMS_VEC_F_FD };
+	struct rte_pmd_queue_dev_queue_conf qconf = { .depth = 16 };
+	struct rte_pmd_queue_dev_op op = { .type = RTE_PMD_QUEUE_DEV_NOP };
+	struct rte_pmd_queue_dev_completion done;
+	struct rte_pmd_queue_dev_queue *q;
+	struct rte_ims_vec_info vinfo;
+	struct rte_ims_vec *vec;
+	int fd[2], i;
+
+	for (i = 0; i < 2; i++)
+		fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	conf.fd = fd[0];
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), store, RTE_IMS_SLOT_ANY, &conf);
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_vec_info_get(vec, &vinfo), 0);
+	qconf.vec = vec;
+	q = rte_pmd_queue_dev_queue_create(dev, &qconf);
+	assert_non_null(q);
+	one_op(q, fd[0]);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	conf.fd = fd[1];
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), store, vinfo.slot, &conf);
+	/* A queue's own slot is that queue's. */
+	if (store != rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX))
+		assert_null(vec);
+	else
+		assert_non_null(vec);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(rte_pmd_queue_dev_arm(q), 0);
+		assert_int_equal(rte_pmd_queue_dev_submit(q, &op, 1), 1);
+		assert_false(fd_wait(fd[1], 20));
+		assert_false(fd_wait(fd[0], 0));
+		while (rte_pmd_queue_dev_poll(q, &done, 1) != 1)
+			usleep(100);
+		/* Nor after a reset, which has all vectors looked at. */
+		if (i == 0)
+			assert_int_equal(rte_ims_dev_reset(dev), 0);
+		fd_wait(fd[1], 0);
+	}
+	/* Its vector is none. */
+	assert_int_equal(rte_pmd_queue_dev_queue_attach(q, NULL), 0);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(q), 0);
+	if (vec != NULL)
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	for (i = 0; i < 2; i++)
+		close(fd[i]);
+}
+
+static void
+test_freed_under_queue(void **state)
+{
+	struct rte_ims_store *store;
+	struct rte_ims_store_info sinfo;
+	uint32_t i;
+
+	freed_under_queue(rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX));
+	for (i = 0; (store = rte_ims_dev_store_at(dev, i)) != NULL; i++) {
+		assert_int_equal(rte_ims_store_info_get(store, &sinfo), 0);
+		if (strcmp(sinfo.name, "ims-queue") == 0)
+			freed_under_queue(store);
+	}
+}
+
 /* A pool that takes IMS slots first has MSI-X vectors for those who bring an eventfd. */
 static void
 test_dedicated_ims_first(void **state)
@@ -366,6 +433,7 @@ main(int argc, char **argv)
 		T(test_dedicated),
 		T(test_dedicated_ims),
 		T(test_dedicated_ims_first),
+		T(test_freed_under_queue),
 		T(test_export),
 		T(test_special),
 		T(test_not_special),
