@@ -96,6 +96,21 @@ memory_setup(struct qd *qd)
 	return 0;
 }
 
+/* The slot is that of a queue which was made without it. qd->lock held. */
+static bool
+is_taken(const struct qd *qd, uint32_t slot)
+{
+	const struct rte_pmd_queue_dev_queue *q = NULL;
+
+	if (slot >= qd_queue_slot(qd, 0))
+		q = atomic_load(&qd->queues[slot - qd_queue_slot(qd, 0)]);
+	return q != NULL && !q->own_slot;
+}
+
+/*
+ * The first one for a vector comes after it has got the slot. A queue of that number may have been
+ * made since the slot was found available; one that is made later finds the slot used (is_free()).
+ */
 static int
 update(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx)
 {
@@ -103,12 +118,12 @@ update(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx 
 	int rc;
 
 	pthread_mutex_lock(&qd->lock);
-	rc = qd_modify_msg(qd, slot, ctx);
+	rc = is_taken(qd, slot) ? -EBUSY : qd_modify_msg(qd, slot, ctx);
 	pthread_mutex_unlock(&qd->lock);
 	return rc;
 }
 
-/* A queue that is there hangs on another vector, or none. */
+/* A queue that is there hangs on another vector, or none. One may be in the making: update(). */
 static bool
 queue_available(const struct rte_ims_dev *dev, uint32_t slot)
 {

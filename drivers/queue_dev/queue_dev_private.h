@@ -98,6 +98,7 @@ struct rte_pmd_queue_dev_queue {
 	struct rte_ims_vec *vec;
 	struct rte_pmd_queue_dev_subdev *subdev;
 	uint16_t intr;
+	bool own_slot; /* made for a vector of its slot in the store "ims-queue" */
 	uint16_t coal_count;
 	uint16_t coal_usec;
 	bool dead;  /* the device does not have it any more, a handler has not returned yet */

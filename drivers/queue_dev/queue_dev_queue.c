@@ -102,6 +102,7 @@ is_own_slot(const struct qd *qd, const struct rte_ims_vec *vec)
 	return ims_vec_store(vec) == qd->queue_store;
 }
 
+/* A vector may be about to take the slot all the same: see update(). */
 static bool
 is_free(const struct qd *qd, uint32_t n)
 {
@@ -195,6 +196,7 @@ use_vec(struct rte_pmd_queue_dev_queue *q, struct rte_ims_vec *vec)
 		return 0;
 	if (is_own_slot(qd, vec)) {
 		q->intr = QUEUE_DEV_INTR_OWN;
+		q->own_slot = true;
 		return 0;
 	}
 	if (ims_vec_dedicated(vec)) {

@@ -560,6 +560,62 @@ test_subdev_destroy(void **state)
 	}
 }
 
+static void *
+create_slowly(void *arg)
+{
+	const struct rte_pmd_queue_dev_queue_conf conf = { .depth = 2 };
+
+	inject_us(QUEUE_DEV_INJECT_CMD_DELAY, QUEUE_DEV_CMD_QUEUE_CREATE, 1, 0, 500000);
+	return rte_pmd_queue_dev_queue_create(dev, &conf);
+}
+
+static uint32_t
+commands_taken(void)
+{
+	uint32_t n = 0;
+
+	assert_int_equal(ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_CMDQ_HEAD, &n), 0);
+	return n;
+}
+
+/* While a queue is made, a vector is to have the slot of its number: only one of them gets it. */
+static void
+test_slot_of_new_queue(void **state)
+{
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = 2 };
+	struct rte_pmd_queue_dev_queue *q;
+	struct rte_ims_store_info sinfo;
+	struct rte_ims_store *store;
+	uint32_t i, before;
+	pthread_t thread;
+	void *made;
+
+	for (i = 0; (store = rte_ims_dev_store_at(dev, i)) != NULL; i++) {
+		assert_int_equal(rte_ims_store_info_get(store, &sinfo), 0);
+		if (strcmp(sinfo.name, "ims-queue") == 0)
+			break;
+	}
+	assert_non_null(store);
+	q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	assert_non_null(q);
+	i = rte_pmd_queue_dev_queue_number(q) + 1; /* the next one's */
+	before = commands_taken();
+	assert_int_equal(pthread_create(&thread, NULL, create_slowly, NULL), 0);
+	while (commands_taken() == before)
+		usleep(1000);
+	assert_null(rte_ims_vec_alloc(rte_ims_dev_table(dev), store, i, NULL));
+	assert_int_equal(rte_errno, EBUSY);
+	pthread_join(thread, &made);
+	assert_non_null(made);
+	assert_int_equal(rte_pmd_queue_dev_queue_number(made), i);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(made), 0);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(q), 0);
+	/* It is free now. */
+	conf.vec = rte_ims_vec_alloc(rte_ims_dev_table(dev), store, i, NULL);
+	assert_non_null(conf.vec);
+	assert_int_equal(rte_ims_vec_free(conf.vec), 0);
+}
+
 static atomic_bool blocked, go_on;
 
 static void
@@ -670,6 +726,7 @@ main(int argc, char **argv)
 		T(test_dedicated_free_with_queue),
 		T(test_subdev_create),
 		T(test_subdev_destroy),
+		T(test_slot_of_new_queue),
 		T(test_attach_blocked),
 		cmocka_unit_test(test_close),
 	};
