@@ -107,7 +107,10 @@ destroy_locked(struct rte_pmd_queue_dev_subdev *s)
 	return rc;
 }
 
-/* The table first, that may fail: until it has gone all is as before. Then there is no way back. */
+/*
+ * The table first, that may fail: the device has all as before until it has gone, but vectors may
+ * be silent or freed by then. There is no way back, only on.
+ */
 int
 rte_pmd_queue_dev_subdev_destroy(struct rte_pmd_queue_dev_subdev *subdev)
 {

@@ -169,8 +169,10 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
  * Destroy a sub-device: free its table with all vectors in it, then have the device forget it.
  *
  * @return
- *   0; -EINVAL; -EBUSY it has queues; as rte_ims_table_free(): all is as before; -EIO, -ETIMEDOUT
- *   the device did not do it: the table is gone, call again.
+ *   0; -EINVAL; -EBUSY it has queues, -EDEADLK called from a handler of one of its vectors: all is
+ *   as before; -ETIMEDOUT a handler did not return in time: its vectors may be silent, and some
+ *   freed, while rte_pmd_queue_dev_subdev_table() still gives the table, call again; -EIO,
+ *   -ETIMEDOUT the device did not do it: the table is gone, call again.
  */
 __rte_experimental
 int
@@ -202,7 +204,8 @@ rte_pmd_queue_dev_queue_create(
  * @return
  *   0; -EINVAL; -ETIMEDOUT the device did not answer, and may still use it and the memory of its
  *   operations, until the device is reset or closed; -EIO the device refuses. The queue is as
- *   before then, and this may be called again. -ETIMEDOUT also if a handler does not return.
+ *   before then, and this may be called again. -ETIMEDOUT also if a handler does not return: the
+ *   device does not have the queue any more, nothing but this may be called for it, again.
  */
 __rte_experimental
 int
