@@ -257,9 +257,8 @@ rte_ims_dev_audit(struct rte_ims_dev *dev)
 	pthread_mutex_lock(&dev->lock);
 	TAILQ_FOREACH(store, &dev->stores, next)
 		for (slot = 0; slot < store->n_slots && rc >= 0; slot++) {
-			vec = store->vecs[slot];
-			/* A slot whose message is lent is in use, but not its vector's own. */
-			if (vec == NULL || vec->store != store)
+			vec = ims_store_vec(store, slot);
+			if (vec == NULL)
 				continue;
 			rc = ims_vec_audit_locked(vec);
 			changed += rc > 0;

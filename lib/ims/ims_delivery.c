@@ -143,8 +143,7 @@ ims_vec_rewrite_locked(struct rte_ims_vec *vec)
 		return ims_vec_fd_target_locked(vec);
 	if (w == NULL)
 		return 0; /* it has no destination, and stays masked */
-	msg.addr = (uintptr_t)&w->bells[vec->entry];
-	msg.data = atomic_load(&w->entries[vec->entry].gen);
+	ims_wait_word(w, vec->entry, &msg);
 	return ims_vec_message_locked(vec, &msg);
 }
 
@@ -233,13 +232,6 @@ refresh_message(struct rte_ims_vec *vec)
 	return 0;
 }
 
-static void
-export_revoke(struct rte_ims_vec *vec)
-{
-	ims_export_changed_locked(vec, NULL);
-	vec->export_fn = NULL;
-}
-
 /* An exported message changes with the delivery; one that may change any time is not exported. */
 static void
 tell_peer(struct rte_ims_vec *vec)
@@ -251,7 +243,7 @@ tell_peer(struct rte_ims_vec *vec)
 	if (vec->store->lend != NULL && ims_borrow_admit_locked(vec, &msg) == 0)
 		ims_export_changed_locked(vec, &msg);
 	else
-		export_revoke(vec);
+		ims_export_revoke_locked(vec);
 }
 
 /* The message of a slot that may be sending -> the eventfd. */
@@ -264,7 +256,7 @@ point_to_fd(struct rte_ims_vec *vec)
 	if (ops->set_eventfd == NULL) {
 		rc = ims_vec_retarget_locked(vec, &vec->fd_msg);
 		if (rc == 0 && vec->mutable)
-			export_revoke(vec);
+			ims_export_revoke_locked(vec);
 		return rc;
 	}
 	rc = ims_vec_silence_locked(vec);
@@ -280,16 +272,6 @@ point_to_fd(struct rte_ims_vec *vec)
 	else
 		vec->doubt = true;
 	return rc;
-}
-
-/* The end that counts from now on; both while it is in doubt. */
-static void
-count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
-{
-	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
-
-	if (!vec->doubt)
-		ims_wait_count_locked(w, vec, memory, !memory);
 }
 
 static int
@@ -314,7 +296,8 @@ to_eventfd_in_set(struct rte_ims_vec *vec)
 		vec->delivery = RTE_IMS_DELIVERY_EVENTFD;
 		ims_wait_carried_locked(w, vec);
 	}
-	count_locked(w, vec);
+	if (!vec->doubt)
+		ims_wait_count_delivery_locked(w, vec);
 	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
@@ -370,7 +353,8 @@ to_memory_in_set(struct rte_ims_vec *vec)
 		vec->carry = true;
 		ims_wait_carried_locked(w, vec);
 	}
-	count_locked(w, vec);
+	if (!vec->doubt)
+		ims_wait_count_delivery_locked(w, vec);
 	pthread_mutex_unlock(&w->lock);
 	return rc;
 }
@@ -385,7 +369,7 @@ to_memory(struct rte_ims_vec *vec)
 		return rc;
 	if (vec->wait != NULL)
 		return to_memory_in_set(vec);
-	export_revoke(vec);
+	ims_export_revoke_locked(vec);
 	/* It has no destination until it is in a set; events that are in the eventfd go there with it. */
 	rc = out_of_set(vec, RTE_IMS_DELIVERY_MEMORY);
 	if (rc == 0)

@@ -246,15 +246,6 @@ vec_restore_locked(struct rte_ims_vec *vec)
 	return rc;
 }
 
-/* A slot whose message was lent is in use, but not its vector's own. */
-static struct rte_ims_vec *
-vec_of_slot(const struct rte_ims_store *store, uint32_t slot)
-{
-	struct rte_ims_vec *vec = store->vecs[slot];
-
-	return vec != NULL && vec->store == store ? vec : NULL;
-}
-
 static int
 restore_locked(struct rte_ims_dev *dev)
 {
@@ -266,13 +257,13 @@ restore_locked(struct rte_ims_dev *dev)
 	/* All of them first: one that cannot be restored then leaves none that is taken to send. */
 	TAILQ_FOREACH(store, &dev->stores, next)
 		for (slot = 0; slot < store->n_slots; slot++) {
-			vec = vec_of_slot(store, slot);
+			vec = ims_store_vec(store, slot);
 			if (vec != NULL && store->type != RTE_IMS_STORE_DEVICE)
 				ims_vec_reset_locked(vec);
 		}
 	TAILQ_FOREACH(store, &dev->stores, next)
 		for (slot = 0; slot < store->n_slots && rc == 0; slot++) {
-			vec = vec_of_slot(store, slot);
+			vec = ims_store_vec(store, slot);
 			if (vec != NULL)
 				rc = vec_restore_locked(vec);
 		}

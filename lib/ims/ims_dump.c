@@ -8,26 +8,39 @@
 
 #include "ims_wait_private.h"
 
+const char *
+ims_vec_state_name(const struct rte_ims_vec *vec)
+{
+	static const char *const names[] = { "masked", "unmasked", "in doubt" };
+
+	return names[vec->slot_state];
+}
+
+const char *
+ims_vec_delivery_name(const struct rte_ims_vec *vec)
+{
+	return vec->delivery == RTE_IMS_DELIVERY_MEMORY ? "memory" : "eventfd";
+}
+
+const char *
+ims_vec_demux_name(const struct rte_ims_vec *vec)
+{
+	return atomic_load(&vec->demux) != NULL ? "event queue" : "all are called";
+}
+
 static void
 dump_vec(struct rte_ims_vec *vec, FILE *f)
 {
-	static const char *const slot_states[] = { "masked", "unmasked", "in doubt" };
-	uint32_t n_objs;
-
-	pthread_mutex_lock(&vec->obj_lock);
-	n_objs = vec->n_objs;
-	pthread_mutex_unlock(&vec->obj_lock);
 	fprintf(f,
 		"    vec %" PRIu64 " %s: table %s:%u, slot %u, %s, %s%s, message %#" PRIx64
 		" %#" PRIx32 ", wait %s, objects %u (%s), events %" PRIu64 ", spurious %" PRIu64
 		", unhandled %" PRIu64 "\n",
 		vec->id, vec->name, vec->table->name, vec->index, vec->slot,
-		vec->delivery == RTE_IMS_DELIVERY_MEMORY ? "memory" : "eventfd",
-		slot_states[vec->slot_state], atomic_load(&vec->masked) ? " by user" : "",
-		vec->msg.addr, vec->msg.data, vec->wait != NULL ? vec->wait->name : "-", n_objs,
-		atomic_load(&vec->demux) != NULL ? "event queue" : "all are called",
-		(uint64_t)atomic_load(&vec->events), (uint64_t)atomic_load(&vec->spurious),
-		(uint64_t)atomic_load(&vec->unhandled));
+		ims_vec_delivery_name(vec), ims_vec_state_name(vec),
+		atomic_load(&vec->masked) ? " by user" : "", vec->msg.addr, vec->msg.data,
+		vec->wait != NULL ? vec->wait->name : "-", ims_vec_count_objs(vec),
+		ims_vec_demux_name(vec), (uint64_t)atomic_load(&vec->events),
+		(uint64_t)atomic_load(&vec->spurious), (uint64_t)atomic_load(&vec->unhandled));
 }
 
 int
@@ -57,7 +70,7 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f)
 		fprintf(f, "  store %s: %u of %u slots, %u special\n", store->name, store->n_used,
 			store->n_slots, store->n_special);
 		for (slot = 0; slot < store->n_slots; slot++)
-			if (store->vecs[slot] != NULL && store->vecs[slot]->store == store)
+			if (ims_store_vec(store, slot) != NULL)
 				dump_vec(store->vecs[slot], f);
 	}
 	pthread_mutex_unlock(lock);

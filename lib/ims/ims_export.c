@@ -18,6 +18,13 @@ ims_export_changed_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg
 		vec->export_fn(vec, msg, vec->export_arg);
 }
 
+void
+ims_export_revoke_locked(struct rte_ims_vec *vec)
+{
+	ims_export_changed_locked(vec, NULL);
+	vec->export_fn = NULL;
+}
+
 /* The message that reaches the vector now. */
 static int
 current_locked(struct rte_ims_vec *vec, struct rte_ims_msg *msg)

@@ -121,6 +121,18 @@ unlink_locked(struct rte_ims_vec *vec, struct rte_ims_obj *obj, bool same_thread
 	vec->n_objs--;
 }
 
+uint32_t
+ims_vec_count_objs(const struct rte_ims_vec *vec)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&vec->obj_lock;
+	uint32_t n;
+
+	pthread_mutex_lock(lock);
+	n = vec->n_objs;
+	pthread_mutex_unlock(lock);
+	return n;
+}
+
 static struct rte_ims_obj **
 find_off_locked(struct rte_ims_vec *vec, const struct rte_ims_obj *obj)
 {

@@ -185,6 +185,15 @@ struct rte_ims_vec {
 	atomic_uint_fast64_t stale;
 };
 
+/* The vector of a slot, NULL: none, or the slot is lent and in use by another store's vector. */
+static inline struct rte_ims_vec *
+ims_store_vec(const struct rte_ims_store *store, uint32_t slot)
+{
+	struct rte_ims_vec *vec = store->vecs[slot];
+
+	return vec != NULL && vec->store == store ? vec : NULL;
+}
+
 /* ims_lcore.c: the CPU that an lcore runs on, -1: not known. */
 int
 ims_lcore_cpu(unsigned int lcore_id);
@@ -313,8 +322,20 @@ ims_fd_release(const struct rte_ims_vec *vec);
 /* ims_export.c: tell the peer that has the vector's message; NULL: it has none any more. */
 void
 ims_export_changed_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
+void
+ims_export_revoke_locked(struct rte_ims_vec *vec);
+
+/* ims_dump.c: words for listings */
+const char *
+ims_vec_state_name(const struct rte_ims_vec *vec);
+const char *
+ims_vec_delivery_name(const struct rte_ims_vec *vec);
+const char *
+ims_vec_demux_name(const struct rte_ims_vec *vec);
 
 /* ims_obj.c */
+uint32_t
+ims_vec_count_objs(const struct rte_ims_vec *vec);
 /* The vector goes, nobody runs it: its objects are free. */
 void
 ims_vec_objs_forget(struct rte_ims_vec *vec);

@@ -163,7 +163,7 @@ vec_each_locked(struct rte_ims_dev *dev, int (*fn)(struct rte_ims_vec *vec, void
 
 	TAILQ_FOREACH(store, &dev->stores, next)
 		for (slot = 0; slot < store->n_slots && rc == 0; slot++)
-			if (store->vecs[slot] != NULL && store->vecs[slot]->store == store)
+			if (ims_store_vec(store, slot) != NULL)
 				rc = fn(store->vecs[slot], arg);
 	return rc;
 }
@@ -220,7 +220,6 @@ cb_vectors(const char *cmd, const char *params, struct rte_tel_data *d)
 static void
 vec_dict_locked(struct rte_ims_vec *vec, struct rte_tel_data *d)
 {
-	static const char *const states[] = { "masked", "unmasked", "in doubt" };
 	char addr[32];
 
 	snprintf(addr, sizeof(addr), "%#" PRIx64, vec->msg.addr);
@@ -230,17 +229,15 @@ vec_dict_locked(struct rte_ims_vec *vec, struct rte_tel_data *d)
 	add_uint(d, "slot", vec->slot);
 	add_string(d, "table", vec->table->name);
 	add_uint(d, "index", vec->index);
-	add_string(d, "delivery", vec->delivery == RTE_IMS_DELIVERY_MEMORY ? "memory" : "eventfd");
-	add_string(d, "state", states[vec->slot_state]);
+	add_string(d, "delivery", ims_vec_delivery_name(vec));
+	add_string(d, "state", ims_vec_state_name(vec));
 	add_uint(d, "masked_by_user", atomic_load(&vec->masked));
 	add_uint(d, "message_in_doubt", vec->doubt);
 	add_string(d, "message_address", vec->msg_valid ? addr : "-");
 	add_uint(d, "message_data", vec->msg_valid ? vec->msg.data : 0);
 	add_string(d, "wait", vec->wait != NULL ? vec->wait->name : "-");
-	add_string(d, "demux", atomic_load(&vec->demux) != NULL ? "event queue" : "all are called");
-	pthread_mutex_lock(&vec->obj_lock);
-	add_uint(d, "objects", vec->n_objs);
-	pthread_mutex_unlock(&vec->obj_lock);
+	add_string(d, "demux", ims_vec_demux_name(vec));
+	add_uint(d, "objects", ims_vec_count_objs(vec));
 	add_uint(d, "events", atomic_load(&vec->events));
 	add_uint(d, "spurious", atomic_load(&vec->spurious));
 	add_uint(d, "unhandled", atomic_load(&vec->unhandled));

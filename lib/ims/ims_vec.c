@@ -203,9 +203,7 @@ int
 ims_vec_stop_locked(struct rte_ims_vec *vec)
 {
 	vec->stopped = true;
-	if (vec->export_fn != NULL)
-		ims_export_changed_locked(vec, NULL);
-	vec->export_fn = NULL;
+	ims_export_revoke_locked(vec);
 	if (vec->wait != NULL)
 		ims_wait_leave_locked(vec);
 	return ims_vec_apply_locked(vec);
@@ -455,13 +453,11 @@ int
 rte_ims_vec_info_get(const struct rte_ims_vec *vec, struct rte_ims_vec_info *info)
 {
 	const struct ims_store_ops *ops;
-	pthread_mutex_t *obj_lock;
 	int rc = 0;
 
 	if (vec == NULL || info == NULL)
 		return -EINVAL;
 	memset(info, 0, sizeof(*info));
-	obj_lock = (pthread_mutex_t *)(uintptr_t)&vec->obj_lock;
 	ops = vec->store->ops;
 	pthread_mutex_lock(&vec->dev->lock);
 	rte_strlcpy(info->name, vec->name, sizeof(info->name));
@@ -476,9 +472,7 @@ rte_ims_vec_info_get(const struct rte_ims_vec *vec, struct rte_ims_vec_info *inf
 	info->exported = vec->export_fn != NULL;
 	info->demux =
 		atomic_load(&vec->demux) != NULL ? RTE_IMS_DEMUX_EVENT_QUEUE : RTE_IMS_DEMUX_ALL;
-	pthread_mutex_lock(obj_lock);
-	info->n_objs = vec->n_objs;
-	pthread_mutex_unlock(obj_lock);
+	info->n_objs = ims_vec_count_objs(vec);
 	if (vec->msg_valid)
 		info->msg = vec->msg;
 	if (ops->pending != NULL)

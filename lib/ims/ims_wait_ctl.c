@@ -95,8 +95,7 @@ ims_wait_entry_give_locked(struct rte_ims_wait *w, uint32_t i, bool unsafe)
 void
 ims_wait_word_locked(struct rte_ims_wait *w, uint32_t i, struct rte_ims_msg *msg)
 {
-	msg->addr = (uintptr_t)&w->bells[i];
-	msg->data = atomic_load(&w->entries[i].gen);
+	ims_wait_word(w, i, msg);
 	bells_grow_locked(w, i);
 }
 
@@ -129,15 +128,22 @@ ims_wait_count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool memo
 }
 
 void
+ims_wait_count_delivery_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
+{
+	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
+
+	ims_wait_count_locked(w, vec, memory, !memory);
+}
+
+void
 ims_wait_recount_locked(struct rte_ims_vec *vec)
 {
 	struct rte_ims_wait *w = vec->wait != NULL ? vec->wait : vec->moving_to;
-	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 
 	if (w == NULL)
 		return;
 	pthread_mutex_lock(&w->lock);
-	ims_wait_count_locked(w, vec, memory, !memory);
+	ims_wait_count_delivery_locked(w, vec);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -248,8 +254,7 @@ static void
 memory_leave_locked(struct rte_ims_vec *vec)
 {
 	vec->msg_valid = false;
-	ims_export_changed_locked(vec, NULL);
-	vec->export_fn = NULL;
+	ims_export_revoke_locked(vec);
 }
 
 void
@@ -303,7 +308,6 @@ ends_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 static int
 enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
-	bool memory = vec->delivery == RTE_IMS_DELIVERY_MEMORY;
 	int64_t i;
 	int rc;
 
@@ -320,7 +324,7 @@ enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 		atomic_store(&vec->left, w);
 		return rc;
 	}
-	ims_wait_count_locked(w, vec, memory, !memory);
+	ims_wait_count_delivery_locked(w, vec);
 	atomic_store(&vec->wait, w);
 	atomic_store(&w->entries[i].vec, vec);
 	if (atomic_exchange(&w->entries[i].missed, false))

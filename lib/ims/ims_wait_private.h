@@ -122,6 +122,14 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken);
 unsigned int
 ims_wait_poll_once(struct rte_ims_wait *w);
 
+/* What a message must be to reach the word of an entry that is in use. */
+static inline void
+ims_wait_word(const struct rte_ims_wait *w, uint32_t i, struct rte_ims_msg *msg)
+{
+	msg->addr = (uintptr_t)&w->bells[i];
+	msg->data = atomic_load(&w->entries[i].gen);
+}
+
 static inline int64_t
 ims_now_ns(void)
 {
@@ -145,7 +153,7 @@ bool
 ims_wait_policy_delivery(const struct rte_ims_wait *w, enum rte_ims_delivery *delivery);
 
 /* ims_wait_ctl.c; dev->lock and w->lock held */
-/* The word of an entry: what a message must be to reach it; polls look at it from now on. */
+/* The same, and polls look at the word from now on. */
 void
 ims_wait_word_locked(struct rte_ims_wait *w, uint32_t i, struct rte_ims_msg *msg);
 /* Have the handlers of an entry run. */
@@ -175,6 +183,9 @@ ims_wait_carried_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 /* Which of its ends polls and sleeps must look at. */
 void
 ims_wait_count_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool memory, bool eventfd);
+/* The end that its delivery says, and no other. */
+void
+ims_wait_count_delivery_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 
 /* ims_wait_ctl.c; dev->lock held: the delivery that the set's policy wants. */
 void
