@@ -224,6 +224,24 @@ poll_once(void *arg)
 	return NULL;
 }
 
+/* A vector in set a whose handler `slow` does not return before leave_handler. */
+static struct rte_ims_vec *
+stuck(enum rte_ims_delivery delivery, struct counter *c, struct rte_ims_obj *slow,
+	pthread_t *thread)
+{
+	struct rte_ims_vec *vec = alloc(f->store, 1, delivery, c);
+
+	atomic_store(&in_handler, false);
+	atomic_store(&leave_handler, false);
+	assert_int_equal(rte_ims_vec_attach(vec, slow), 0);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	assert_true(fake_fire(f, 1));
+	assert_int_equal(pthread_create(thread, NULL, poll_once, a), 0);
+	while (!atomic_load(&in_handler))
+		;
+	return vec;
+}
+
 /* While a handler does not return the vector is on its way; then the next call goes on from there. */
 static void
 test_slow_handler(void **state)
@@ -235,15 +253,7 @@ test_slow_handler(void **state)
 	int i;
 
 	for (i = RTE_IMS_DELIVERY_EVENTFD; i <= RTE_IMS_DELIVERY_MEMORY; i++) {
-		atomic_store(&in_handler, false);
-		atomic_store(&leave_handler, false);
-		vec = alloc(f->store, 1, i, &c);
-		assert_int_equal(rte_ims_vec_attach(vec, &slow), 0);
-		assert_int_equal(rte_ims_wait_add(a, vec), 0);
-		assert_true(fake_fire(f, 1));
-		assert_int_equal(pthread_create(&thread, NULL, poll_once, a), 0);
-		while (!atomic_load(&in_handler))
-			;
+		vec = stuck(i, &c, &slow, &thread);
 		assert_int_equal(rte_ims_wait_move(b, vec), -ETIMEDOUT);
 		fake_fire(f, 1);
 		assert_int_equal(rte_ims_wait_poll(b), 0); /* not in two threads */
@@ -572,15 +582,7 @@ test_slow_handler_nested(void **state)
 	pthread_t thread;
 
 	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, rte_ims_wait_fd(b), &ev), 0);
-	atomic_store(&in_handler, false);
-	atomic_store(&leave_handler, false);
-	vec = alloc(f->store, 1, RTE_IMS_DELIVERY_EVENTFD, &c);
-	assert_int_equal(rte_ims_vec_attach(vec, &slow), 0);
-	assert_int_equal(rte_ims_wait_add(a, vec), 0);
-	assert_true(fake_fire(f, 1));
-	assert_int_equal(pthread_create(&thread, NULL, poll_once, a), 0);
-	while (!atomic_load(&in_handler))
-		;
+	vec = stuck(RTE_IMS_DELIVERY_EVENTFD, &c, &slow, &thread);
 	assert_int_equal(rte_ims_wait_move(b, vec), -ETIMEDOUT);
 	assert_true(fake_fire(f, 1));
 	assert_int_equal(epoll_wait(ep, &ev, 1, 50), 0);
