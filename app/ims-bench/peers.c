@@ -36,6 +36,19 @@ eventfd_new(void)
 	return fd;
 }
 
+/* A process that writes this eventfd while we are asleep. */
+static struct child_conf
+eventfd_conf(const int *fd, unsigned int events)
+{
+	return (struct child_conf){
+		.how = CHILD_EVENTFD,
+		.fds = fd,
+		.n_fds = 1,
+		.events = events,
+		.interval_ns = SLEEP_INTERVAL_NS,
+	};
+}
+
 /* The time is taken behind the branch: ahead of it the CPU could take it before the load is done. */
 void
 floor_line(unsigned int events, struct samples *out)
@@ -66,11 +79,7 @@ floor_epoll(unsigned int events, struct samples *out)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
 	int fd = eventfd_new(), ep = epoll_create1(EPOLL_CLOEXEC);
-	const struct child_conf conf = { .how = CHILD_EVENTFD,
-		.fds = &fd,
-		.n_fds = 1,
-		.events = events,
-		.interval_ns = SLEEP_INTERVAL_NS };
+	const struct child_conf conf = eventfd_conf(&fd, events);
 	struct child_shared *s;
 	uint64_t got = 0, count;
 	pid_t pid;
@@ -122,11 +131,7 @@ peer_rte_epoll(unsigned int events, struct samples *out)
 {
 	struct rte_epoll_event ev = { .epdata.event = EPOLLIN }, got_ev;
 	int fd = eventfd_new();
-	const struct child_conf conf = { .how = CHILD_EVENTFD,
-		.fds = &fd,
-		.n_fds = 1,
-		.events = events,
-		.interval_ns = SLEEP_INTERVAL_NS };
+	const struct child_conf conf = eventfd_conf(&fd, events);
 	struct child_shared *s;
 	uint64_t got = 0, count;
 	pid_t pid;
@@ -193,11 +198,7 @@ peer_eal_intr(unsigned int events, struct samples *out)
 {
 	struct rte_intr_handle *h = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	struct intr i = { .fd = eventfd_new(), .out = out };
-	const struct child_conf conf = { .how = CHILD_EVENTFD,
-		.fds = &i.fd,
-		.n_fds = 1,
-		.events = events,
-		.interval_ns = SLEEP_INTERVAL_NS };
+	const struct child_conf conf = eventfd_conf(&i.fd, events);
 	uint64_t end = now_ns() + 10000000000ull;
 	pid_t pid;
 
@@ -245,11 +246,7 @@ peer_libevent(unsigned int events, struct samples *out)
 	const struct timeval limit = { .tv_sec = 10 };
 	struct loop l = { .base = event_base_new(), .out = out, .want = events };
 	int fd = eventfd_new();
-	const struct child_conf conf = { .how = CHILD_EVENTFD,
-		.fds = &fd,
-		.n_fds = 1,
-		.events = events,
-		.interval_ns = SLEEP_INTERVAL_NS };
+	const struct child_conf conf = eventfd_conf(&fd, events);
 	struct event *ev;
 	pid_t pid;
 
