@@ -67,6 +67,7 @@ static struct figure {
 	{ "idle_wakes_per_s_adaptive", "... adaptive", NULL, AT_MOST, 0 },
 	{ "adaptive_sat_ratio", "operations at saturation, adaptive to poll", NULL, AT_LEAST,
 		0.98 },
+	{ "interrupt_sat_ratio", "... interrupt to poll", NULL },
 	{ "pool_getput_ns", "get and put of a shared vector", NULL, AT_MOST, 200 },
 	{ "pool_getput_16384_ns", "... with 16,384 users", "pool_getput_ns", RATIO_AT_MOST, 1.5 },
 	{ "attach_detach_ns", "attach and detach of an object", NULL, AT_MOST, 100 },

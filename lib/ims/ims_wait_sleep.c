@@ -20,8 +20,8 @@
  *
  * The budget is four gaps, within limits. At low rates the set stays with eventfds, sleeps between
  * events, and never switches; at high rates it stays with memory, also where the handlers take
- * long. A gap counts as 8 busy_gap at most, so that it takes a dozen close events to become busy and
- * one long pause to stop.
+ * long. A gap counts as 6 busy_gap at most: it takes a dozen close events to become busy, but after one
+ * long pause among close events, such as that of a device whose CPU was taken away, the next event does.
  *
  * A thread that sleeps measures its own wake-up with the gap, and where that is slow it would never
  * see that it is saturated. So with gaps of less than 4 busy_gap it tries: it is busy for a while, and
@@ -165,7 +165,7 @@ clamp(uint64_t v, uint64_t low, uint64_t high)
 static void
 pace(struct rte_ims_wait *w)
 {
-	uint64_t most = 8 * atomic_load_explicit(&w->busy_gap, memory_order_relaxed), gap = 0;
+	uint64_t most = 6 * atomic_load_explicit(&w->busy_gap, memory_order_relaxed), gap = 0;
 
 	if (w->last == 0)
 		w->gap = most;

@@ -536,6 +536,33 @@ test_adaptive(void **state)
 	assert_int_equal(stats().switches, 2);
 }
 
+/* One pause among close events costs ADAPTIVE its sleep, not a dozen events by eventfd after it. */
+static void
+test_adaptive_pause(void **state)
+{
+	struct rte_ims_wait_policy p = {
+		.policy = RTE_IMS_POLICY_ADAPTIVE,
+		.budget_min_ns = 1000000,
+		.budget_max_ns = 2000000,
+		.busy_gap_ns = 500000,
+	};
+	int i;
+
+	assert_int_equal(rte_ims_wait_policy_set(w, &p), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	for (i = 0; i < 1000; i++) {
+		fire();
+		assert_int_equal(rte_ims_wait_sleep(w, -1), 1);
+	}
+	while (rte_ims_wait_sleep(w, 30 * MS) != 0)
+		;
+	assert_int_equal(info().n_memory, 0);
+	fire();
+	assert_int_equal(rte_ims_wait_sleep(w, -1), 1);
+	assert_int_equal(info().n_memory, 1);
+	assert_int_equal(w->probes, 0); /* for good, not to try */
+}
+
 /* A word that is rung while ADAPTIVE switches to its eventfds is found before it sleeps. */
 static void
 test_adaptive_race(void **state)
@@ -604,6 +631,7 @@ main(void)
 		T(test_policy_live),
 		T(test_add_to_sleeper),
 		T(test_adaptive),
+		T(test_adaptive_pause),
 		T(test_adaptive_race),
 		T(test_bad_arguments),
 	};
