@@ -59,7 +59,9 @@ setup() {
 run() {
 	local name=$1 dir=$2
 	shift 2
-	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" "$@" || true
+	# Many wait for a device that does not answer, or for a time.
+	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" \
+		--num-processes $((2 * $(nproc))) "$@" || true
 	logs+=("$dir/meson-logs/$name.json")
 }
 
