@@ -61,7 +61,7 @@ run() {
 	shift 2
 	# Many wait for a device that does not answer, or for a time.
 	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" \
-		--num-processes $((2 * $(nproc))) "$@" || true
+		--num-processes $((${processes:-2} * $(nproc))) "$@" || true
 	logs+=("$dir/meson-logs/$name.json")
 }
 
@@ -102,7 +102,7 @@ fi
 if [ "$guest" = yes ]; then
 	say "guests (QEMU, a stock kernel's vfio-pci)"
 	devtools/guest-setup.sh
-	run guest build --suite guest --suite guest-vfio-user
+	processes=1 run guest build --suite guest --suite guest-vfio-user
 fi
 
 say "result"
