@@ -112,7 +112,7 @@ grid(const struct curve *c, const struct plot *plot, FILE *f)
 			continue;
 		fprintf(f,
 			"<line x1='%.1f' x2='%.1f' y1='%g' y2='%g' class='grid'/>"
-			"<text x='%.1f' y='%g' class='num' text-anchor='middle'>%g</text>\n",
+			"<text x='%.1f' y='%g' class='num' text-anchor='middle'>%.0f</text>\n",
 			x_of(c, v), x_of(c, v), TOP, TOP + PLOT_H, x_of(c, v), TOP + PLOT_H + 16,
 			v);
 	}
@@ -139,7 +139,7 @@ lines(const struct curve *c, const struct plot *plot, FILE *f)
 		fprintf(f, "'/>\n");
 		for (r = 0; r < c->n_rates; r++)
 			fprintf(f,
-				"<circle cx='%.1f' cy='%.1f' r='3.5' fill='%s'><title>%s, %g/s: %g "
+				"<circle cx='%.1f' cy='%.1f' r='3.5' fill='%s'><title>%s, %.0f/s: %g "
 				"%s</title></circle>\n",
 				x_of(c, c->point[p][r].rate),
 				y_of(plot, RTE_MIN(plot->y(&c->point[p][r]), plot->high)),
@@ -180,7 +180,7 @@ table(const struct curve *c, FILE *f)
 			c->policy[p]);
 	fprintf(f, "</tr>\n");
 	for (r = 0; r < c->n_rates; r++) {
-		fprintf(f, "<tr><td>%g</td>", c->point[0][r].rate);
+		fprintf(f, "<tr><td>%.0f</td>", c->point[0][r].rate);
 		for (p = 0; p < CURVE_POLICIES; p++)
 			fprintf(f, "<td>%.2f</td><td>%.2f</td><td>%.1f</td>",
 				c->point[p][r].p50_ns / 1e3, c->point[p][r].p99_ns / 1e3,

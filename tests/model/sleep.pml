@@ -9,7 +9,8 @@
  *   - the device raises vector `e`, which is in the set with EVENTFD delivery, or is not there at all,
  *   - a third thread has set a condition and calls rte_ims_wait_wake().
  *
- * What a change of a message guarantees is taken for granted here: switch.pml looks into it.
+ * The store is one in a BAR, or one in queue memory: there a new message is a command that the device does
+ * late, and answers later. Commands that are refused or not answered are left to switch.pml.
  *
  * Memory order: what the thread and the others agree on are locked operations and system calls (the
  * exchange of a word, read() and write() of an eventfd, epoll_wait()), and n_memory, which is
@@ -22,6 +23,7 @@
  * BUG=5 acceptance cycle: rte_ims_wait_poll() takes the wake-up, which was for the next sleep
  * BUG=6 acceptance cycle: rte_ims_wait_wake() only writes wake_fd, which a thread that spins does not see
  * BUG=7 acceptance cycle: the thread is woken before n_memory has gone up
+ * BUG=8 acceptance cycle: a command is not waited for before n_memory goes down
  */
 
 #ifndef BUG
@@ -32,11 +34,15 @@
 #define E 1
 
 mtype = { MASKED, WORD, FD }; /* where m's message goes */
+mtype = { IDLE, POSTED, TAKEN }; /* a command */
 
 /* The device's: `work` is what it wrote to memory before its message, and what the handlers look for. */
 bool work[2];
 mtype dest = MASKED;
 bool pending;
+bool queue_store;
+mtype cmd = IDLE;
+mtype cmd_dest;
 
 /* The wait set's. */
 bool n_bells; /* m's word is among those that are scanned */
@@ -192,12 +198,21 @@ end_asleep:		if
 	od
 } /* not reached: it never ends */
 
+/* The message is in force; what was held is sent. */
+inline obey(d)
+{
+	dest = d;
+	word = word || (pending && d == WORD);
+	efd[M] = efd[M] || (pending && d == FD);
+	pending = false
+}
+
 /* Write to memory, then send the message: to where it points now, or the event is held. */
 proctype Device()
 {
 	byte left = 2;
 
-	do
+end:	do
 	:: atomic { left > 0 -> left--; work[M] = true };
 	   d_step {
 		if
@@ -208,8 +223,22 @@ proctype Device()
 	   }
 	:: atomic { left > 0 && in_epoll[E] -> left--; work[E] = true };
 	   efd[E] = true
-	:: break
+	:: d_step { cmd == POSTED -> obey(cmd_dest); cmd = TAKEN }
+	:: d_step { cmd == TAKEN -> cmd = IDLE } /* the answer */
 	od
+} /* not reached: it never ends */
+
+/* ims_vec_retarget_locked() */
+inline retarget(d)
+{
+	if
+	:: !queue_store -> d_step { obey(d) }
+	:: queue_store ->
+		d_step { cmd_dest = d; cmd = POSTED };
+#if BUG != 8
+		cmd == IDLE
+#endif
+	fi
 }
 
 inline wake()
@@ -234,15 +263,11 @@ proctype Adder(bool memory, stays)
 		wake();
 #endif
 		n_memory++;
-		d_step {
-			dest = WORD;
-			word = word || pending;
-			pending = false
-		};
+		retarget(WORD);
 		if
 		:: !stays -> /* to_eventfd_in_set() */
 			n_eventfd++;
-			dest = FD;
+			retarget(FD);
 			n_memory--
 		:: else
 		fi
@@ -253,7 +278,7 @@ proctype Adder(bool memory, stays)
 		:: !stays -> /* to_memory_in_set() */
 			n_bells = true;
 			n_memory++;
-			dest = WORD;
+			retarget(WORD);
 			word = true;
 			n_eventfd--
 		:: else
@@ -291,6 +316,10 @@ init
 		if
 		:: stays = true
 		:: stays = false
+		fi;
+		if
+		:: queue_store = true
+		:: queue_store = false
 		fi;
 		if
 		:: in_epoll[E] = true;
