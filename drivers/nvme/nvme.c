@@ -201,9 +201,9 @@ controller_restart(struct nvme *nvme)
 }
 
 static int
-nvme_reset_done(struct rte_ims_dev *dev)
+nvme_reset_done(struct rte_ims_dev *dev, int rc)
 {
-	return controller_restart(ims_dev_priv(dev));
+	return rc == 0 ? controller_restart(ims_dev_priv(dev)) : rc;
 }
 
 static const struct ims_driver_id nvme_ids[] = {

@@ -223,6 +223,7 @@ qd_free(struct qd *qd)
 	free(qd->subdevs);
 	pthread_mutex_destroy(&qd->lock);
 	pthread_mutex_destroy(&qd->portal_lock);
+	pthread_mutex_destroy(&qd->shared_lock);
 	free(qd);
 }
 
@@ -250,6 +251,7 @@ qd_probe(struct rte_ims_dev *dev)
 	qd->dev = dev;
 	pthread_mutex_init(&qd->lock, NULL);
 	pthread_mutex_init(&qd->portal_lock, NULL);
+	pthread_mutex_init(&qd->shared_lock, NULL);
 	qd_reset_init(qd);
 	ims_dev_priv_set(dev, qd);
 	rc = identify(qd);
@@ -307,6 +309,7 @@ struct ims_driver qd_driver = {
 	.ids = qd_ids,
 	.probe = qd_probe,
 	.remove = qd_remove,
+	.reset_prepare = qd_reset_prepare,
 	.reset_done = qd_reset_done,
 	.vec_init = qd_vec_init,
 	.vec_fini = qd_vec_fini,

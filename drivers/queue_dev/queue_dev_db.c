@@ -97,7 +97,7 @@ qd_ring(struct qd *qd, uint64_t doorbell)
 	}
 	p = portal_mine(qd);
 	if (unlikely(p == NULL))
-		rte_spinlock_lock(&qd->shared_lock);
+		pthread_mutex_lock(&qd->shared_lock);
 	/*
 	 * During a reset nobody hears it: all is armed anew then, and what was submitted is
 	 * aborted.
@@ -107,7 +107,7 @@ qd_ring(struct qd *qd, uint64_t doorbell)
 		qd_leave(p != NULL ? &p->inside : &shared->inside);
 	}
 	if (unlikely(p == NULL))
-		rte_spinlock_unlock(&qd->shared_lock);
+		pthread_mutex_unlock(&qd->shared_lock);
 }
 
 void
@@ -127,7 +127,6 @@ qd_ring_reset(struct qd *qd, uint64_t doorbell)
 int
 qd_db_setup(struct qd *qd)
 {
-	rte_spinlock_init(&qd->shared_lock);
 	qd->asleep =
 		ims_dev_bar_map(qd->dev, QUEUE_DEV_BAR, QUEUE_DEV_STATUS_OFF, QUEUE_DEV_STATUS_LEN);
 	qd->portal_pages = ims_dev_bar_map(

@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
-#include <rte_spinlock.h>
 
 #include <ims_driver.h>
 
@@ -144,7 +144,7 @@ struct qd {
 	_Atomic(uint8_t) lcore_portal[RTE_MAX_LCORE]; /* number + 1; 0: none yet */
 	atomic_uint n_portals;
 	pthread_mutex_t portal_lock; /* for portals to come into use */
-	rte_spinlock_t shared_lock;
+	pthread_mutex_t shared_lock; /* held over a transaction, so none that is spun on */
 	struct qd_portal portals[QUEUE_DEV_N_PORTALS];
 
 	pthread_mutex_t lock;
@@ -278,8 +278,10 @@ qd_lost_free(struct qd *qd);
 /* queue_dev_reset.c */
 void
 qd_reset_init(struct qd *qd);
+void
+qd_reset_prepare(struct rte_ims_dev *dev);
 int
-qd_reset_done(struct rte_ims_dev *dev);
+qd_reset_done(struct rte_ims_dev *dev, int rc);
 /* INTR, section 3.3: errors and commands by MSI-X where there is any. */
 uint32_t
 qd_intr_select(const struct qd *qd);

@@ -19,7 +19,7 @@ check_conf(const struct rte_pmd_queue_dev_queue_conf *conf, struct qd *qd)
 
 	if (conf->depth < 2 || conf->depth > 1u << QUEUE_DEV_QUEUE_MAX_LOG ||
 		(conf->depth & (conf->depth - 1)) != 0 ||
-		(conf->fn != NULL) != (conf->vec != NULL && !ims_vec_dedicated(conf->vec)) ||
+		(conf->vec != NULL && (conf->fn != NULL) == ims_vec_dedicated(conf->vec)) ||
 		(conf->coal_count > 1 && conf->coal_usec == 0) ||
 		(conf->subdev != NULL && conf->subdev->qd != qd) ||
 		(conf->vec != NULL && rte_ims_vec_dev(conf->vec) != qd->dev) ||
@@ -112,29 +112,39 @@ is_free(const struct qd *qd, uint32_t n)
 
 /*
  * Its handler may run from here on, so this is the last that we do with it. What came before, or
- * was dropped by an event queue that had no home for it, the arm makes an event of.
+ * was dropped by an event queue that had no home for it, the arm makes an event of. What a reset has
+ * aborted meanwhile the device knows nothing of: when that had the queues looked through (`look`)
+ * this one was nowhere, so they are once more, after its home is there.
  */
 static void
 go_live(struct rte_pmd_queue_dev_queue *q)
 {
+	struct rte_ims_vec *vec = q->vec;
+	struct qd_eq *eq = q->eq;
 	struct qd *qd = q->qd;
 	uint32_t home = 0;
+	bool aborting;
 	uint64_t arm;
 
-	if (q->vec == NULL)
+	if (vec == NULL)
 		return;
 	/* While it is leaving it cannot be listed: its event queue finds it by its home alone. */
 	if (q->fn != NULL && !q->leaving)
-		rte_ims_vec_attach(q->vec, &q->obj);
+		rte_ims_vec_attach(vec, &q->obj);
 	/* The lock keeps resets out, they arm by themselves. */
 	pthread_mutex_lock(&qd->lock);
 	arm = qd_queue_arm_doorbell(q);
-	if (q->eq != NULL)
-		home = QD_HOME(q->eq->number, q->subdev != NULL ? q->subdev->number : 0);
+	aborting = q->aborting;
+	if (eq != NULL)
+		home = QD_HOME(eq->number, q->subdev != NULL ? q->subdev->number : 0);
 	atomic_store_explicit(&qd->homes[q->number], home, memory_order_release);
 	if (arm != 0)
 		qd_ring(qd, arm);
+	if (aborting && eq != NULL)
+		atomic_store(&eq->look, true);
 	pthread_mutex_unlock(&qd->lock);
+	if (aborting && eq != NULL)
+		ims_vec_kick(vec);
 }
 
 static int64_t

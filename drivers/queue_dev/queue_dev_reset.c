@@ -119,15 +119,23 @@ restore(struct qd *qd)
 	return rc;
 }
 
-/* Messages are written anew by the library, after this. */
-int
-qd_reset_done(struct rte_ims_dev *dev)
+/* A command that the reset takes away would be waited for, and its caller told that it was refused. */
+void
+qd_reset_prepare(struct rte_ims_dev *dev)
 {
 	struct qd *qd = ims_dev_priv(dev);
-	int rc;
 
 	pthread_mutex_lock(&qd->lock);
-	rc = quiesce(qd);
+}
+
+/* Messages are written anew by the library, after this. */
+int
+qd_reset_done(struct rte_ims_dev *dev, int rc)
+{
+	struct qd *qd = ims_dev_priv(dev);
+
+	if (rc == 0)
+		rc = quiesce(qd);
 	if (rc == 0) {
 		qd_lost_free(qd);
 		rc = restore(qd);

@@ -20,7 +20,7 @@
  *
  * Threads: a queue belongs to one thread at a time, its handler's if it has a vector. Different
  * queues may be used concurrently. Creating, destroying and attaching may be done by any thread.
- * EAL's lcores ring doorbells without a lock; other threads share one portal under a spinlock. All
+ * EAL's lcores ring doorbells without a lock; other threads share one portal under a lock. All
  * may go on while another thread resets the device: meanwhile there is no room and nothing
  * completes.
  *
@@ -105,10 +105,10 @@ struct rte_pmd_queue_dev_queue_conf {
 	 */
 	struct rte_ims_vec *vec;
 	/**
-	 * With vec, unless that is dedicated: called when there are completions. It takes all of
-	 * them (until poll returns less than asked for); the driver then asks the device for the
-	 * next event. It may destroy the queue, or attach it to another vector; after that the
-	 * queue is gone, or another thread's.
+	 * With vec, unless that is dedicated, and for vectors that the queue is attached to later:
+	 * called when there are completions. It takes all of them (until poll returns less than
+	 * asked for); the driver then asks the device for the next event. It may destroy the
+	 * queue, or attach it to another vector; after that the queue is gone, or another thread's.
 	 */
 	rte_ims_handler_t fn;
 	void *arg;

@@ -280,13 +280,15 @@ rte_ims_dev_reset(struct rte_ims_dev *dev)
 		return -EINVAL;
 	msix = rte_ims_dev_store_get(dev, RTE_IMS_STORE_MSIX);
 	pthread_mutex_lock(&dev->lock);
+	if (dev->driver->reset_prepare != NULL)
+		dev->driver->reset_prepare(dev);
 	rc = dev->vfio->ops->reset(dev->vfio);
 	if (rc == 0)
 		rc = ims_pci_command(dev->vfio, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 0);
 	if (rc == 0 && msix != NULL)
 		rc = ims_store_msix_reset(msix);
-	if (rc == 0 && dev->driver->reset_done != NULL)
-		rc = dev->driver->reset_done(dev);
+	if (dev->driver->reset_done != NULL)
+		rc = dev->driver->reset_done(dev, rc);
 	if (rc == 0)
 		rc = restore_locked(dev);
 	pthread_mutex_unlock(&dev->lock);

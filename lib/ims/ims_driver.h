@@ -42,10 +42,16 @@ struct ims_driver {
 	/** Give it back. All vectors are freed by now. May be NULL. */
 	void (*remove)(struct rte_ims_dev *dev);
 	/**
-	 * The function was reset and lost what the driver had set in it. Stores are written anew after
-	 * this has returned. May be NULL. 0 or a negative errno value.
+	 * The function is about to be reset: what must not be under way meanwhile, a command for
+	 * example, is kept out until reset_done, which always follows. May be NULL.
 	 */
-	int (*reset_done)(struct rte_ims_dev *dev);
+	void (*reset_prepare)(struct rte_ims_dev *dev);
+	/**
+	 * The function was reset (rc is 0) and lost what the driver had set in it; stores are written
+	 * anew after this has returned. Or it could not be reset: rc says why. May be NULL.
+	 * @return rc, or why the driver could not set the device up again.
+	 */
+	int (*reset_done)(struct rte_ims_dev *dev, int rc);
 	/**
 	 * A pool has a vector, not in a wait set yet, for any number of objects: give it what tells them
 	 * apart, an event queue for example. May be NULL. It may sleep, and call the library for this
@@ -285,6 +291,13 @@ ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_con
 void
 ims_vec_demux_set(
 	struct rte_ims_vec *vec, void (*run)(struct rte_ims_vec *vec, void *priv), void *priv);
+
+/**
+ * Have the handlers of a vector run once, as after an event of the device: when the driver alone knows
+ * that there is work. Takes the device's lock, which callbacks of stores and resets are called with.
+ */
+void
+ims_vec_kick(struct rte_ims_vec *vec);
 
 /** Run the handler of an object, from a demux. The object may be gone when this returns. */
 static inline void

@@ -286,6 +286,14 @@ ims_vec_kick_locked(struct rte_ims_vec *vec)
 	}
 }
 
+void
+ims_vec_kick(struct rte_ims_vec *vec)
+{
+	pthread_mutex_lock(&vec->dev->lock);
+	ims_vec_kick_locked(vec);
+	pthread_mutex_unlock(&vec->dev->lock);
+}
+
 /*
  * Both ends that it has: an eventfd stays in epoll while the message points at memory. The entry is
  * closed and the device silent, or its events are in the eventfd.

@@ -770,6 +770,43 @@ test_reset(void **state)
 	}
 }
 
+/* A queue that was on no vector during a reset hears of it on the one that it is attached to. */
+static void
+test_reset_unattached(void **state)
+{
+	static const char *const stores[] = { "msix", "ims-eq" };
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_queue };
+	struct rte_ims_vec *vec;
+	struct tq t;
+	uint32_t i, k;
+
+	for (i = 0; i < 4; i++) {
+		vec = find_store(stores[i / 2]) != NULL
+		              ? vec_open(stores[i / 2], RTE_IMS_SLOT_ANY, i % 2)
+		              : NULL;
+		if (vec == NULL)
+			continue;
+		memset(&t, 0, sizeof(t));
+		conf.arg = &t;
+		t.q = rte_pmd_queue_dev_queue_create(dev, &conf);
+		assert_non_null(t.q);
+		for (k = 0; k < DEPTH; k++)
+			submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, k);
+		assert_int_equal(rte_ims_dev_reset(dev), 0);
+		e2e_settle(set);
+		assert_int_equal(t.calls, 0);
+		assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, vec), 0);
+		tq_wait(&t, DEPTH);
+		assert_int_equal(t.failed, DEPTH);
+		assert_int_equal(t.last_status, RTE_PMD_QUEUE_DEV_ABORTED);
+		submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 7);
+		tq_wait(&t, DEPTH + 1);
+		assert_int_equal(t.last_status, 0);
+		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+		assert_int_equal(rte_ims_vec_free(vec), 0);
+	}
+}
+
 /* A queue that a thread keeps full, by its handler or by polling. */
 struct busy {
 	struct rte_pmd_queue_dev_queue *q;
@@ -949,10 +986,8 @@ test_bad_arguments(void **state)
 		assert_int_equal(rte_errno, EINVAL);
 	}
 	conf.depth = DEPTH;
-	conf.fn = on_queue; /* without a vector */
-	assert_null(rte_pmd_queue_dev_queue_create(dev, &conf));
-	assert_int_equal(rte_errno, EINVAL);
 	assert_null(rte_pmd_queue_dev_queue_create(NULL, &conf));
+	assert_int_equal(rte_errno, EINVAL);
 	tq_open(&t, NULL, NULL);
 	assert_int_equal(rte_pmd_queue_dev_submit(t.q, &op, 1), -EINVAL);
 	assert_int_equal(rte_pmd_queue_dev_queue_pending(t.q), 0);
@@ -983,6 +1018,7 @@ main(int argc, char **argv)
 		T(test_subdev_destroy_in_handler),
 		T(test_subdev_vectors),
 		T(test_reset),
+		T(test_reset_unattached),
 		T(test_reset_busy),
 		T(test_bad_arguments),
 	};
