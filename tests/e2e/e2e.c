@@ -17,6 +17,8 @@
 
 const char *e2e_dev_name;
 uint64_t e2e_ops;
+uint64_t e2e_seconds;
+unsigned int e2e_seed = 1;
 bool e2e_no_remap;
 
 #define EAL_ARGS 32
@@ -33,6 +35,8 @@ e2e_init(int argc, char **argv, const char *dev_default)
 	static const struct option opts[] = {
 		{ "dev", required_argument, NULL, 'd' },
 		{ "ops", required_argument, NULL, 'o' },
+		{ "seconds", required_argument, NULL, 's' },
+		{ "seed", required_argument, NULL, 'S' },
 		{ "mem", required_argument, NULL, 'm' },
 		{ "no-remap", no_argument, NULL, 'r' },
 		{ "lcores", required_argument, NULL, 'l' },
@@ -51,6 +55,10 @@ e2e_init(int argc, char **argv, const char *dev_default)
 			e2e_dev_name = optarg;
 		else if (c == 'o')
 			e2e_ops = strtoull(optarg, NULL, 0);
+		else if (c == 's')
+			e2e_seconds = strtoull(optarg, NULL, 0);
+		else if (c == 'S')
+			e2e_seed = strtoul(optarg, NULL, 0);
 		else if (c == 'r')
 			e2e_no_remap = true;
 		else if (c == 'l')

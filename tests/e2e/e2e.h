@@ -23,14 +23,16 @@
  */
 
 /*
- * Command line: [--dev NAME] [--ops N] [--mem MB | --eal ARG...] [--lcores LIST] [--no-remap]
+ * Command line: [--dev NAME] [--ops N] [--seconds N] [--seed N] [--mem MB | --eal ARG...] [--lcores LIST] [--no-remap]
  * [--test PATTERN]. A failure to start EAL ends the program with 1.
  */
 void
 e2e_init(int argc, char **argv, const char *dev_default);
 
 extern const char *e2e_dev_name;
-extern uint64_t e2e_ops;  /* 0: the test's own default */
+extern uint64_t e2e_ops;     /* 0: the test's own default */
+extern uint64_t e2e_seconds; /* 0: the same */
+extern unsigned int e2e_seed;
 extern bool e2e_no_remap; /* the machine has no interrupt remapping */
 
 struct rte_ims_dev *
