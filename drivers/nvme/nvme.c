@@ -211,6 +211,24 @@ static const struct ims_driver_id nvme_ids[] = {
 	{ 0 },
 };
 
+/* Section 3.1.6. */
+static int
+nvme_check(struct rte_ims_dev *dev, char *what, size_t size)
+{
+	uint32_t csts = 0;
+	int rc;
+
+	rc = ims_dev_bar_read32(dev, NVME_BAR, NVME_REG_CSTS, &csts);
+	if (rc != 0 || (csts & (NVME_CSTS_CFS | NVME_CSTS_RDY)) == NVME_CSTS_RDY)
+		return rc;
+	snprintf(what, size, "the controller is %s (register CSTS %#x)",
+		csts == UINT32_MAX            ? "in reset, or has no power"
+		: (csts & NVME_CSTS_CFS) != 0 ? "in fatal status"
+					      : "not ready",
+		csts);
+	return 1;
+}
+
 static struct ims_driver nvme_driver = {
 	.name = "nvme",
 	.ids = nvme_ids,
@@ -218,6 +236,7 @@ static struct ims_driver nvme_driver = {
 	.probe = nvme_probe,
 	.remove = nvme_remove,
 	.reset_done = nvme_reset_done,
+	.check = nvme_check,
 };
 
 IMS_DRIVER_REGISTER(nvme_driver)

@@ -123,6 +123,18 @@ update(struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx 
 	return rc;
 }
 
+static int
+query(struct rte_ims_dev *dev, uint32_t slot, struct ims_slot_view *view)
+{
+	struct qd *qd = ims_dev_priv(dev);
+	int rc;
+
+	pthread_mutex_lock(&qd->lock);
+	rc = qd_query_msg(qd, slot, view);
+	pthread_mutex_unlock(&qd->lock);
+	return rc;
+}
+
 /* A queue that is there hangs on another vector, or none. One may be in the making: update(). */
 static bool
 queue_available(const struct rte_ims_dev *dev, uint32_t slot)
@@ -151,6 +163,7 @@ stores_setup(struct qd *qd)
 		.n_special = QUEUE_DEV_N_SPECIAL,
 		.fungible = true,
 		.update = update,
+		.query = query,
 		.available = eq_available,
 	};
 	struct ims_store_queue_conf queues = {
@@ -158,6 +171,7 @@ stores_setup(struct qd *qd)
 		.n_slots = qd->n_queues,
 		.first = qd_queue_slot(qd, 0),
 		.update = update,
+		.query = query,
 		.available = queue_available,
 	};
 	struct rte_ims_store *msix;
@@ -194,7 +208,8 @@ cmd_vector(struct qd *qd)
 	qd->cmd_vec = rte_ims_vec_alloc(qd->table, store, QUEUE_DEV_SLOT_CMD, &conf);
 	if (qd->cmd_vec == NULL && rte_errno != ENOTSUP)
 		return -rte_errno;
-	return 0;
+	/* No wait set has it: its eventfd is read by who waits for a command. */
+	return qd->cmd_vec != NULL ? RTE_MIN(rte_ims_vec_fd_get(qd->cmd_vec), 0) : 0;
 }
 
 static void
@@ -299,6 +314,24 @@ qd_remove(struct rte_ims_dev *dev)
 	qd_free(qd);
 }
 
+/* Section 9; all ones: it is in reset, or has no power. */
+static int
+qd_check(struct rte_ims_dev *dev, char *what, size_t size)
+{
+	uint32_t status = 0;
+	int rc;
+
+	rc = ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_STATUS, &status);
+	if (rc != 0 || status == 0)
+		return rc;
+	if (status == UINT32_MAX)
+		snprintf(what, size,
+			"its register STATUS reads all ones: it is in reset, or has no power");
+	else
+		snprintf(what, size, "it has halted (register STATUS %#x)", status);
+	return 1;
+}
+
 static const struct ims_driver_id qd_ids[] = {
 	{ QUEUE_DEV_PCI_VENDOR_ID, QUEUE_DEV_PCI_DEVICE_ID },
 	{ 0 },
@@ -313,6 +346,7 @@ struct ims_driver qd_driver = {
 	.reset_done = qd_reset_done,
 	.vec_init = qd_vec_init,
 	.vec_fini = qd_vec_fini,
+	.check = qd_check,
 };
 
 IMS_DRIVER_REGISTER(qd_driver)

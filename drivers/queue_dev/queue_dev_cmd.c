@@ -272,3 +272,24 @@ qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *wa
 	}
 	return rc;
 }
+
+int
+qd_query_msg(struct qd *qd, uint32_t slot, struct ims_slot_view *view)
+{
+	const struct queue_dev_ctx *has = &qd->query->ctx;
+	uint32_t kind, number;
+	bool there, lost;
+	int rc;
+
+	there = slot_object(qd, slot, &kind, &number, &lost);
+	if (!there)
+		return -ENOENT;
+	rc = qd_query(qd, kind, number);
+	if (rc != 0)
+		return rc;
+	view->msg.addr = has->msg_addr;
+	view->msg.data = has->msg_data;
+	view->masked = (has->msg_ctrl & QUEUE_DEV_MSG_CTRL_MASK) != 0;
+	view->pending = (has->msg_ctrl & QUEUE_DEV_MSG_CTRL_PENDING) != 0;
+	return 0;
+}

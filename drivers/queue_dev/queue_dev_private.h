@@ -233,6 +233,10 @@ qd_cmd_destroy(struct qd *qd, const struct queue_dev_cmd *cmd, uint32_t kind);
 int
 qd_modify_msg(struct qd *qd, uint32_t slot, const struct ims_store_queue_ctx *want);
 
+/* What the device has in a slot. As query() of struct ims_store_queue_conf. */
+int
+qd_query_msg(struct qd *qd, uint32_t slot, struct ims_slot_view *view);
+
 /* queue_dev_db.c */
 void
 qd_ring(struct qd *qd, uint64_t doorbell);

@@ -103,6 +103,20 @@ timer_ims_remove(struct rte_ims_dev *dev)
 	free(ims_dev_priv(dev));
 }
 
+/* A device that is in reset, or has no power, answers with all ones. */
+static int
+timer_ims_check(struct rte_ims_dev *dev, char *what, size_t size)
+{
+	uint32_t id = 0;
+	int rc;
+
+	rc = ims_dev_bar_read32(dev, TIMER_IMS_BAR, TIMER_IMS_REG_ID, &id);
+	if (rc != 0 || id == TIMER_IMS_ID_MAGIC)
+		return rc;
+	snprintf(what, size, "its register ID reads %#x: it is in reset, or has no power", id);
+	return 1;
+}
+
 static const struct ims_driver_id timer_ims_ids[] = {
 	{ TIMER_IMS_PCI_VENDOR_ID, TIMER_IMS_PCI_DEVICE_ID },
 	{ 0 },
@@ -113,6 +127,7 @@ static struct ims_driver timer_ims_driver = {
 	.ids = timer_ims_ids,
 	.probe = timer_ims_probe,
 	.remove = timer_ims_remove,
+	.check = timer_ims_check,
 };
 
 IMS_DRIVER_REGISTER(timer_ims_driver)

@@ -63,6 +63,12 @@ struct ims_driver {
 	 * more. May be NULL. It may sleep.
 	 */
 	void (*vec_fini)(struct rte_ims_vec *vec);
+	/**
+	 * Whether the device itself is fit to interrupt: not halted, not in reset. Changes nothing, waits
+	 * for nothing. 0 it is; 1 it is not, and why, in one line, in what; or a negative errno value: not
+	 * known. Called with the device's lock held. May be NULL.
+	 */
+	int (*check)(struct rte_ims_dev *dev, char *what, size_t size);
 	/** Library's own. */
 	struct ims_driver *next;
 };
@@ -147,6 +153,16 @@ ims_dev_cfg_write(struct rte_ims_dev *dev, uint64_t offset, const void *buf, siz
 int
 ims_dev_bus_master(struct rte_ims_dev *dev, bool on);
 
+/** What a slot holds now, as the device has it. */
+struct ims_slot_view {
+	struct rte_ims_msg msg;
+	bool masked;
+	/** An event is held back: 1, 0, or -1 not known. */
+	int pending;
+	/** The store as a whole sends nothing: "MSI-X is disabled" for example. NULL: it does. */
+	const char *off;
+};
+
 /**
  * How a device's store is operated. The library never calls two at once for one device. They must
  * not call the library but for ims_dev_*. Slots are 0 .. n_slots - 1. Return 0 or a negative errno
@@ -185,6 +201,11 @@ struct ims_store_ops {
 	int (*retarget)(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg);
 	/** 1 if an event is held back, 0 if not. May be NULL: unknown, 0. */
 	int (*pending)(struct rte_ims_store *store, uint32_t slot);
+	/**
+	 * Read back what the device has, for who looks for a lost interrupt. Changes nothing. May be NULL.
+	 * 0; -ENOENT the slot's object does not exist in the device; -ENOTSUP, -EACCES it cannot be read.
+	 */
+	int (*view)(struct rte_ims_store *store, uint32_t slot, struct ims_slot_view *view);
 	/**
 	 * The slot is masked and has no user any more: wipe its message, let go of its eventfd. May be
 	 * NULL if there is no set_eventfd.
@@ -276,6 +297,11 @@ struct ims_store_queue_conf {
 		struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
 	/** As in struct ims_store_ops. May be NULL. */
 	int (*pending)(struct rte_ims_dev *dev, uint32_t slot);
+	/**
+	 * Ask the device what it has. As in struct ims_store_ops; waits at most the device's timeout. May be
+	 * NULL: then what was made effective last is taken for it.
+	 */
+	int (*query)(struct rte_ims_dev *dev, uint32_t slot, struct ims_slot_view *view);
 	bool (*available)(const struct rte_ims_dev *dev, uint32_t slot);
 };
 

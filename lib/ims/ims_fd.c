@@ -3,12 +3,16 @@
  */
 
 /*
+ * What the kernel tells of descriptors in /proc/self/fdinfo.
+ *
  * Eventfds of the caller's own behind dedicated vectors. An eventfd has one vector at most: KVM's
  * irqbypass knows an interrupt by its eventfd, and a second producer with the same one silently
  * loses the posting (virt/lib/irqbypass.c). Descriptors are compared by what they refer to, so that
  * a duplicate does not go unnoticed.
  */
 
+#include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,23 +28,103 @@ struct claim {
 static LIST_HEAD(, claim) claims = LIST_HEAD_INITIALIZER(claims);
 static pthread_mutex_t claims_lock = PTHREAD_MUTEX_INITIALIZER;
 
+static FILE *
+fdinfo_open(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	return fopen(path, "re");
+}
+
+/* The value of the first line of this form: 0, or -EBADF, -EINVAL there is none. */
+static int
+fdinfo_get(int fd, const char *form, void *val)
+{
+	int rc = -EINVAL;
+	char line[128];
+	FILE *f;
+
+	f = fdinfo_open(fd);
+	if (f == NULL)
+		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -errno;
+	while (rc != 0 && fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, form, val) == 1)
+			rc = 0;
+	fclose(f);
+	return rc;
+}
+
 /* Number of the eventfd behind a descriptor (Linux 5.2), -EINVAL: it is none. */
 static long
 eventfd_id(int fd)
 {
-	char path[64], line[128];
-	long id = -EINVAL;
+	long id;
+	int rc;
+
+	rc = fdinfo_get(fd, "eventfd-id: %ld", &id);
+	return rc == 0 ? id : rc;
+}
+
+int
+ims_fd_count(int fd, uint64_t *count)
+{
+	return fdinfo_get(fd, "eventfd-count: %" SCNx64, count);
+}
+
+/* The descriptors that an epoll instance watches; another file has no such lines. */
+static int
+pairs_add(int epfd, struct ims_epoll_pair **pairs, int n)
+{
+	struct ims_epoll_pair pair = { .epfd = epfd }, *more;
+	char line[128];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	f = fopen(path, "re");
+	f = fdinfo_open(epfd);
 	if (f == NULL)
-		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -errno;
-	while (fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "eventfd-id: %ld", &id) == 1)
+		return n; /* it was closed meanwhile */
+	while (n >= 0 && fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "tfd: %d events: %" SCNx32, &pair.fd, &pair.events) != 2)
+			continue;
+		more = realloc(*pairs, (n + 1) * sizeof(pair));
+		if (more == NULL) {
+			n = -ENOMEM;
 			break;
+		}
+		*pairs = more;
+		more[n++] = pair;
+	}
 	fclose(f);
-	return id;
+	return n;
+}
+
+static int
+compare_fd(const void *a, const void *b)
+{
+	const struct ims_epoll_pair *x = a, *y = b;
+
+	return (x->fd > y->fd) - (x->fd < y->fd);
+}
+
+int
+ims_epoll_pairs(int epfd, struct ims_epoll_pair **pairs)
+{
+	struct dirent *entry;
+	DIR *dir = NULL;
+	int n = 0;
+
+	*pairs = NULL;
+	if (epfd >= 0)
+		return pairs_add(epfd, pairs, 0);
+	dir = opendir("/proc/self/fd");
+	while (dir != NULL && n >= 0 && (entry = readdir(dir)) != NULL)
+		if (isdigit((unsigned char)entry->d_name[0]))
+			n = pairs_add(atoi(entry->d_name), pairs, n);
+	if (dir != NULL)
+		closedir(dir);
+	if (n > 0)
+		qsort(*pairs, n, sizeof(**pairs), compare_fd);
+	return n;
 }
 
 int

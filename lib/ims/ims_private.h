@@ -134,6 +134,7 @@ struct rte_ims_vec {
 	bool mutable;              /* EVENTFD: the kernel may change msg, look at each event */
 	_Atomic(uint8_t) delivery; /* enum rte_ims_delivery */
 	int fd;                    /* -1: it has had no EVENTFD delivery yet */
+	atomic_bool fd_given;      /* by rte_ims_vec_fd_get(): the caller may read it */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t unhandled;
@@ -318,6 +319,19 @@ int
 ims_fd_claim(const struct rte_ims_vec *vec, int fd);
 void
 ims_fd_release(const struct rte_ims_vec *vec);
+/* What an eventfd counts now: 0; -EBADF it is closed; -EINVAL it is no eventfd. */
+int
+ims_fd_count(int fd, uint64_t *count);
+
+/* Which epoll instance of this process watches which descriptor for what. */
+struct ims_epoll_pair {
+	int epfd;
+	int fd;
+	uint32_t events;
+};
+/* Those of one instance, or of all (-1): their number, and *pairs to be freed; or -ENOMEM. */
+int
+ims_epoll_pairs(int epfd, struct ims_epoll_pair **pairs);
 
 /* ims_export.c: tell the peer that has the vector's message; NULL: it has none any more. */
 void

@@ -127,12 +127,32 @@ bar_pending(struct rte_ims_store *store, uint32_t slot)
 	return rc != 0 ? rc : (ctrl & SLOT_CTRL_PENDING) != 0;
 }
 
+static int
+bar_view(struct rte_ims_store *store, uint32_t slot, struct ims_slot_view *view)
+{
+	uint32_t lo = 0, hi = 0, ctrl = 0;
+	int rc;
+
+	rc = slot_read(store, slot, SLOT_ADDR_LO, &lo);
+	if (rc == 0)
+		rc = slot_read(store, slot, SLOT_ADDR_HI, &hi);
+	if (rc == 0)
+		rc = slot_read(store, slot, SLOT_DATA, &view->msg.data);
+	if (rc == 0)
+		rc = slot_read(store, slot, SLOT_CTRL, &ctrl);
+	view->msg.addr = (uint64_t)hi << 32 | lo;
+	view->masked = (ctrl & SLOT_CTRL_MASK) != 0;
+	view->pending = (ctrl & SLOT_CTRL_PENDING) != 0;
+	return rc;
+}
+
 static const struct ims_store_ops bar_ops = {
 	.prepare = bar_prepare,
 	.write_msg = bar_write_msg,
 	.mask = bar_mask,
 	.unmask = bar_unmask,
 	.pending = bar_pending,
+	.view = bar_view,
 	.shutdown = bar_shutdown,
 };
 

@@ -139,6 +139,19 @@ dev_pending(struct rte_ims_store *store, uint32_t slot)
 	return pending;
 }
 
+static int
+dev_view(struct rte_ims_store *store, uint32_t slot, struct ims_slot_view *view)
+{
+	struct dev_store *d = store->priv;
+
+	pthread_mutex_lock(&d->lock);
+	view->msg = d->slots[slot].msg;
+	view->masked = d->slots[slot].masked;
+	view->pending = d->slots[slot].pending;
+	pthread_mutex_unlock(&d->lock);
+	return 0;
+}
+
 static void
 dev_shutdown(struct rte_ims_store *store, uint32_t slot)
 {
@@ -152,6 +165,7 @@ static const struct ims_store_ops dev_ops = {
 	.mask = dev_mask,
 	.unmask = dev_unmask,
 	.pending = dev_pending,
+	.view = dev_view,
 	.shutdown = dev_shutdown,
 };
 

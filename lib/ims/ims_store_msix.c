@@ -264,6 +264,28 @@ msix_pending(struct rte_ims_store *store, uint32_t slot)
 	return rc != 0 ? rc : (int)(word >> (slot % 32) & 1);
 }
 
+static int
+msix_view(struct rte_ims_store *store, uint32_t slot, struct ims_slot_view *view)
+{
+	const struct msix_store *m = store->priv;
+	uint16_t flags = 0;
+	uint32_t ctrl = 0;
+	int rc;
+
+	rc = ims_dev_cfg_read(store->dev, m->cap + PCI_MSIX_FLAGS, &flags, sizeof(flags));
+	if (rc == 0)
+		rc = entry_msg_read(store, slot, &view->msg);
+	if (rc == 0)
+		rc = entry_read(store, slot, PCI_MSIX_ENTRY_VECTOR_CTRL, &ctrl);
+	view->masked = (ctrl & PCI_MSIX_ENTRY_CTRL_MASKBIT) != 0;
+	if ((flags & PCI_MSIX_FLAGS_ENABLE) == 0)
+		view->off = "MSI-X is disabled in the function";
+	else if ((flags & PCI_MSIX_FLAGS_MASKALL) != 0)
+		view->off = "all of MSI-X is masked in the function";
+	view->pending = rc == 0 ? msix_pending(store, slot) : -1;
+	return rc;
+}
+
 static void
 msix_shutdown(struct rte_ims_store *store, uint32_t slot)
 {
@@ -280,6 +302,7 @@ static const struct ims_store_ops msix_ops = {
 	.mask = msix_mask,
 	.unmask = msix_unmask,
 	.pending = msix_pending,
+	.view = msix_view,
 	.shutdown = msix_shutdown,
 };
 

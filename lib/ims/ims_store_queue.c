@@ -30,6 +30,7 @@ struct queue_store {
 	int (*update)(
 		struct rte_ims_dev *dev, uint32_t slot, const struct ims_store_queue_ctx *ctx);
 	int (*pending)(struct rte_ims_dev *dev, uint32_t slot);
+	int (*query)(struct rte_ims_dev *dev, uint32_t slot, struct ims_slot_view *view);
 	bool (*available)(const struct rte_ims_dev *dev, uint32_t slot);
 	uint32_t first; /* the driver's number of slot 0 */
 	struct ims_store_queue_ctx ctx[];
@@ -110,6 +111,19 @@ queue_pending(struct rte_ims_store *store, uint32_t slot)
 	return q->pending != NULL ? q->pending(store->dev, q->first + slot) : 0;
 }
 
+static int
+queue_view(struct rte_ims_store *store, uint32_t slot, struct ims_slot_view *view)
+{
+	const struct queue_store *q = store->priv;
+
+	if (q->query != NULL)
+		return q->query(store->dev, q->first + slot, view);
+	view->msg = q->ctx[slot].msg;
+	view->masked = q->ctx[slot].masked;
+	view->pending = q->pending != NULL ? q->pending(store->dev, q->first + slot) : -1;
+	return 0;
+}
+
 static bool
 queue_available(const struct rte_ims_store *store, uint32_t slot)
 {
@@ -126,6 +140,7 @@ static const struct ims_store_ops queue_ops = {
 	.unmask = queue_unmask,
 	.retarget = queue_retarget,
 	.pending = queue_pending,
+	.view = queue_view,
 	.shutdown = queue_shutdown,
 };
 
@@ -145,6 +160,7 @@ ims_store_queue_create(struct rte_ims_dev *dev, const struct ims_store_queue_con
 		return ims_err_ptr(-ENOMEM);
 	q->update = conf->update;
 	q->pending = conf->pending;
+	q->query = conf->query;
 	q->available = conf->available;
 	q->first = conf->first;
 	for (i = 0; i < conf->n_slots; i++)

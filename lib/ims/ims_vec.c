@@ -395,7 +395,10 @@ rte_ims_vec_fd_get(const struct rte_ims_vec *vec)
 {
 	if (vec == NULL)
 		return -EINVAL;
-	return vec->delivery == RTE_IMS_DELIVERY_EVENTFD ? vec->fd : -ENOTSUP;
+	if (vec->delivery != RTE_IMS_DELIVERY_EVENTFD)
+		return -ENOTSUP;
+	atomic_store((atomic_bool *)(uintptr_t)&vec->fd_given, true);
+	return vec->fd;
 }
 
 struct rte_ims_dev *

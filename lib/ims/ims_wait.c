@@ -356,7 +356,10 @@ rte_ims_wait_wake(struct rte_ims_wait *wait)
 int
 rte_ims_wait_fd(const struct rte_ims_wait *wait)
 {
-	return wait != NULL ? wait->epfd : -EINVAL;
+	if (wait == NULL)
+		return -EINVAL;
+	atomic_store((atomic_bool *)(uintptr_t)&wait->fd_given, true);
+	return wait->epfd;
 }
 
 bool
@@ -500,6 +503,8 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 	w->cpu = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_LCORE) != 0
 	                 ? ims_lcore_cpu(conf->lcore_id)
 	                 : -1;
+	w->lcore = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_LCORE) != 0 ? (int)conf->lcore_id
+	                                                                     : -1;
 	w->nap_ns = conf != NULL && conf->nap_ns != 0 ? conf->nap_ns : NAP_NS_DEFAULT;
 	rte_cpu_get_intrinsics_support(&power);
 	w->scan = ims_bells_scan_best();

@@ -104,7 +104,9 @@ struct rte_ims_wait {
 	atomic_uint n_entries; /* no entry has ever had a higher index */
 	uint32_t first_free;
 	int numa_node;
-	int cpu;     /* of the lcore it was made for; -1 */
+	int cpu;              /* of the lcore it was made for; -1 */
+	int lcore;            /* -1 */
+	atomic_bool fd_given; /* by rte_ims_wait_fd(): another loop may watch the set */
 	bool unsafe; /* a device that did not answer may still write a doorbell: never free them */
 };
 

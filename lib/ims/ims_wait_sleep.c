@@ -279,6 +279,7 @@ sleep_not_at_all(struct sleeper *s)
 	uint32_t looks = 1 + atomic_load(&w->n_fds) / IMS_WAIT_EPOLL_BATCH;
 	unsigned int n = 0;
 
+	ims_wait_add_to(&w->polls, 1);
 	while (looks-- > 0)
 		n += ims_wait_poll_fds(w, 0, &s->woken);
 	return n;

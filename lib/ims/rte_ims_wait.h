@@ -104,7 +104,7 @@ struct rte_ims_wait_stats {
 	uint64_t wakes;
 	/** Deliveries for a vector that had left the set: dropped. */
 	uint64_t stray;
-	/** Calls of rte_ims_wait_poll(), and looks of a sleep that polls. */
+	/** Calls of rte_ims_wait_poll(), and looks of a sleep that polls or has a timeout of 0. */
 	uint64_t polls;
 	/** Of events: those from before a switch or a move that may have been handled already. */
 	uint64_t spurious;

@@ -17,31 +17,38 @@
 #include "ims_vfio.h"
 #include "ims_vfio_log.h"
 
-struct irq {
-	int number;
-	/* Its chip's name: "IR-..." with interrupt remapping of Intel and AMD, on all kernels. */
-	bool remapped;
-};
+const char *ims_irq_proc = "/proc";
 
-/* Behind the number and the CPUs' counts comes the chip's name, the first word with a letter. */
-static bool
-chip_is_remapped(const char *counts)
+/* "12:  345  6  IR-PCI-MSI  524288-edge  vfio-msix[0](0000:3b:00.0)": counts of the CPUs, chip. */
+static void
+line_parse(const char *counts, struct ims_irq *irq)
 {
-	while (strchr(" 0123456789", *counts) != NULL && *counts != '\0')
-		counts++;
-	return strncmp(counts, "IR-", 3) == 0;
+	char *end;
+
+	irq->count = 0;
+	for (;;) {
+		irq->count += strtoull(counts, &end, 10);
+		if (end == counts)
+			break;
+		counts = end;
+	}
+	counts += strspn(counts, " ");
+	snprintf(irq->chip, sizeof(irq->chip), "%.*s", (int)strcspn(counts, " "), counts);
+	/* Of Intel and AMD, on all kernels. */
+	irq->remapped = strncmp(irq->chip, "IR-", 3) == 0;
 }
 
 static int
-irq_find(const char *bdf, bool msix, uint32_t vector, struct irq *irq)
+irq_find(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
 {
-	char action[64], *line = NULL, *end;
+	char path[256], action[64], *line = NULL, *end;
 	int rc = -ENOENT;
 	size_t size = 0;
 	long n;
 	FILE *f;
 
-	f = fopen("/proc/interrupts", "re");
+	snprintf(path, sizeof(path), "%s/interrupts", ims_irq_proc);
+	f = fopen(path, "re");
 	if (f == NULL)
 		return -errno;
 	snprintf(action, sizeof(action), "vfio-msi%s[%u](%s)", msix ? "x" : "", vector, bdf);
@@ -50,7 +57,7 @@ irq_find(const char *bdf, bool msix, uint32_t vector, struct irq *irq)
 		if (*end != ':' || strstr(end, action) == NULL)
 			continue;
 		irq->number = n;
-		irq->remapped = chip_is_remapped(end + 1);
+		line_parse(end + 1, irq);
 		rc = 0;
 	}
 	free(line);
@@ -58,10 +65,43 @@ irq_find(const char *bdf, bool msix, uint32_t vector, struct irq *irq)
 	return rc;
 }
 
+/* The CPUs that take it now; before Linux 4.13, that may take it. */
+static void
+irq_cpus(struct ims_irq *irq)
+{
+	static const char *const files[] = { "effective_affinity_list", "smp_affinity_list" };
+	char path[256];
+	unsigned int i;
+	FILE *f = NULL;
+
+	irq->cpus[0] = '\0';
+	for (i = 0; i < sizeof(files) / sizeof(files[0]) && f == NULL; i++) {
+		snprintf(path, sizeof(path), "%s/irq/%d/%s", ims_irq_proc, irq->number, files[i]);
+		f = fopen(path, "re");
+	}
+	if (f == NULL)
+		return;
+	if (fgets(irq->cpus, sizeof(irq->cpus), f) == NULL)
+		irq->cpus[0] = '\0';
+	irq->cpus[strcspn(irq->cpus, "\n")] = '\0';
+	fclose(f);
+}
+
+int
+ims_irq_get(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
+{
+	int rc;
+
+	rc = irq_find(bdf, msix, vector, irq);
+	if (rc == 0)
+		irq_cpus(irq);
+	return rc;
+}
+
 int
 ims_irq_is_remapped(const char *bdf, bool msix, uint32_t vector)
 {
-	struct irq irq;
+	struct ims_irq irq;
 	int rc;
 
 	rc = irq_find(bdf, msix, vector, &irq);
@@ -72,15 +112,15 @@ int
 ims_irq_set_cpu(const char *bdf, bool msix, uint32_t vector, int cpu)
 {
 	static atomic_bool warned;
-	struct irq irq;
-	char path[64];
+	struct ims_irq irq;
+	char path[256];
 	FILE *f;
 	int rc;
 
 	rc = irq_find(bdf, msix, vector, &irq);
 	if (rc != 0)
 		return rc;
-	snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity_list", irq.number);
+	snprintf(path, sizeof(path), "%s/irq/%d/smp_affinity_list", ims_irq_proc, irq.number);
 	f = fopen(path, "we");
 	if (f == NULL)
 		rc = -errno;

@@ -103,6 +103,9 @@ struct ims_vfio_ops {
 	void (*msg_retarget)(struct ims_vfio *v, const struct ims_vfio_msg *msg,
 		const struct ims_vfio_sink *sink);
 	void (*msg_free)(struct ims_vfio *v, const struct ims_vfio_msg *msg);
+	/* Who takes a message's events now: 0; -ENOENT nobody, it is not one of ours. */
+	int (*msg_sink)(
+		struct ims_vfio *v, const struct ims_vfio_msg *msg, struct ims_vfio_sink *sink);
 	/*
 	 * Let one reader, a wait set, read the source itself: its descriptor, or -EBUSY. It must
 	 * read (until source_read returns less than n) when the descriptor is readable, handle the
@@ -210,6 +213,9 @@ int
 ims_vfio_dma_map(struct ims_vfio *v, void *addr, size_t len, int fd, uint64_t offset);
 int
 ims_vfio_dma_unmap(struct ims_vfio *v, void *addr, size_t len);
+/* The device can reach all of it. */
+bool
+ims_vfio_dma_is_mapped(struct ims_vfio *v, uint64_t iova, size_t len);
 /*
  * For backends that carry out a device's accesses: copy to or from mapped memory. -EFAULT, and
  * counted, if any byte of it is not mapped.
@@ -241,6 +247,21 @@ ims_irq_set_cpu(const char *bdf, bool msix, uint32_t vector, int cpu);
  */
 int
 ims_irq_is_remapped(const char *bdf, bool msix, uint32_t vector);
+
+/* What Linux knows of such an interrupt. */
+struct ims_irq {
+	int number;
+	bool remapped;
+	char chip[32];
+	uint64_t count; /* of all CPUs */
+	char cpus[64];  /* that take it, as a list: "2", "0-3"; empty: not known */
+};
+
+/* 0; -ENOENT: there is none, -EACCES ... */
+int
+ims_irq_get(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq);
+/* Where the kernel shows its interrupts, "/proc"; tests have a tree of their own. */
+extern const char *ims_irq_proc;
 
 /* PCI configuration space: offset of a capability, 0 if it has none, or -errno. */
 int

@@ -311,6 +311,19 @@ ims_vfio_dma_unmap(struct ims_vfio *v, void *addr, size_t len)
 	return rc;
 }
 
+bool
+ims_vfio_dma_is_mapped(struct ims_vfio *v, uint64_t iova, size_t len)
+{
+	const struct ims_vfio_dma_map *map;
+
+	pthread_mutex_lock(&v->dma_lock);
+	TAILQ_FOREACH(map, &v->dma_maps, next)
+		if (iova >= map->iova && len <= map->len && iova - map->iova <= map->len - len)
+			break;
+	pthread_mutex_unlock(&v->dma_lock);
+	return map != NULL;
+}
+
 int
 ims_vfio_dma_copy(struct ims_vfio *v, uint64_t iova, void *buf, size_t len, bool to_memory)
 {

@@ -491,6 +491,7 @@ static const struct ims_vfio_ops vu_ops = {
 	.msg_alloc = vu_msg_alloc,
 	.msg_retarget = vu_msg_retarget,
 	.msg_free = vu_msg_free,
+	.msg_sink = vu_msg_sink,
 	.source_take = vu_source_take,
 	.source_give = vu_source_give,
 	.source_read = vu_source_read,

@@ -144,6 +144,8 @@ vu_msg_retarget(
 	struct ims_vfio *v, const struct ims_vfio_msg *msg, const struct ims_vfio_sink *sink);
 void
 vu_msg_free(struct ims_vfio *v, const struct ims_vfio_msg *msg);
+int
+vu_msg_sink(struct ims_vfio *v, const struct ims_vfio_msg *msg, struct ims_vfio_sink *sink);
 
 /* For ims_emu.c: make a client of a connected socket, which it then owns, as it does the child. */
 struct ims_vfio *

@@ -105,6 +105,25 @@ vu_msg_free(struct ims_vfio *v, const struct ims_vfio_msg *msg)
 }
 
 int
+vu_msg_sink(struct ims_vfio *v, const struct ims_vfio_msg *msg, struct ims_vfio_sink *sink)
+{
+	struct ims_vfio_user *c = vu_from(v);
+	int handle = msg_handle(msg->addr), rc = -ENOENT;
+	const struct vu_handle *h;
+
+	if (handle < 0)
+		return rc;
+	pthread_mutex_lock(&c->msi_lock);
+	h = &c->handles[handle];
+	if (h->used && h->data == msg->data) {
+		*sink = h->sink;
+		rc = 0;
+	}
+	pthread_mutex_unlock(&c->msi_lock);
+	return rc;
+}
+
+int
 vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_t len,
 	const void *reader, uint64_t *cookie)
 {

@@ -159,6 +159,15 @@ fake_msg_retarget(
 	pthread_mutex_unlock(&f->lock);
 }
 
+static int
+fake_msg_sink(struct ims_vfio *v, const struct ims_vfio_msg *msg, struct ims_vfio_sink *sink)
+{
+	struct fake_dev *f = from(v);
+
+	*sink = f->sinks[msg->addr - MSG_BASE];
+	return f->forgets ? -ENOENT : 0;
+}
+
 static void
 fake_msg_free(struct ims_vfio *v, const struct ims_vfio_msg *msg)
 {
@@ -267,6 +276,7 @@ static const struct ims_vfio_ops fake_ops = {
 	.msg_alloc = fake_msg_alloc,
 	.msg_retarget = fake_msg_retarget,
 	.msg_free = fake_msg_free,
+	.msg_sink = fake_msg_sink,
 	.source_take = fake_source_take,
 	.source_give = fake_source_give,
 	.source_read = fake_source_read,

@@ -37,6 +37,7 @@ struct fake_dev {
 	uint32_t next_msg;
 	struct ims_vfio_sink sinks[4096];
 	unsigned int n_msgs; /* given out now */
+	bool forgets;        /* the root complex does not know its messages any more */
 	const void *reader;
 	int source_fd; /* eventfd standing for the socket */
 	uint32_t queue
