@@ -108,6 +108,10 @@ tp_table_print(struct tp_table *table, FILE *f);
 const char *
 tp_ns_str(char *buf, size_t size, double ns);
 
+/* json.c: a quoted string. */
+void
+tp_json_string(FILE *f, const char *text);
+
 /* script.c */
 int
 tp_script_file(const char *path, bool echo);

@@ -5,6 +5,8 @@
 
 import json
 import os
+import re
+import signal
 import unittest
 
 import tool
@@ -188,6 +190,59 @@ class Timers(unittest.TestCase):
         r = pipe("timer start 0 1 1ms periodic", "dev reset 0", "timer start 0 1 1ms",
                  "sleep 50ms", "show stats all")
         self.assertEqual((r.code, r.err), (0, []))
+
+
+class Doctor(unittest.TestCase):
+    LINKS = ["device", "slot", "message", "format", "remapping", "mask", "pending", "irq",
+             "eventfd", "wait", "thread", "objects"]
+
+    def test_whole(self):
+        r = pipe("vec alloc 0 any", "vec alloc 0 any memory", "doctor 0", "doctor 0 1")
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertIn("vector 0 (ims-bar:1), slot 1 of ims-bar, eventfd: ok\n", r.out)
+        self.assertIn("0 of 3 vectors broken\n", r.out)
+        links = re.findall(r"(?m)^  (\w+) +(ok|broken|-) +\S", r.out.split("doctor 0 1\n")[1])
+        self.assertEqual([name for name, _ in links], self.LINKS)
+        self.assertNotIn("broken", dict(links).values())
+
+    def test_broken(self):
+        r = pipe("vec alloc 0 any", "vec alloc 0 any", "vec mask 1", "doctor 0")
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertIn("vector 1 (ims-bar:2), slot 2 of ims-bar, eventfd: broken at mask\n", r.out)
+        self.assertRegex(r.out, r"(?m)^  mask +broken +masked .*; to do: rte_ims_vec_unmask\(\)$")
+        self.assertEqual(r.out.count("  thread "), 1)
+        self.assertIn("1 of 3 vectors broken\n", r.out)
+
+    def test_json(self):
+        r = pipe("vec alloc 0 any", "vec mask 0", "doctor 0 json", "doctor 0 0 json")
+        self.assertEqual((r.code, r.err), (0, []))
+        every, one = tool.documents(r.out)
+        self.assertEqual([v["vector"] for v in every["vectors"]], [None, 0])
+        self.assertEqual(every["vectors"][0]["broken"], None)
+        self.assertEqual(one["vectors"], every["vectors"][1:])
+        vec = one["vectors"][0]
+        self.assertEqual((vec["broken"], vec["slot"]), ("mask", 1))
+        self.assertEqual(list(vec["links"]), self.LINKS)
+        self.assertEqual(vec["links"]["irq"]["verdict"], "none")
+        self.assertEqual(vec["links"]["mask"]["todo"], "rte_ims_vec_unmask()")
+
+    def test_device_that_is_gone(self):
+        t = tool.Terminal("--dev", DEV)
+        t.prompt()
+        t.command("vec alloc 0 any")
+        os.kill(tool.children(t.pid)[0], signal.SIGKILL)
+        t.expect("is gone")
+        t.prompt()
+        out = t.command("doctor 0 0")
+        self.assertIn("broken at device", out)
+        self.assertRegex(out, r"device +broken +it is gone")
+        t.type("quit\r")
+        self.assertEqual(t.close(), 0)
+
+    def test_refused(self):
+        r = pipe("dev open emu:timer_ims,timers=8", "vec alloc 1 any", "doctor 0 0")
+        self.assertEqual(r.code, 1)
+        self.assertEqual(r.err, [f"stdin:3: doctor: vector 0 is not of {DEV} (EINVAL)"])
 
 
 class Bench(unittest.TestCase):

@@ -2,6 +2,7 @@
 # Copyright(c) 2026 The rte_ims authors
 """Drive ims-testpmd: by files, by pipes and, as a user does, at a terminal."""
 
+import json
 import os
 import pty
 import re
@@ -92,6 +93,16 @@ def rows(text, first):
                 found.append(dict(zip(names, cells)))
             return found
     raise AssertionError(f"no table {first} in:\n{text}")
+
+
+def documents(text):
+    """The JSON documents between the lines of other commands."""
+    found, decoder, at = [], json.JSONDecoder(), text.find("\n{")
+    while at >= 0:
+        doc, end = decoder.raw_decode(text, at + 1)
+        found.append(doc)
+        at = text.find("\n{", end)
+    return found
 
 
 class Terminal:
