@@ -551,11 +551,9 @@ ticks_to_ns(uint64_t ticks)
 	return ticks / hz * 1000000000 + ticks % hz * 1000000000 / hz;
 }
 
-int
-rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats)
+static void
+stats_read(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats)
 {
-	if (wait == NULL || stats == NULL)
-		return -EINVAL;
 	stats->events = atomic_load_explicit(&wait->events, memory_order_relaxed);
 	stats->busy_polls = atomic_load_explicit(&wait->busy_polls, memory_order_relaxed);
 	stats->sleeps = atomic_load_explicit(&wait->sleeps, memory_order_relaxed);
@@ -565,5 +563,38 @@ rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stat
 	stats->spurious = atomic_load_explicit(&wait->spurious, memory_order_relaxed);
 	stats->switches = atomic_load_explicit(&wait->switches, memory_order_relaxed);
 	stats->asleep_ns = ticks_to_ns(atomic_load_explicit(&wait->asleep, memory_order_relaxed));
+}
+
+int
+rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats)
+{
+	pthread_mutex_t *lock;
+
+	if (wait == NULL || stats == NULL)
+		return -EINVAL;
+	lock = (pthread_mutex_t *)(uintptr_t)&wait->lock;
+	pthread_mutex_lock(lock);
+	stats_read(wait, stats);
+	stats->events -= wait->zero.events;
+	stats->busy_polls -= wait->zero.busy_polls;
+	stats->sleeps -= wait->zero.sleeps;
+	stats->wakes -= wait->zero.wakes;
+	stats->stray -= wait->zero.stray;
+	stats->polls -= wait->zero.polls;
+	stats->spurious -= wait->zero.spurious;
+	stats->switches -= wait->zero.switches;
+	stats->asleep_ns -= wait->zero.asleep_ns;
+	pthread_mutex_unlock(lock);
+	return 0;
+}
+
+int
+rte_ims_wait_stats_reset(struct rte_ims_wait *wait)
+{
+	if (wait == NULL)
+		return -EINVAL;
+	pthread_mutex_lock(&wait->lock);
+	stats_read(wait, &wait->zero);
+	pthread_mutex_unlock(&wait->lock);
 	return 0;
 }

@@ -99,6 +99,8 @@ struct rte_ims_wait {
 	pthread_mutex_t lock;
 	TAILQ_ENTRY(rte_ims_wait) next;
 	char name[RTE_IMS_NAME_LEN];
+	struct rte_ims_wait_stats
+		zero; /* counters at the last reset: only their thread writes them */
 	uint32_t max_vecs;
 	uint32_t n_used;
 	atomic_uint n_entries; /* no entry has ever had a higher index */

@@ -265,6 +265,14 @@ __rte_experimental
 int
 rte_ims_wait_stats_get(const struct rte_ims_wait *wait, struct rte_ims_wait_stats *stats);
 
+/**
+ * Count from 0 on, also while the set's thread counts: no event is counted twice or not at all.
+ * @return 0; -EINVAL.
+ */
+__rte_experimental
+int
+rte_ims_wait_stats_reset(struct rte_ims_wait *wait);
+
 /** Write the set's vectors and counters. @return 0; -EINVAL. */
 __rte_experimental
 int

@@ -161,6 +161,29 @@ test_eventfd_inline(void **state)
 	assert_ptr_equal(f->reader, w);
 }
 
+/* Only the set's thread writes its counters: a reset takes nothing from them. */
+static void
+test_stats_reset(void **state)
+{
+	struct rte_ims_wait_stats stats;
+	static struct counter c;
+
+	assert_int_equal(rte_ims_wait_add(w, alloc(1, RTE_IMS_DELIVERY_MEMORY, &c)), 0);
+	fake_fire(f, 1);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(rte_ims_wait_stats_reset(NULL), -EINVAL);
+	assert_int_equal(rte_ims_wait_stats_reset(w), 0);
+	assert_int_equal(rte_ims_wait_stats_get(w, &stats), 0);
+	assert_int_equal(stats.events, 0);
+	assert_int_equal(stats.polls, 0);
+	fake_fire(f, 1);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(rte_ims_wait_stats_get(w, &stats), 0);
+	assert_int_equal(stats.events, 1);
+	assert_int_equal(stats.busy_polls, 1);
+	assert_int_equal(w->events, 2);
+}
+
 /* An event that was read from the source, or stored, when the vector had just left. */
 static void
 test_move_loses_nothing(void **state)
@@ -668,6 +691,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_memory),
+		T(test_stats_reset),
 		T(test_eventfd_inline),
 		T(test_move_loses_nothing),
 		T(test_missed_is_carried),
