@@ -226,9 +226,8 @@ drain(struct bench *b)
 static int
 measure(struct bench *b)
 {
-	uint64_t hz = rte_get_tsc_hz(), start, now, shown = 0;
+	uint64_t hz = rte_get_tsc_hz(), start, now;
 	uint64_t ticks = b->conf->duration_ns / 1e9 * hz;
-	bool show = isatty(STDOUT_FILENO);
 	struct result *r = b->result;
 	unsigned int i, k;
 	double cpu;
@@ -245,17 +244,12 @@ measure(struct bench *b)
 		for (i = 0; i < 64; i++)
 			serve(b);
 		now = rte_rdtsc();
-		if (show && (now - start) * 10 / hz != shown) {
-			shown = (now - start) * 10 / hz;
-			printf("\r%s: %.1f s, %" PRIu64 " commands ", modes[b->mode].name,
-				shown / 10.0, r->commands);
-			fflush(stdout);
-		}
+		tp_progress("%s: %.1f s, %" PRIu64 " commands", modes[b->mode].name,
+			(double)(now - start) / hz, r->commands);
 	}
 	r->seconds = (double)(rte_rdtsc() - start) / hz;
 	r->cpu = (cpu_seconds() - cpu) / r->seconds;
-	if (show)
-		printf("\r%60s\r", "");
+	tp_progress_end();
 	if (atomic_load(&tp_interrupted))
 		return -EINTR;
 	return b->rc;
@@ -291,7 +285,7 @@ cell_us(struct tp_table *t, double ticks)
 static void
 print_results(const struct bench_nvme_conf *conf, const struct result *results)
 {
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new(NULL);
 	const struct result *r;
 	unsigned int i;
 

@@ -69,7 +69,6 @@ struct bench {
 	unsigned int n_lanes;
 	struct bench_queue *queues;
 	uint64_t start;
-	uint64_t shown;
 	atomic_bool stop;
 };
 
@@ -136,19 +135,15 @@ cpu_seconds(void)
 }
 
 static void
-progress_show(struct bench *b)
+progress_show(const struct bench *b)
 {
-	uint64_t tenths = (rte_rdtsc() - b->start) * 10 / rte_get_tsc_hz(), sum = 0;
+	uint64_t sum = 0;
 	unsigned int i;
 
-	if (tenths == b->shown || !isatty(STDOUT_FILENO))
-		return;
-	b->shown = tenths;
 	for (i = 0; i < b->n_lanes; i++)
 		sum += atomic_load_explicit(&b->lanes[i].progress, memory_order_relaxed);
-	printf("\r%s: %" PRIu64 ".%" PRIu64 " s, %" PRIu64 " completions ",
-		bench_queue_modes[b->mode], tenths / 10, tenths % 10, sum);
-	fflush(stdout);
+	tp_progress("%s: %.1f s, %" PRIu64 " completions", bench_queue_modes[b->mode],
+		(double)(rte_rdtsc() - b->start) / rte_get_tsc_hz(), sum);
 }
 
 static bool
@@ -252,7 +247,6 @@ measure(struct bench *b)
 
 	atomic_store(&b->stop, false);
 	b->start = rte_rdtsc();
-	b->shown = UINT64_MAX;
 	if (b->lanes[0].lcore == rte_get_main_lcore()) {
 		lane_measure(&b->lanes[0], true);
 	} else {
@@ -267,8 +261,7 @@ measure(struct bench *b)
 		for (i = 0; i < running; i++)
 			rte_eal_wait_lcore(b->lanes[i].lcore);
 	}
-	if (isatty(STDOUT_FILENO))
-		printf("\r%70s\r", "");
+	tp_progress_end();
 	for (i = 0; i < b->n_lanes && rc == 0; i++)
 		rc = b->lanes[i].rc;
 	return rc == 0 && atomic_load(&tp_interrupted) ? -EINTR : rc;

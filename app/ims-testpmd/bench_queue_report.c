@@ -37,7 +37,7 @@ counts_print(const struct bench_queue_result *results)
 {
 	static const char *const names[] = { "DELIVERY", "LCORES", "VECTORS", "COMPLETIONS", "LOST",
 		"FAILED", "OPS_PER_S", "EVENTS_PER_S", "OPS_PER_EVENT", "CPU_%", NULL };
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new(NULL);
 	const struct bench_queue_result *r;
 	unsigned int i;
 
@@ -67,7 +67,7 @@ latencies_print(const struct bench_queue_result *results)
 	static const char *const names[] = { "LATENCY_us", "MIN", "MEDIAN", "P90", "P99", "P99.9",
 		"MAX", NULL };
 	double us = 1e6 / rte_get_tsc_hz();
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new(NULL);
 	const struct hist *h;
 	unsigned int i, k;
 

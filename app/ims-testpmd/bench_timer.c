@@ -99,7 +99,8 @@ struct bench {
 	struct result *result;
 	int floor_cpu;
 	_Atomic(uint64_t) progress;
-	int rc;
+	uint64_t start;
+	bool alone; /* the main thread runs it, and shows the progress as well */
 };
 
 static void
@@ -184,6 +185,13 @@ vectors_alloc(struct bench *b)
 }
 
 static void
+progress_show(const struct bench *b)
+{
+	tp_progress("%s: %.1f s, %" PRIu64 " expirations", b->mode->name,
+		(tp_now_ns() - b->start) / 1e9, (uint64_t)atomic_load(&b->progress));
+}
+
+static void
 serve(struct bench *b, uint64_t ns)
 {
 	uint64_t end = rte_rdtsc() + ns * rte_get_tsc_hz() / TP_NSEC;
@@ -196,6 +204,8 @@ serve(struct bench *b, uint64_t ns)
 			for (i = 0; i < 256; i++)
 				rte_ims_wait_poll(b->wait);
 		atomic_store_explicit(&b->progress, b->result->accounted, memory_order_relaxed);
+		if (b->alone)
+			progress_show(b);
 	}
 }
 
@@ -331,7 +341,6 @@ run_mode(struct bench *b)
 		r->done = rc == 0;
 	}
 	vectors_free(b);
-	b->rc = rc;
 	return rc;
 }
 
@@ -345,35 +354,30 @@ run_mode_lcore(void *arg)
 static int
 run_mode_on(struct bench *b, int lcore)
 {
-	bool show = isatty(STDOUT_FILENO);
-	unsigned int tenths = 0;
 	int rc;
 
-	if (lcore < 0)
-		return run_mode(b);
 	atomic_store(&b->progress, 0);
-	rc = rte_eal_remote_launch(run_mode_lcore, b, lcore);
-	if (rc != 0)
-		return rc;
-	while (rte_eal_get_lcore_state(lcore) == RUNNING) {
-		usleep(100000);
-		if (show) {
-			printf("\r%s: %u.%u s, %" PRIu64 " expirations ", b->mode->name,
-				tenths / 10, tenths % 10, (uint64_t)atomic_load(&b->progress));
-			fflush(stdout);
+	b->start = tp_now_ns();
+	b->alone = lcore < 0;
+	if (b->alone) {
+		rc = run_mode(b);
+	} else {
+		rc = rte_eal_remote_launch(run_mode_lcore, b, lcore);
+		while (rc == 0 && rte_eal_get_lcore_state(lcore) == RUNNING) {
+			usleep(20000);
+			progress_show(b);
 		}
-		tenths++;
+		if (rc == 0)
+			rc = rte_eal_wait_lcore(lcore);
 	}
-	rte_eal_wait_lcore(lcore);
-	if (show)
-		printf("\r%60s\r", "");
-	return b->rc;
+	tp_progress_end();
+	return rc;
 }
 
 static void
 print_counts(const struct bench_timer_conf *conf, const struct result *results)
 {
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new(NULL);
 	const struct result *r;
 	unsigned int i;
 
@@ -416,7 +420,7 @@ static void
 print_latencies(struct result *results)
 {
 	static const double quantiles[] = { 0.5, 0.9, 0.99, 0.999 };
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new(NULL);
 	struct result *r;
 	unsigned int i, k;
 

@@ -9,6 +9,7 @@
  * words at 62 characters: device names are longer.
  */
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -46,6 +47,32 @@ words_split(const char *line, struct words *w)
 		w->n++;
 	}
 	w->blank_end = w->n == 0 || line > w->str[w->n - 1] + w->len[w->n - 1];
+}
+
+/* The command within "watch SECONDS [COUNT] COMMAND", or the line itself. */
+static const char *
+inner(const char *line)
+{
+	struct words w;
+	unsigned int n = 2;
+
+	words_split(line, &w);
+	if (w.n < 2 || w.len[0] != 5 || memcmp(w.str[0], "watch", 5) != 0)
+		return line;
+	if (w.n > 2 && isdigit((unsigned char)w.str[2][0]))
+		n = 3;
+	if (w.n > n)
+		return w.str[n];
+	/* The number before it may not be complete. */
+	return w.blank_end ? line + strlen(line) : line;
+}
+
+static const char *word = "";
+
+const char *
+tp_complete_word(void)
+{
+	return word;
 }
 
 static const struct tp_token *
@@ -188,7 +215,9 @@ common_rest(const struct words *w, unsigned int n, unsigned int partial, char *r
 			c++) {
 			if (strncmp(buf, start, partial) != 0)
 				continue;
-			strcat(buf, " ");
+			/* A directory, or "pci:": the word goes on. */
+			if (strchr("/:", buf[strlen(buf) - 1]) == NULL)
+				strcat(buf, " ");
 			if (found++ == 0) {
 				snprintf(rest, size, "%s", buf + partial);
 				continue;
@@ -209,11 +238,12 @@ tp_complete(struct rdline *rdl, const char *buf, char *dst, unsigned int size, i
 	struct words w;
 
 	(void)rdl;
-	words_split(buf, &w);
+	words_split(inner(buf), &w);
 	if (w.n > TP_MAX_ARGS || strchr(buf, '#') != NULL)
 		return 0;
 	n = w.blank_end ? w.n : w.n - 1;
 	partial = w.blank_end ? 0 : w.len[n];
+	word = w.blank_end ? "" : w.str[n];
 	if (*state == 0 && common_rest(&w, n, partial, dst, size) > 0 && dst[0] != '\0')
 		return 2;
 	if (*state < 0)

@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* help, load, sleep, quit */
+/* help, quit */
 
 #include <errno.h>
 #include <string.h>
@@ -58,42 +58,6 @@ cmd_quit(const struct tp_args *args)
 	tp_quit = true;
 	return 0;
 }
-
-static int
-cmd_sleep(const struct tp_args *args)
-{
-	int rc = tp_sleep(tp_arg_num(args, "SECONDS", 0));
-
-	return rc == 0 ? 0 : tp_fail(rc, "interrupted");
-}
-
-static int
-cmd_load(const struct tp_args *args)
-{
-	return tp_script_file(tp_arg_str(args, "FILE"), true);
-}
-
-static const struct tp_cmd load_cmds[] = {
-	{ "load FILE", cmd_load, "Run the commands in a file", NULL },
-};
-static struct tp_topic load_topic = {
-	.name = "load",
-	.help = "Run the commands in a file",
-	.cmds = load_cmds,
-	.n_cmds = TP_DIM(load_cmds),
-};
-TP_TOPIC_REGISTER(load_topic);
-
-static const struct tp_cmd sleep_cmds[] = {
-	{ "sleep SECONDS", cmd_sleep, "Do nothing for a while, for scripts", NULL },
-};
-static struct tp_topic sleep_topic = {
-	.name = "sleep",
-	.help = "Do nothing for a while",
-	.cmds = sleep_cmds,
-	.n_cmds = TP_DIM(sleep_cmds),
-};
-TP_TOPIC_REGISTER(sleep_topic);
 
 static const struct tp_cmd help_cmds[] = {
 	{ "help [TOPIC]", cmd_help, "List topics, or the commands of one", NULL },

@@ -5,7 +5,9 @@
 /* What the arguments in capitals of a syntax line may be. */
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -272,6 +274,56 @@ choice_topic(unsigned int i, char *buf, size_t size)
 	return false;
 }
 
+/* A command; none begins with a digit, so it is not taken for the number before it. */
+static bool
+parse_line(const char *str, size_t len, uint64_t *num)
+{
+	(void)num;
+	return len != 0 && !isdigit((unsigned char)str[0]);
+}
+
+static bool
+choice_model(unsigned int i, char *buf, size_t size)
+{
+	static const char *const names[] = { "emu:queue_dev", "emu:timer_ims",
+		"pci:", "vfio-user:" };
+
+	if (i >= TP_DIM(names))
+		return false;
+	snprintf(buf, size, "%s", names[i]);
+	return true;
+}
+
+/* The i-th file whose path begins with the word that is to be completed; hidden ones if it says so. */
+static bool
+choice_file(unsigned int i, char *buf, size_t size)
+{
+	const char *word = tp_complete_word(), *name = strrchr(word, '/');
+	size_t dir_len = name != NULL ? name + 1 - word : 0;
+	struct dirent *entry = NULL;
+	char dir[PATH_MAX];
+	DIR *d;
+
+	name = word + dir_len;
+	if (dir_len >= sizeof(dir))
+		return false;
+	snprintf(dir, sizeof(dir), "%.*s", (int)dir_len, word);
+	d = opendir(dir_len != 0 ? dir : ".");
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (strncmp(entry->d_name, name, strlen(name)) != 0 ||
+			(entry->d_name[0] == '.' && name[0] != '.'))
+			continue;
+		if (i-- == 0)
+			break;
+	}
+	if (entry != NULL)
+		snprintf(buf, size, "%s%s%s", dir, entry->d_name,
+			entry->d_type == DT_DIR ? "/" : "");
+	if (d != NULL)
+		closedir(d);
+	return entry != NULL;
+}
+
 static const struct tp_kind tp_kinds[] = {
 	{ "BLOCKS", "a number of blocks", parse_num, NULL, NULL },
 	{ "BYTE", "a byte: 0 to 255, or 0x00 to 0xff", parse_num, NULL, NULL },
@@ -280,13 +332,14 @@ static const struct tp_kind tp_kinds[] = {
 	{ "DEPTH", "operations of a queue at a time", parse_num, NULL, NULL },
 	{ "DEV", "number or name of an open device", NULL, resolve_dev, choice_dev },
 	{ "DEVICE", "emu:MODEL[,key=value...], vfio-user:PATH or pci:0000:3b:00.0", NULL, NULL,
-		NULL },
-	{ "FILE", "path of a file", NULL, NULL, NULL },
+		choice_model },
+	{ "FILE", "path of a file", NULL, NULL, choice_file },
 	{ "GAP", "a time: ns, or with a unit as in 50us", parse_ns, NULL, NULL },
 	{ "INDEX", "number of a slot with a meaning of its own", parse_num, NULL, NULL },
 	{ "LBA", "number of a block", parse_num, NULL, NULL },
 	{ "LCORE", "number of an lcore that has a wait set", parse_num, resolve_lcore,
 		choice_lcore },
+	{ "LINE", "a command", parse_line, NULL, NULL, true },
 	{ "LIST", "numbers of queues: 3, 0-99 or 0-9,20", parse_list, NULL, NULL },
 	{ "MAX", "a time: ns, or with a unit as in 200us", parse_ns, NULL, NULL },
 	{ "MIN", "a time: ns, or with a unit as in 10us", parse_ns, NULL, NULL },

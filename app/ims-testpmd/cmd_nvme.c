@@ -201,7 +201,7 @@ cmd_nvme_reset(const struct tp_args *args)
 }
 
 static int
-cmd_nvme_show(const struct tp_args *args)
+cmd_show_nvme(const struct tp_args *args)
 {
 	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
 	struct rte_pmd_nvme_info info;
@@ -211,7 +211,7 @@ cmd_nvme_show(const struct tp_args *args)
 	rc = get_info(dev, &info);
 	if (rc != 0)
 		return rc;
-	t = tp_table_new();
+	t = tp_table_new("nvme");
 	tp_cell(t, "MODEL");
 	tp_cell(t, "SERIAL");
 	tp_cell(t, "BLOCKS");
@@ -228,7 +228,7 @@ cmd_nvme_show(const struct tp_args *args)
 	tp_cell(t, "%u", info.max_transfer);
 	tp_cell(t, "%u", info.max_queues);
 	tp_cell(t, "%u", info.max_depth);
-	tp_cell(t, "%s", info.sgl ? "yes" : "no");
+	tp_cell_bool(t, info.sgl);
 	tp_row_end(t);
 	tp_table_print(t, stdout);
 	return 0;
@@ -263,7 +263,6 @@ cmd_bench_nvme(const struct tp_args *args)
 }
 
 static const struct tp_cmd nvme_cmds[] = {
-	{ "nvme show DEV", cmd_nvme_show, "The controller and its namespace", NULL },
 	{ "nvme read DEV LBA [blocks BLOCKS] [file FILE]", cmd_nvme_read,
 		"Read blocks, to the screen or into a file", NULL },
 	{ "nvme write DEV LBA [blocks BLOCKS] [byte BYTE] [file FILE]", cmd_nvme_write,
@@ -278,6 +277,17 @@ static struct tp_topic nvme_topic = {
 	.n_cmds = TP_DIM(nvme_cmds),
 };
 TP_TOPIC_REGISTER(nvme_topic);
+
+static const struct tp_cmd show_cmds[] = {
+	{ "show nvme DEV [json]", cmd_show_nvme, "The controller and its namespace", NULL },
+};
+static struct tp_topic show_topic = {
+	.name = "show",
+	.help = "What there is, and what it counts",
+	.cmds = show_cmds,
+	.n_cmds = TP_DIM(show_cmds),
+};
+TP_TOPIC_REGISTER(show_topic);
 
 static const struct tp_cmd bench_cmds[] = {
 	{ "bench nvme DEV [queues QUEUES] [depth DEPTH] [seconds SECONDS] [write] [json FILE]",

@@ -217,7 +217,7 @@ pools_print(const struct tp_pool *only)
 {
 	static const char *const names[] = { "POOL", "DEV", "LCORES", "SHARED", "MSI-X",
 		"EXCLUSIVE", "SPECIAL", "DEDICATED", "USERS", "SHORT", "MOVES", NULL };
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("pools");
 	struct rte_ims_pool_info info;
 	const struct tp_pool *pool;
 
@@ -245,10 +245,10 @@ pools_print(const struct tp_pool *only)
 static void
 lcores_print(const struct tp_pool *pool)
 {
-	static const char *const names[] = { "LCORE", "CPU", "NUMA", "VECTORS", "USERS", "EVENTS",
+	static const char *const names[] = { "LCORE", "CPU", "NUMA", "VECTORS", "USERS", "+EVENTS",
 		NULL };
 	struct rte_ims_pool_lcore lcores[RTE_MAX_LCORE];
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("lcores");
 	int n, i;
 
 	n = rte_ims_pool_lcores_get(pool->pool, lcores, RTE_DIM(lcores));
@@ -270,8 +270,8 @@ static void
 vecs_print(const struct tp_pool *pool)
 {
 	static const char *const names[] = { "VECTOR", "KIND", "STORE", "SLOT", "LCORE", "USERS",
-		"EVENTS", NULL };
-	struct tp_table *t = tp_table_new();
+		"+EVENTS", NULL };
+	struct tp_table *t = tp_table_new("vectors");
 	struct rte_ims_store_info store;
 	struct rte_ims_vec_stats stats;
 	struct rte_ims_vec_info info;
@@ -305,14 +305,14 @@ cmd_show_pool(const struct tp_args *args)
 	pools_print(only);
 	if (only == NULL)
 		return 0;
-	printf("\n");
+	tp_text("\n");
 	lcores_print(only);
 	rte_ims_pool_info_get(only->pool, &info);
 	if (info.n_special + info.n_dedicated != 0)
-		printf("VECTORS and USERS are of shared and exclusive vectors: %u special and "
-		       "%u dedicated beside them.\n",
+		tp_text("VECTORS and USERS are of shared and exclusive vectors: %u special and "
+			"%u dedicated beside them.\n",
 			info.n_special, info.n_dedicated);
-	printf("\n");
+	tp_text("\n");
 	vecs_print(only);
 	return 0;
 }
@@ -416,7 +416,8 @@ static struct tp_topic move_topic = {
 TP_TOPIC_REGISTER(move_topic);
 
 static const struct tp_cmd show_cmds[] = {
-	{ "show pool all|POOL", cmd_show_pool, "Pools; of one also its lcores and vectors", NULL },
+	{ "show pool all|POOL [json]", cmd_show_pool, "Pools; of one also its lcores and vectors",
+		NULL },
 };
 static struct tp_topic show_topic = {
 	.name = "show",

@@ -14,9 +14,9 @@ static int
 cmd_show_device(const struct tp_args *args)
 {
 	static const char *const names[] = { "ID", "NAME", "DRIVER", "PCI", "NUMA", "STORES",
-		"TABLES", "VECTORS", "STRAY", "FAULTS", "STATE", NULL };
+		"TABLES", "VECTORS", "+STRAY", "+FAULTS", "STATE", NULL };
 	struct tp_dev *only = tp_arg_ptr(args, "DEV"), *dev;
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("devices");
 	struct rte_ims_dev_info info;
 
 	tp_head(t, names);
@@ -46,7 +46,7 @@ cmd_show_store(const struct tp_args *args)
 {
 	static const char *const names[] = { "DEV", "STORE", "SLOTS", "USED", NULL };
 	struct tp_dev *only = tp_arg_ptr(args, "DEV"), *dev;
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("stores");
 	struct rte_ims_store_info info;
 	struct rte_ims_dev_info dinfo;
 	uint32_t i;
@@ -74,7 +74,7 @@ cmd_show_table(const struct tp_args *args)
 {
 	static const char *const names[] = { "DEV", "TABLE", "SIZE", "USED", NULL };
 	struct tp_dev *only = tp_arg_ptr(args, "DEV"), *dev;
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("tables");
 	struct rte_ims_table_info info;
 	struct rte_ims_table *table;
 
@@ -119,9 +119,9 @@ static int
 cmd_show_vector(const struct tp_args *args)
 {
 	static const char *const names[] = { "ID", "DEV", "NAME", "SLOT", "LCORE", "DELIVERY",
-		"MASKED", "PENDING", "ADDRESS", "DATA", "OBJECTS", "DEMUX", "EVENTS", NULL };
+		"MASKED", "PENDING", "ADDRESS", "DATA", "OBJECTS", "DEMUX", "+EVENTS", NULL };
 	struct tp_vec *only = tp_arg_ptr(args, "VEC"), *vec;
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("vectors");
 	struct rte_ims_vec_stats stats;
 	struct rte_ims_vec_info info;
 
@@ -137,8 +137,8 @@ cmd_show_vector(const struct tp_args *args)
 		tp_cell(t, "%u", info.slot);
 		tp_cell_num(t, tp_vec_lcore(vec));
 		tp_cell(t, "%s", tp_delivery_str(info.delivery));
-		tp_cell(t, "%s", info.masked ? "yes" : "no");
-		tp_cell(t, "%s", info.pending ? "yes" : "no");
+		tp_cell_bool(t, info.masked);
+		tp_cell_bool(t, info.pending);
 		msg_cells(t, &info.msg);
 		tp_cell(t, "%u", info.n_objs);
 		tp_cell(t, "%s", demuxes[info.demux]);
@@ -152,10 +152,10 @@ cmd_show_vector(const struct tp_args *args)
 static int
 cmd_show_stats(const struct tp_args *args)
 {
-	static const char *const names[] = { "VECTOR", "NAME", "EVENTS", "SPURIOUS", "UNHANDLED",
-		NULL };
+	static const char *const names[] = { "VECTOR", "NAME", "+EVENTS", "+SPURIOUS", "+UNHANDLED",
+		"STALE", NULL };
 	struct tp_vec *only = tp_arg_ptr(args, "VEC"), *vec;
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("stats");
 	struct rte_ims_vec_stats stats;
 	struct rte_ims_vec_info info;
 
@@ -170,6 +170,7 @@ cmd_show_stats(const struct tp_args *args)
 		tp_cell(t, "%" PRIu64, stats.events);
 		tp_cell(t, "%" PRIu64, stats.spurious);
 		tp_cell(t, "%" PRIu64, stats.unhandled);
+		tp_cell(t, "%" PRIu64, stats.stale);
 		tp_row_end(t);
 	}
 	tp_table_print(t, stdout);
@@ -188,12 +189,13 @@ cmd_clear_stats(const struct tp_args *args)
 }
 
 static const struct tp_cmd show_cmds[] = {
-	{ "show device all|DEV", cmd_show_device, "Devices", NULL },
-	{ "show store all|DEV", cmd_show_store, "Where devices keep their messages", NULL },
-	{ "show table all|DEV", cmd_show_table, "Message tables: the vectors of one user", NULL },
-	{ "show vector all|VEC", cmd_show_vector, "Vectors and their messages",
+	{ "show device all|DEV [json]", cmd_show_device, "Devices", NULL },
+	{ "show store all|DEV [json]", cmd_show_store, "Where devices keep their messages", NULL },
+	{ "show table all|DEV [json]", cmd_show_table, "Message tables: the vectors of one user",
+		NULL },
+	{ "show vector all|VEC [json]", cmd_show_vector, "Vectors and their messages",
 		"    DEMUX: how an event finds the objects that have work\n" },
-	{ "show stats all|VEC", cmd_show_stats, "Counters of vectors", NULL },
+	{ "show stats all|VEC [json]", cmd_show_stats, "Counters of vectors", NULL },
 };
 static struct tp_topic show_topic = {
 	.name = "show",

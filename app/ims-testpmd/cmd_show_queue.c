@@ -69,10 +69,10 @@ static int
 cmd_show_queue(const struct tp_args *args)
 {
 	static const char *const names[] = { "DEV", "QUEUE", "SUBDEV", "DEPTH", "VECTOR", "LCORE",
-		"OP", "RATE", "PENDING", "SUBMITTED", "COMPLETED", "ERRORS", "PER_S", NULL };
+		"OP", "RATE", "PENDING", "+SUBMITTED", "+COMPLETED", "+ERRORS", "PER_S", NULL };
 	struct tp_dev *only = tp_arg_ptr(args, "DEV");
 	struct tp_queue_stats stats, sum = { 0 };
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("queues");
 	struct tp_queue *queue;
 	unsigned int n = 0;
 
@@ -82,15 +82,15 @@ cmd_show_queue(const struct tp_args *args)
 			continue;
 		tp_queue_stats(queue, &stats);
 		stats_add(&sum, &stats);
-		if (only == NULL || n < ROWS_MAX)
+		if (only == NULL || n < ROWS_MAX || tp_output_is_json())
 			queue_row(t, queue, &stats);
 		n++;
 	}
-	if (n > 1)
+	if (n > 1 && !tp_output_is_json())
 		sum_row(t, n, &sum);
 	tp_table_print(t, stdout);
 	if (only != NULL && n > ROWS_MAX)
-		printf("The first %u of %u: show queue all lists them all.\n", ROWS_MAX, n);
+		tp_text("The first %u of %u: show queue all lists them all.\n", ROWS_MAX, n);
 	return 0;
 }
 
@@ -122,7 +122,7 @@ static int
 cmd_show_eq(const struct tp_args *args)
 {
 	static const char *const names[] = { "EQ", "ENTRIES", "VECTOR", "NAME", "STORE", "SLOT",
-		"DELIVERY", "QUEUES", "EVENTS", "TAKEN", NULL };
+		"DELIVERY", "QUEUES", "+EVENTS", "+TAKEN", NULL };
 	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
 	struct rte_pmd_queue_dev_eq_info *eqs;
 	struct rte_pmd_queue_dev_info info;
@@ -136,23 +136,25 @@ cmd_show_eq(const struct tp_args *args)
 	if (eqs == NULL)
 		return -ENOMEM;
 	n = rte_pmd_queue_dev_eqs_get(dev->dev, eqs, info.n_eqs);
-	t = tp_table_new();
+	t = tp_table_new("event_queues");
 	tp_head(t, names);
 	for (i = 0; i < n; i++)
 		eq_row(t, &eqs[i]);
 	tp_table_print(t, stdout);
 	free(eqs);
-	printf("%u of %u event queues, %u of %u queues; stray events %" PRIu64
-	       ", commands without an answer %" PRIu64 "\n",
+	tp_text("%u of %u event queues, %u of %u queues; stray events %" PRIu64
+		", commands without an answer %" PRIu64 "\n",
 		info.used_eqs, info.n_eqs, info.used_queues, info.n_queues, info.stray_events,
 		info.cmd_timeouts);
 	return 0;
 }
 
 static const struct tp_cmd show_cmds[] = {
-	{ "show queue all|DEV", cmd_show_queue, "Queues; of a device the first 32 and the sum",
+	{ "show queue all|DEV [json]", cmd_show_queue,
+		"Queues; of a device the first 32 and the sum",
 		"    PER_S: completions per second since they were shown last\n" },
-	{ "show eq DEV", cmd_show_eq, "Event queues: how vectors find queues with work", NULL },
+	{ "show eq DEV [json]", cmd_show_eq, "Event queues: how vectors find queues with work",
+		NULL },
 };
 static struct tp_topic show_topic = {
 	.name = "show",

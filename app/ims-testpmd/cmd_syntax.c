@@ -33,6 +33,12 @@ tp_token_match(const struct tp_token *token, const char *str, size_t len, struct
 	return false;
 }
 
+static bool
+is_rest(const struct tp_token *token)
+{
+	return token->alts[0].kind != NULL && token->alts[0].kind->rest;
+}
+
 /* The four operations that the cmdline library asks of a token. */
 
 static int
@@ -43,8 +49,11 @@ token_parse(cmdline_parse_token_hdr_t *hdr, const char *buf, void *res, unsigned
 
 	if (res != NULL && size < sizeof(struct tp_arg))
 		return -1;
-	while (!cmdline_isendoftoken(buf[len]))
-		len++;
+	if (is_rest(token))
+		len = strcspn(buf, "\r\n#");
+	else
+		while (!cmdline_isendoftoken(buf[len]))
+			len++;
 	return tp_token_match(token, buf, len, res) ? (int)len : -1;
 }
 

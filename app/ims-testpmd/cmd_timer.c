@@ -16,6 +16,7 @@
 #include "bench.h"
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_latency.h"
 
 /* A timer that was started, and the vector it raises. */
 struct timer {
@@ -143,6 +144,26 @@ timer_get(struct tp_dev *dev, uint32_t n, struct tp_vec *vec)
 	return t;
 }
 
+static uint64_t
+timer_stamp(const struct tp_vec *vec, uint32_t n)
+{
+	uint64_t stamp = 0;
+
+	rte_pmd_timer_ims_count(vec->dev->dev, n, &stamp);
+	return stamp;
+}
+
+/* Where the device's clock is this CPU's. */
+static int
+measure_latency(struct timer *t)
+{
+	struct rte_pmd_timer_ims_info info;
+	int rc;
+
+	rc = rte_pmd_timer_ims_info_get(t->dev->dev, &info);
+	return rc == 0 && info.stamp_is_tsc ? tp_latency_start(t->vec, timer_stamp, t->n) : rc;
+}
+
 static int
 cmd_timer_start(const struct tp_args *args)
 {
@@ -166,7 +187,9 @@ cmd_timer_start(const struct tp_args *args)
 	t = timer_get(dev, n, vec);
 	if (t == NULL)
 		return -rte_errno;
-	rc = rte_pmd_timer_ims_start(dev->dev, n, t->vec->vec, &conf);
+	rc = measure_latency(t);
+	if (rc == 0)
+		rc = rte_pmd_timer_ims_start(dev->dev, n, t->vec->vec, &conf);
 	if (rc == 0) {
 		printf("timer %" PRIu64 " raises vector %u\n", n, t->vec->id);
 		return 0;
@@ -200,25 +223,24 @@ cmd_timer_stop(const struct tp_args *args)
 static int
 cmd_show_timer(const struct tp_args *args)
 {
+	static const char *const names[] = { "DEV", "TIMER", "VECTOR", "+EXPIRATIONS", NULL };
 	struct tp_dev *dev = tp_arg_ptr(args, "DEV");
 	struct tp_table *table;
 	struct timer *t;
 	int rc;
 
-	rc = check_timer(dev, 0);
+	rc = dev != NULL ? check_timer(dev, 0) : 0;
 	if (rc != 0)
 		return rc;
-	table = tp_table_new();
-	tp_cell(table, "TIMER");
-	tp_cell(table, "VECTOR");
-	tp_cell(table, "EXPIRATIONS");
-	tp_row_end(table);
+	table = tp_table_new("timers");
+	tp_head(table, names);
 	TAILQ_FOREACH(t, &timers, next) {
-		if (t->dev != dev)
+		if (dev != NULL && t->dev != dev)
 			continue;
+		tp_cell(table, "%u", t->dev->id);
 		tp_cell(table, "%u", t->n);
 		tp_cell(table, "%u", t->vec->id);
-		tp_cell(table, "%" PRIu64, rte_pmd_timer_ims_count(dev->dev, t->n, NULL));
+		tp_cell(table, "%" PRIu64, rte_pmd_timer_ims_count(t->dev->dev, t->n, NULL));
 		tp_row_end(table);
 	}
 	tp_table_print(table, stdout);
@@ -262,7 +284,6 @@ static const struct tp_cmd timer_cmds[] = {
 	{ "timer start DEV TIMER NS [periodic] [vec VEC]", cmd_timer_start, "Start a timer",
 		"    without vec: on a vector of its own, which timer stop frees\n" },
 	{ "timer stop DEV TIMER", cmd_timer_stop, "Stop a timer", NULL },
-	{ "timer show DEV", cmd_show_timer, "The timers started here", NULL },
 };
 static struct tp_topic timer_topic = {
 	.name = "timer",
@@ -273,6 +294,17 @@ static struct tp_topic timer_topic = {
 	.dev_close = timer_dev_close,
 };
 TP_TOPIC_REGISTER(timer_topic);
+
+static const struct tp_cmd show_cmds[] = {
+	{ "show timer all|DEV [json]", cmd_show_timer, "The timers started here", NULL },
+};
+static struct tp_topic show_topic = {
+	.name = "show",
+	.help = "What there is, and what it counts",
+	.cmds = show_cmds,
+	.n_cmds = TP_DIM(show_cmds),
+};
+TP_TOPIC_REGISTER(show_topic);
 
 static const struct tp_cmd bench_cmds[] = {
 	{ "bench timer DEV N NS SECONDS [eventfd|memory] [json FILE]", cmd_bench_timer,

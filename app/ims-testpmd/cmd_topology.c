@@ -19,14 +19,8 @@
 /* Of a larger machine only the cores with lcores are listed. */
 #define CPUS_MAX 64
 
-/* A set when it was shown last. */
-struct shown {
-	uint64_t ns;
-	uint64_t cpu_ns;
-	uint64_t events;
-};
-
-static struct shown *shown; /* by index of the set */
+/* When they were shown last, by index of the set. */
+static struct tp_load_mark *shown;
 
 static int
 topology_load(hwloc_topology_t *hw)
@@ -138,7 +132,7 @@ nodes_print(hwloc_topology_t hw)
 	hwloc_const_cpuset_t allowed = hwloc_topology_get_allowed_cpuset(hw);
 	int n = hwloc_get_nbobjs_by_type(hw, HWLOC_OBJ_NUMANODE), i;
 	hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("nodes");
 	hwloc_obj_t node;
 
 	tp_head(t, names);
@@ -179,25 +173,17 @@ users_of(unsigned int lcore)
 static void
 set_cells(struct tp_table *t, const struct tp_set *set)
 {
-	struct shown *s = &shown[set - tp_service_set(0)], now;
-	struct rte_ims_wait_stats stats;
 	struct rte_ims_wait_info info;
-	double ns;
+	struct tp_load load;
 
 	rte_ims_wait_info_get(set->wait, &info);
-	rte_ims_wait_stats_get(set->wait, &stats);
-	now.ns = tp_now_ns();
-	now.cpu_ns = tp_set_cpu_ns(set);
-	now.events = stats.events;
-	ns = now.ns - (s->ns != 0 ? s->ns : set->start_ns);
+	tp_set_load(set, &shown[set - tp_service_set(0)], &load);
 	tp_cell(t, "%s", info.name);
 	tp_cell(t, "%u", info.n_memory + info.n_eventfd);
 	tp_cell(t, "%u", users_of(set->lcore));
-	tp_cell(t, "%" PRIu64, stats.events);
-	tp_cell(t, "%.0f", (now.events - s->events) * 1e9 / ns);
-	/* A thread of its own starts anew after a bench. */
-	tp_cell(t, "%.1f", (now.cpu_ns - (now.cpu_ns < s->cpu_ns ? 0 : s->cpu_ns)) * 100 / ns);
-	*s = now;
+	tp_cell(t, "%" PRIu64, load.events);
+	tp_cell(t, "%.0f", load.per_second);
+	tp_cell(t, "%.1f", load.cpu_pct);
 }
 
 /* lcore: RTE_MAX_LCORE for none. */
@@ -324,7 +310,7 @@ cpus_print(hwloc_topology_t hw)
 		"LCORE", "ROLE", "WAIT", "VECS", "USERS", "EVENTS", "PER_S", "LOAD_%", NULL };
 	int n_all = hwloc_bitmap_weight(hwloc_topology_get_allowed_cpuset(hw)), n;
 	hwloc_bitmap_t cpus = hwloc_bitmap_alloc();
-	struct tp_table *t = tp_table_new();
+	struct tp_table *t = tp_table_new("cpus");
 	hwloc_obj_t pu = NULL;
 
 	listed(hw, cpus);
@@ -336,7 +322,7 @@ cpus_print(hwloc_topology_t hw)
 	tp_table_print(t, stdout);
 	n = hwloc_bitmap_weight(cpus);
 	if (n < n_all)
-		printf("%d more CPUs are on cores without lcores.\n", n_all - n);
+		tp_text("%d more CPUs are on cores without lcores.\n", n_all - n);
 	hwloc_bitmap_free(cpus);
 }
 
@@ -355,14 +341,15 @@ cmd_show_topology(const struct tp_args *args)
 	if (rc != 0)
 		return rc;
 	nodes_print(hw);
-	printf("\n");
+	tp_text("\n");
 	cpus_print(hw);
 	hwloc_topology_destroy(hw);
 	return 0;
 }
 
 static const struct tp_cmd show_cmds[] = {
-	{ "show topology", cmd_show_topology, "NUMA nodes, CPUs, and the load of their lcores",
+	{ "show topology [json]", cmd_show_topology,
+		"NUMA nodes, CPUs, and the load of their lcores",
 		"    PER_S, LOAD_%: events per second and CPU use since it was shown last\n" },
 };
 static struct tp_topic show_topic = {

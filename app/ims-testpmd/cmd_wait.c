@@ -135,9 +135,9 @@ static int
 cmd_show_wait(const struct tp_args *args)
 {
 	static const char *const names[] = { "WAIT", "MODE", "POLICY", "LCORE", "NUMA", "MEMORY",
-		"EVENTFD", "SOCKET", "EVENTS", "SPURIOUS", "POLLS", "SLEEPS", "WAKES", "ASLEEP_MS",
-		"SWITCHES", "STRAY", NULL };
-	struct tp_table *t = tp_table_new();
+		"EVENTFD", "SOCKET", "+EVENTS", "SPURIOUS", "+POLLS", "+SLEEPS", "WAKES",
+		"ASLEEP_MS", "SWITCHES", "STRAY", NULL };
+	struct tp_table *t = tp_table_new("waits");
 	unsigned int i;
 
 	(void)args;
@@ -145,6 +145,18 @@ cmd_show_wait(const struct tp_args *args)
 	for (i = 0; i < tp_service_n_sets(); i++)
 		wait_row(t, tp_service_set(i));
 	tp_table_print(t, stdout);
+	return 0;
+}
+
+static int
+cmd_clear_wait(const struct tp_args *args)
+{
+	struct tp_set *only = tp_arg_ptr(args, "LCORE");
+	unsigned int i;
+
+	for (i = 0; i < tp_service_n_sets(); i++)
+		if (only == NULL || tp_service_set(i) == only)
+			rte_ims_wait_stats_reset(tp_service_set(i)->wait);
 	return 0;
 }
 
@@ -180,7 +192,7 @@ static struct tp_topic set_topic = {
 TP_TOPIC_REGISTER(set_topic);
 
 static const struct tp_cmd show_cmds[] = {
-	{ "show wait all", cmd_show_wait, "The wait sets, and what serves them",
+	{ "show wait all [json]", cmd_show_wait, "The wait sets, and what serves them",
 		"    ASLEEP_MS: how long the thread has slept; SWITCHES: of adaptive\n" },
 };
 static struct tp_topic show_topic = {
@@ -190,3 +202,14 @@ static struct tp_topic show_topic = {
 	.n_cmds = TP_DIM(show_cmds),
 };
 TP_TOPIC_REGISTER(show_topic);
+
+static const struct tp_cmd clear_cmds[] = {
+	{ "clear wait all|LCORE", cmd_clear_wait, "Set counters of wait sets to 0", NULL },
+};
+static struct tp_topic clear_topic = {
+	.name = "clear",
+	.help = "Set counters to 0",
+	.cmds = clear_cmds,
+	.n_cmds = TP_DIM(clear_cmds),
+};
+TP_TOPIC_REGISTER(clear_topic);

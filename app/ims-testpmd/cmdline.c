@@ -103,24 +103,29 @@ dispatch(void *result, struct cmdline *cl, void *data)
 	const struct tp_syntax *syntax = data;
 	struct tp_args args = { .syntax = syntax, .arg = result };
 	unsigned int i;
+	int rc = 0;
 
 	(void)cl;
-	last_syntax = syntax;
-	last_rc = 0;
-	for (i = 0; i < syntax->n_tokens && last_rc == 0; i++) {
+	for (i = 0; i < syntax->n_tokens && rc == 0; i++) {
 		if (args.arg[i].alt == NULL)
 			continue;
 		if (args.arg[i].len >= ARG_COPY_SIZE)
-			last_rc = tp_fail(-ENAMETOOLONG, "%s is too long", args.arg[i].alt->text);
+			rc = tp_fail(-ENAMETOOLONG, "%s is too long", args.arg[i].alt->text);
 		else if (args.arg[i].alt->kind != NULL && args.arg[i].alt->kind->resolve != NULL)
-			last_rc = args.arg[i].alt->kind->resolve(&args.arg[i]);
+			rc = args.arg[i].alt->kind->resolve(&args.arg[i]);
 	}
-	if (last_rc == 0)
-		last_rc = syntax->cmd->run(&args);
+	if (rc == 0) {
+		tp_output_begin(tp_arg_has(&args, "json"));
+		rc = syntax->cmd->run(&args);
+		tp_output_end();
+	}
+	/* It may have run others, with load or watch: these are not the last. */
+	last_syntax = syntax;
+	last_rc = rc;
 }
 
-int
-tp_cmdline_exec(const char *line, const char **error)
+static int
+exec(const char *line, const char **error)
 {
 	static char text[2048];
 	size_t len = strcspn(line, "\r\n");
@@ -138,7 +143,6 @@ tp_cmdline_exec(const char *line, const char **error)
 	*error = NULL;
 	last_rc = 0;
 	last_syntax = NULL;
-	atomic_store(&tp_interrupted, false);
 	tp_report_begin();
 	rc = cmdline_parse(parser, buf);
 	if (last_syntax != NULL) {
@@ -154,6 +158,23 @@ tp_cmdline_exec(const char *line, const char **error)
 		tp_report_end(0, "");
 	}
 	free(buf);
+	return rc;
+}
+
+int
+tp_cmdline_exec(const char *line, const char **error)
+{
+	static unsigned int depth;
+	int rc;
+
+	/* Ctrl-C is for the command that the user gave, whatever that runs. */
+	if (depth == 0 && !atomic_load(&tp_terminated))
+		atomic_store(&tp_interrupted, false);
+	depth++;
+	rc = exec(line, error);
+	depth--;
+	if (depth == 0)
+		tp_record_line(line, rc < 0 ? *error : NULL);
 	return rc;
 }
 
@@ -197,6 +218,7 @@ tp_cmdline_free(void)
 {
 	unsigned int i;
 
+	tp_record_end();
 	if (parser != NULL)
 		cmdline_free(parser);
 	parser = NULL;

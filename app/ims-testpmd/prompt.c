@@ -36,6 +36,21 @@ term_keys(bool signals)
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+bool
+tp_prompt_is_on(void)
+{
+	return term_is;
+}
+
+bool
+tp_prompt_key(void)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	char keys[64];
+
+	return term_is && poll(&pfd, 1, 0) == 1 && read(STDIN_FILENO, keys, sizeof(keys)) > 0;
+}
+
 static void
 term_restore(void)
 {
@@ -161,6 +176,7 @@ tp_prompt_run(void)
 			break;
 	}
 	term_restore();
+	term_is = false;
 	rdline_free(rdl);
 	return 0;
 }

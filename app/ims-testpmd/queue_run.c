@@ -11,6 +11,7 @@
 #include <rte_malloc.h>
 
 #include "tp_dev.h"
+#include "tp_latency.h"
 #include "tp_queue.h"
 
 #define BATCH    32
@@ -168,6 +169,7 @@ tp_queue_handler(struct rte_ims_vec *vec, void *arg)
 	struct tp_queue *queue = arg;
 
 	(void)vec;
+	tp_latency_add(queue->vec, rte_rdtsc());
 	pthread_mutex_lock(&queue->lock);
 	take_locked(queue);
 	if (queue->busy && queue->rate == 0)

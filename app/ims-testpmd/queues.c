@@ -14,6 +14,7 @@
 #include <rte_errno.h>
 
 #include "tp_dev.h"
+#include "tp_latency.h"
 #include "tp_queue.h"
 
 struct tp_subdev_list tp_subdevs = TAILQ_HEAD_INITIALIZER(tp_subdevs);
@@ -96,6 +97,24 @@ create_failed(const struct tp_queue *queue, int rc)
 	return rc;
 }
 
+static uint64_t
+queue_stamp(const struct tp_vec *vec, uint32_t number)
+{
+	(void)number;
+	return rte_pmd_queue_dev_stamp(vec->vec);
+}
+
+/* Where the device's clock is this CPU's. It is only for show: without memory there is none. */
+static void
+measure_latency(struct tp_queue *queue)
+{
+	struct rte_pmd_queue_dev_info info;
+
+	if (!queue->polled && rte_pmd_queue_dev_info_get(queue->dev->dev, &info) == 0 &&
+		info.stamp_is_tsc)
+		tp_latency_start(queue->vec, queue_stamp, 0);
+}
+
 static int
 create(struct tp_queue *queue, const struct tp_queue_want *want)
 {
@@ -116,8 +135,10 @@ create(struct tp_queue *queue, const struct tp_queue_want *want)
 	if (want->subdev != NULL)
 		conf.subdev = want->subdev->subdev;
 	queue->q = rte_pmd_queue_dev_queue_create(queue->dev->dev, &conf);
-	if (queue->q != NULL)
+	if (queue->q != NULL) {
+		measure_latency(queue);
 		return 0;
+	}
 	rc = create_failed(queue, -rte_errno);
 	if (queue->from_pool)
 		tp_pool_put(queue->vec);

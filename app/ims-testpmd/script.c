@@ -35,6 +35,12 @@ script_run(FILE *f, const char *name, bool echo, bool keep_going)
 
 	while (!tp_quit && !atomic_load(&tp_terminated) && getline(&line, &size, f) >= 0) {
 		line_no++;
+		/* Ctrl-C, while a command ran that does not look at it. */
+		if (line_no > 1 && !keep_going && atomic_load(&tp_interrupted)) {
+			rc = tp_fail(-EINTR, "interrupted");
+			fprintf(stderr, "%s:%u: interrupted (EINTR)\n", name, line_no);
+			break;
+		}
 		line[strcspn(line, "\r\n")] = '\0';
 		if (echo)
 			printf("%s%s\n", line[strspn(line, " \t")] == '\0' ? "" : TP_PROMPT, line);

@@ -87,8 +87,9 @@ tp_notice_wake(void);
 
 /* table.c: rows with aligned columns. The first row is the head. */
 struct tp_table;
+/* name: of the array in JSON; NULL: it is not for JSON. */
 struct tp_table *
-tp_table_new(void);
+tp_table_new(const char *name);
 /* A cell; a text that starts with a digit is set to the right, and its column's head too. */
 void
 tp_cell(struct tp_table *table, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -96,13 +97,36 @@ tp_cell(struct tp_table *table, const char *fmt, ...) __attribute__((format(prin
 void
 tp_cell_num(struct tp_table *table, int64_t num);
 void
+tp_cell_bool(struct tp_table *table, bool yes);
+void
 tp_row_end(struct tp_table *table);
-/* The first row; names ends with NULL. */
+/* The first row; names ends with NULL. "+NAME" is a counter: watch shows its rate beside it. */
 void
 tp_head(struct tp_table *table, const char *const *names);
 /* Write and free. */
 void
 tp_table_print(struct tp_table *table, FILE *f);
+/* Beside tables: not written where they are JSON. */
+void
+tp_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Around a command: its tables are one JSON document. */
+void
+tp_output_begin(bool json);
+void
+tp_output_end(void);
+bool
+tp_output_is_json(void);
+/* Tables that are printed again and again, with rates. */
+void
+tp_rates_begin(void);
+void
+tp_rates_end(void);
+
+/* progress.c: a line at the terminal, ten times a second; end takes it away. */
+void
+tp_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void
+tp_progress_end(void);
 
 /* "12.5 us" for 12500: three significant digits at least. */
 const char *
@@ -121,6 +145,12 @@ tp_script_stdin(bool keep_going);
 /* prompt.c */
 int
 tp_prompt_run(void);
+/* The user is at the prompt, and not a file. */
+bool
+tp_prompt_is_on(void);
+/* He has pressed a key while a command runs: it is taken. */
+bool
+tp_prompt_key(void);
 
 /* service.c; the rest of it is in tp_service.h */
 uint64_t

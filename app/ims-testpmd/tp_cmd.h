@@ -103,6 +103,17 @@ tp_cmdline_free(void);
 int
 tp_cmdline_exec(const char *line, const char **error);
 
+/* record.c; the first two are commands' */
+int
+tp_record_start(const char *path);
+int
+tp_record_stop(void);
+/* A line was run; error: why it failed, or NULL. */
+void
+tp_record_line(const char *line, const char *error);
+void
+tp_record_end(void);
+
 /*
  * Below: between cmdline.c, cmd_syntax.c, cmd_kinds.c and cmd_complete.c.
  */
@@ -115,8 +126,10 @@ struct tp_kind {
 	bool (*parse)(const char *str, size_t len, uint64_t *num);
 	/* Find what it names, once the whole line is known to be right: 0 or tp_fail(). */
 	int (*resolve)(struct tp_arg *arg);
-	/* The i-th choice for the completion, or false. */
+	/* The i-th choice for the completion, or false; see tp_complete_word(). */
 	bool (*choice)(unsigned int i, char *buf, size_t size);
+	/* It is the rest of the line, all words of it. */
+	bool rest;
 };
 
 const struct tp_kind *
@@ -179,6 +192,9 @@ tp_syntax_expand(struct tp_syntax *syntax, void (*f)(void *, struct cmdline *, v
 struct rdline;
 int
 tp_complete(struct rdline *rdl, const char *buf, char *dst, unsigned int size, int *state);
+/* The part of a word that is to be completed, "": nothing yet. */
+const char *
+tp_complete_word(void);
 /* Say what was expected in a line that no command fits. */
 void
 tp_explain(const char *line, char *buf, size_t size);

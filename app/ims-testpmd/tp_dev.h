@@ -19,6 +19,7 @@
 
 #include "testpmd.h"
 
+struct tp_latency;
 struct tp_set;
 
 struct tp_dev {
@@ -55,6 +56,7 @@ struct tp_vec {
 	/* Times that the handler ran, and rte_rdtsc() of the last one. */
 	atomic_uint_fast64_t handled;
 	atomic_uint_fast64_t last_tsc;
+	_Atomic(struct tp_latency *) latency; /* NULL: nothing stamps its messages */
 	enum tp_vec_kind kind;
 	struct rte_ims_table *table; /* of a vector of "vec alloc" */
 	struct tp_set *set;          /* NULL: its pool's business, or nobody's */

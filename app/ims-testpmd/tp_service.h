@@ -86,6 +86,22 @@ tp_service_set_poll(bool poll);
 uint64_t
 tp_set_cpu_ns(const struct tp_set *set);
 
+/* load.c: of a set's thread since the mark, all zero: since it was made; and a new mark. */
+struct tp_load_mark {
+	uint64_t ns;
+	uint64_t cpu_ns;
+	uint64_t events;
+};
+
+struct tp_load {
+	uint64_t events; /* in all */
+	double per_second;
+	double cpu_pct;
+};
+
+void
+tp_set_load(const struct tp_set *set, struct tp_load_mark *mark, struct tp_load *load);
+
 /* A job runs from here on, in one thread at a time; when del returns it does not run any more. */
 void
 tp_job_add(struct tp_set *set, struct tp_job *job);

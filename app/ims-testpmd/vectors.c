@@ -14,6 +14,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_latency.h"
 #include "tp_service.h"
 
 struct tp_vec_list tp_vecs = TAILQ_HEAD_INITIALIZER(tp_vecs);
@@ -21,11 +22,13 @@ struct tp_vec_list tp_vecs = TAILQ_HEAD_INITIALIZER(tp_vecs);
 static void
 vec_handler(struct rte_ims_vec *rte_vec, void *arg)
 {
+	uint64_t now = rte_rdtsc();
 	struct tp_vec *vec = arg;
 
 	(void)rte_vec;
-	atomic_store_explicit(&vec->last_tsc, rte_rdtsc(), memory_order_relaxed);
+	atomic_store_explicit(&vec->last_tsc, now, memory_order_relaxed);
 	atomic_fetch_add_explicit(&vec->handled, 1, memory_order_relaxed);
+	tp_latency_add(vec, now);
 }
 
 static void
@@ -132,6 +135,7 @@ tp_vec_gone(struct tp_vec *vec)
 	TAILQ_REMOVE(&tp_vecs, vec, next);
 	if (vec->fd >= 0)
 		close(vec->fd);
+	tp_latency_free(vec);
 	free(vec);
 }
 
