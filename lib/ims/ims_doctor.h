@@ -35,6 +35,7 @@ struct doctor {
 	/* Of the device itself; made once. */
 	bool asked;
 	bool answers; /* its slots can be read */
+	bool silent;  /* one was not answered in time: no other is asked for */
 	struct rte_ims_finding device;
 	struct doctor_watch *watches;
 	unsigned int n_watches;

@@ -106,32 +106,56 @@ check_device_locked(struct doctor_case *c)
 		c->diag->links[RTE_IMS_LINK_DEVICE] = c->doctor->device;
 }
 
-static void
-check_slot_locked(struct doctor_case *c)
+/* A device that does not answer is waited for once, not for each vector. */
+static int
+slot_view_locked(struct doctor_case *c)
 {
 	const struct ims_store_ops *ops = c->vec->store->ops;
-	struct rte_ims_vec *vec = c->vec;
-	int rc = -ENOTSUP;
+	int rc;
 
-	if (!is_of_transport(vec) && !c->doctor->answers) {
-		ims_doctor_none(c, RTE_IMS_LINK_SLOT, "the device cannot be asked");
-		return;
-	}
-	if (ops->view != NULL)
-		rc = ops->view(vec->store, vec->slot, &c->view);
-	c->viewed = rc == 0;
+	if (ops->view == NULL)
+		return -ENOTSUP;
+	if (c->doctor->silent && !is_of_transport(c->vec))
+		return -ETIMEDOUT;
+	rc = ops->view(c->vec->store, c->vec->slot, &c->view);
+	c->doctor->silent = c->doctor->silent || rc == -ETIMEDOUT;
+	return rc;
+}
+
+static void
+slot_unreadable(struct doctor_case *c, int rc)
+{
+	const struct rte_ims_vec *vec = c->vec;
+
 	if (rc == -ENOENT) {
 		ims_doctor_broken(c, RTE_IMS_LINK_SLOT,
 			"the device has no object that slot %u of %s is for", vec->slot,
 			vec->store->name);
 		ims_doctor_todo(c, RTE_IMS_LINK_SLOT, "create the queue on this vector");
-	} else if (rc == -ENOTSUP || rc == -EACCES) {
-		ims_doctor_ok(c, RTE_IMS_LINK_SLOT, "slot %u of %s, which cannot be read back",
-			vec->slot, vec->store->name);
-	} else if (rc != 0) {
+	} else {
 		ims_doctor_broken(c, RTE_IMS_LINK_SLOT, "slot %u of %s cannot be read: %s",
 			vec->slot, vec->store->name, strerror(-rc));
 		ims_doctor_todo(c, RTE_IMS_LINK_SLOT, "rte_ims_dev_reset()");
+	}
+}
+
+static void
+check_slot_locked(struct doctor_case *c)
+{
+	const struct rte_ims_vec *vec = c->vec;
+	int rc;
+
+	if (!is_of_transport(vec) && !c->doctor->answers) {
+		ims_doctor_none(c, RTE_IMS_LINK_SLOT, "the device cannot be asked");
+		return;
+	}
+	rc = slot_view_locked(c);
+	c->viewed = rc == 0;
+	if (rc == -ENOTSUP || rc == -EACCES) {
+		ims_doctor_ok(c, RTE_IMS_LINK_SLOT, "slot %u of %s, which cannot be read back",
+			vec->slot, vec->store->name);
+	} else if (rc != 0) {
+		slot_unreadable(c, rc);
 	} else if (vec->doubt || vec->slot_state == IMS_SLOT_UNKNOWN) {
 		ims_doctor_broken(c, RTE_IMS_LINK_SLOT,
 			"the device has not answered the last change of slot %u of %s", vec->slot,

@@ -243,8 +243,18 @@ test_device(void **state)
 static void
 test_slot(void **state)
 {
+	unsigned int n;
+
 	f->fail = -EIO;
 	expect_broken(e, RTE_IMS_LINK_SLOT, "cannot be read");
+	/* Each question would take as long as the device has to answer: it is asked one. */
+	f->fail = -ETIMEDOUT;
+	f->n_log = 0;
+	expect_broken(e, RTE_IMS_LINK_SLOT, "cannot be read");
+	n = f->n_log;
+	f->n_log = 0;
+	assert_int_equal(examine(NULL), 2);
+	assert_int_equal(f->n_log, n);
 	f->fail = 0;
 	pthread_mutex_lock(&f->dev->lock);
 	m->doubt = true;

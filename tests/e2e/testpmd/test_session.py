@@ -88,8 +88,8 @@ class Watch(unittest.TestCase):
         found = [rows("VECTOR  NAME" + t, "VECTOR")[0] for t in tables]
         self.assertEqual(found[0]["EVENTS/S"], "-")
         for row in found[1:]:
-            self.assertGreater(int(row["EVENTS/S"]), 500)
-            self.assertLess(int(row["EVENTS/S"]), 1500)
+            self.assertGreater(int(row["EVENTS/S"]), 100)
+            self.assertLess(int(row["EVENTS/S"]), 2000)
         self.assertGreater(int(found[2]["EVENTS"]), int(found[1]["EVENTS"]))
 
     def test_json(self):
@@ -97,7 +97,7 @@ class Watch(unittest.TestCase):
         docs = documents(r.out)
         self.assertEqual(len(docs), 2)
         self.assertIsNone(docs[0]["timers"][0]["expirations_per_s"])
-        self.assertGreater(docs[1]["timers"][0]["expirations_per_s"], 500)
+        self.assertGreater(docs[1]["timers"][0]["expirations_per_s"], 100)
 
     def test_rows_that_come_and_go(self):
         path = path_of("free.cli")
