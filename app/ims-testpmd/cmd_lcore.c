@@ -49,10 +49,11 @@ lcore_row(struct tp_table *t, const struct tp_set *set, struct tp_load_mark *mar
 static int
 cmd_show_lcore(const struct tp_args *args)
 {
-	static const char *const names[] = { "LCORE", "WAIT", "VECS", "EVENTS", "PER_S", "LOAD_%",
-		NULL, NULL };
+	static const char *const plain[] = { "LCORE", "WAIT", "VECS", "EVENTS", "PER_S", "LOAD_%",
+		NULL };
+	static const char *const drawn[] = { "LCORE", "WAIT", "VECS", "EVENTS", "PER_S", "LOAD_%",
+		"LOAD", NULL };
 	static struct tp_load_mark *marks; /* by index of the set */
-	const char *head[TP_DIM(names)];
 	struct tp_table *t;
 	unsigned int i;
 
@@ -61,12 +62,8 @@ cmd_show_lcore(const struct tp_args *args)
 		marks = calloc(tp_service_n_sets(), sizeof(*marks));
 	if (marks == NULL)
 		return -ENOMEM;
-	for (i = 0; i < TP_DIM(names); i++)
-		head[i] = names[i];
-	if (!tp_output_is_json())
-		head[TP_DIM(names) - 2] = "LOAD";
 	t = tp_table_new("lcores");
-	tp_head(t, head);
+	tp_head(t, tp_output_is_json() ? plain : drawn);
 	for (i = 0; i < tp_service_n_sets(); i++)
 		lcore_row(t, tp_service_set(i), &marks[i]);
 	tp_table_print(t, stdout);

@@ -5,7 +5,6 @@
 /* load, record, sleep, watch: sessions, and commands about commands */
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
