@@ -3,9 +3,12 @@
 # Copyright(c) 2026 The rte_ims authors
 """What DPDK's telemetry socket says of a running ims-testpmd, by its own protocol.
 
-telemetry.py IMS-TESTPMD
+telemetry.py IMS-TESTPMD ENDPOINT
+
+ENDPOINT: the file that dpdk-telemetry-exporter.py loads.
 """
 
+import importlib.util
 import json
 import os
 import socket
@@ -110,6 +113,26 @@ class Telemetry(unittest.TestCase):
             self.assertEqual(wait["name"], name)
             self.assertIn(wait["policy"], ("manual", "poll", "interrupt", "adaptive"))
 
+    def test_exporter(self):
+        """What dpdk-telemetry-exporter.py makes of it, as it does that: each value a number, and described."""
+        spec = importlib.util.spec_from_file_location("ims", endpoint)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        info = module.info()
+        values = module.metrics(self)
+        self.assertEqual({name for name, _, _ in values}, set(info))
+        for name, value, labels in values:
+            self.assertIsInstance(value, int, name)
+            self.assertIn(info[name][1], ("counter", "gauge"))
+            self.assertTrue(all(isinstance(v, str) for v in labels.values()), labels)
+        self.assertIn(("pool_users", 2, {"pool": "rx"}), values)
+        vectors = [labels["vector"] for name, _, labels in values if name == "vector_events"]
+        self.assertEqual(len(vectors), self.tool.ask("/ims/device," + DEV)["vectors"])
+
+    def cmd(self, uri, arg=None):
+        """As of the exporter's socket."""
+        return self.tool.ask(uri if arg is None else f"{uri},{arg}")
+
     def test_nonsense(self):
         """A name or number that is none is answered with nothing, and the next question is heard."""
         for what in ("/ims/device", "/ims/device,nobody", "/ims/vector", "/ims/vector,x",
@@ -132,5 +155,5 @@ class Close(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    prog = sys.argv.pop(1)
+    prog, endpoint = sys.argv.pop(1), sys.argv.pop(1)
     unittest.main()
