@@ -113,6 +113,7 @@ dev_dict(struct rte_ims_dev *dev, struct rte_tel_data *d)
 	add_uint(d, "vendor", dev->vendor_id);
 	add_uint(d, "device", dev->device_id);
 	rte_tel_data_add_dict_int(d, "numa_node", dev->vfio->numa_node);
+	add_uint(d, "model_pid", dev->vfio->model_pid);
 	add_uint(d, "removed", atomic_load(&dev->vfio->removed));
 	add_uint(d, "stray_messages", atomic_load(&dev->vfio->stray_msgs));
 	add_uint(d, "dma_faults", atomic_load(&dev->vfio->dma_faults));

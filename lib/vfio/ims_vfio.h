@@ -150,6 +150,7 @@ struct ims_vfio {
 
 	atomic_uint_fast64_t stray_msgs;
 	atomic_uint_fast64_t dma_faults;
+	int model_pid; /* the process of ours that plays the device; 0: none */
 };
 
 /*

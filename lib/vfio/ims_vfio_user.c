@@ -533,6 +533,7 @@ ims_vfio_user_attach(const char *name, int sock, pid_t child, uint32_t timeout_m
 	ims_vfio_init(&c->v, &vu_ops, name, timeout_ms);
 	c->sock = sock;
 	c->child = child;
+	c->v.model_pid = child > 0 ? child : 0;
 	rc = vu_msi_init(c);
 	if (rc != 0)
 		goto fini;

@@ -85,6 +85,8 @@ class Telemetry(unittest.TestCase):
         self.assertEqual(ask("/ims/devices"), [DEV])
         dev = ask("/ims/device," + DEV)
         self.assertEqual((dev["name"], dev["driver"], dev["removed"]), (DEV, "queue_dev", 0))
+        with open(f"/proc/{dev['model_pid']}/comm") as f:
+            self.assertEqual(f.read(), "ims-devsrv\n")
         self.assertEqual(dev["stores"]["msix"]["slots"], 4)
         self.assertEqual(dev["stores"]["ims_queue"]["slots"], 64)
         self.assertEqual(sum(s["used"] for s in dev["stores"].values()), dev["vectors"])
