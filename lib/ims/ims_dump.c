@@ -88,12 +88,12 @@ rte_ims_wait_dump(const struct rte_ims_wait *wait, FILE *f)
 		return -EINVAL;
 	lock = (pthread_mutex_t *)(uintptr_t)&wait->lock;
 	fprintf(f,
-		"wait %s: NUMA node %d, memory %u, eventfd %u, of %u; events %" PRIu64
+		"wait %s: NUMA node %d, memory %u, eventfd %u, of %u, sources %u; events %" PRIu64
 		", sleeps %" PRIu64 ", wakes %" PRIu64 ", stray %" PRIu64 "\n",
 		wait->name, wait->numa_node, atomic_load(&wait->n_memory),
-		atomic_load(&wait->n_eventfd), wait->max_vecs, (uint64_t)atomic_load(&wait->events),
-		(uint64_t)atomic_load(&wait->sleeps), (uint64_t)atomic_load(&wait->wakes),
-		(uint64_t)atomic_load(&wait->stray));
+		atomic_load(&wait->n_eventfd), wait->max_vecs, wait->n_sources,
+		(uint64_t)atomic_load(&wait->events), (uint64_t)atomic_load(&wait->sleeps),
+		(uint64_t)atomic_load(&wait->wakes), (uint64_t)atomic_load(&wait->stray));
 	/* A vector leaves its entry under this lock, so it is there as long as we hold it. */
 	pthread_mutex_lock(lock);
 	for (i = 0; i < wait->max_vecs; i++) {

@@ -406,6 +406,7 @@ wait_dict(const struct rte_ims_wait *wait, struct rte_tel_data *d)
 	add_string(d, "policy", policies[policy.policy]);
 	add_uint(d, "memory_vectors", info.n_memory);
 	add_uint(d, "eventfd_vectors", info.n_eventfd);
+	add_uint(d, "sources", info.n_sources);
 	rte_tel_data_add_dict_int(d, "numa_node", info.numa_node);
 	add_uint(d, "reads_socket", info.reads_socket);
 	add_uint(d, "events", stats.events);

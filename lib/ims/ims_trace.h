@@ -64,6 +64,14 @@ RTE_TRACE_POINT(ims_trace_wait_move, RTE_TRACE_POINT_ARGS(const char *to, uint64
 		rte_trace_point_emit_string(to);
 		rte_trace_point_emit_u64(id); rte_trace_point_emit_int(rc);)
 
+RTE_TRACE_POINT(ims_trace_source_add, RTE_TRACE_POINT_ARGS(const char *wait, int fd, int rc),
+		rte_trace_point_emit_string(wait);
+		rte_trace_point_emit_int(fd); rte_trace_point_emit_int(rc);)
+
+RTE_TRACE_POINT(ims_trace_source_del, RTE_TRACE_POINT_ARGS(const char *wait, int fd, int rc),
+		rte_trace_point_emit_string(wait);
+		rte_trace_point_emit_int(fd); rte_trace_point_emit_int(rc);)
+
 RTE_TRACE_POINT(ims_trace_wait_policy, RTE_TRACE_POINT_ARGS(const char *wait, int policy),
 		rte_trace_point_emit_string(wait);
 		rte_trace_point_emit_int(policy);)

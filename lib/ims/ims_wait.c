@@ -74,12 +74,8 @@ epoch_step(struct rte_ims_wait *w, memory_order order)
 		&w->epoch, atomic_load_explicit(&w->epoch, memory_order_relaxed) + 1, order);
 }
 
-/*
- * Odd from here on. A full barrier must follow before an entry is looked at. false: a handler of the
- * set polls the set.
- */
-static bool
-run_begin(struct rte_ims_wait *w)
+bool
+ims_wait_run_begin(struct rte_ims_wait *w)
 {
 	if (unlikely(inside != NULL) && ims_wait_runs_here(w))
 		return false;
@@ -91,8 +87,8 @@ run_begin(struct rte_ims_wait *w)
 	return true;
 }
 
-static void
-run_end(struct rte_ims_wait *w, unsigned int n)
+void
+ims_wait_run_end(struct rte_ims_wait *w, unsigned int n)
 {
 	ims_wait_add_to(&w->events, n);
 	w->running = NULL;
@@ -167,7 +163,7 @@ serve_lines(struct rte_ims_wait *w, uint32_t i, uint32_t words, uint32_t n_bells
 {
 	unsigned int served = 0;
 
-	if (!run_begin(w))
+	if (!ims_wait_run_begin(w))
 		return 0;
 	for (;;) {
 		for (; words != 0; words &= words - 1)
@@ -177,7 +173,7 @@ serve_lines(struct rte_ims_wait *w, uint32_t i, uint32_t words, uint32_t n_bells
 			break;
 		words = ims_bells_line(&w->bells[i]);
 	}
-	run_end(w, served);
+	ims_wait_run_end(w, served);
 	return served;
 }
 
@@ -290,7 +286,7 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 			*woken = n < 0; /* a signal */
 		return 0;
 	}
-	if (!run_begin(w))
+	if (!ims_wait_run_begin(w))
 		return 0;
 	rte_smp_mb();
 	for (i = 0; i < n; i++) {
@@ -298,12 +294,15 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 			served += serve_eventfd(w, (uint32_t)ev[i].data.u64);
 		else if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_SOURCE)
 			served += serve_source(w, (uint32_t)ev[i].data.u64);
+		else if ((ev[i].data.u64 & ~(uint64_t)UINT32_MAX) == EV_POLLED)
+			served += ims_source_fired(
+				w, (uint32_t)ev[i].data.u64, (ev[i].events & EPOLLIN) == 0);
 		else if (woken != NULL && read(w->wake_fd, &count, sizeof(count)) > 0) {
 			atomic_store(&w->woken, false);
 			*woken = true;
 		}
 	}
-	run_end(w, served);
+	ims_wait_run_end(w, served);
 	return served;
 }
 
@@ -315,7 +314,7 @@ unsigned int
 ims_wait_poll_once(struct rte_ims_wait *w)
 {
 	uint64_t polls = atomic_load_explicit(&w->polls, memory_order_relaxed) + 1;
-	unsigned int n = poll_memory(w);
+	unsigned int n = poll_memory(w) + ims_wait_poll_sources(w);
 
 	atomic_store_explicit(&w->polls, polls, memory_order_relaxed);
 	if (atomic_load_explicit(&w->n_eventfd, memory_order_relaxed) != 0 ||
@@ -532,7 +531,7 @@ rte_ims_wait_destroy(struct rte_ims_wait *wait)
 	if (wait == NULL)
 		return -EINVAL;
 	pthread_mutex_lock(&wait->lock);
-	used = wait->n_used != 0;
+	used = wait->n_used != 0 || wait->n_sources != 0;
 	pthread_mutex_unlock(&wait->lock);
 	if (used)
 		return -EBUSY;

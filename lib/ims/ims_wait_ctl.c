@@ -528,6 +528,7 @@ rte_ims_wait_info_get(const struct rte_ims_wait *wait, struct rte_ims_wait_info 
 	info->numa_node = wait->numa_node;
 	info->reads_socket = false;
 	pthread_mutex_lock((pthread_mutex_t *)(uintptr_t)&wait->lock);
+	info->n_sources = wait->n_sources;
 	for (i = 0; i < WAIT_SOURCES; i++) {
 		src = atomic_load(&wait->sources[i]);
 		if (src != NULL && src->taken)

@@ -7,9 +7,11 @@
 
 #include <time.h>
 
+#include <rte_branch_prediction.h>
+
 #include "ims_bells.h"
 #include "ims_private.h"
-#include "rte_ims_wait.h"
+#include "rte_ims_source.h"
 
 /* Body of a wait set, for ims_wait.c and ims_wait_sleep.c (data path), ims_wait_ctl.c, ims_delivery.c and
  * ims_wait_policy.c (control path).
@@ -28,6 +30,7 @@
 #define EV_WAKE   0ull
 #define EV_ENTRY  (1ull << 32)
 #define EV_SOURCE (2ull << 32)
+#define EV_POLLED (3ull << 32)
 
 /* A vector's place in the set; its doorbell word has the same index. */
 struct wait_entry {
@@ -69,11 +72,16 @@ struct rte_ims_wait {
 	atomic_uint_fast64_t budget_max;
 	atomic_uint_fast64_t busy_gap;
 	_Atomic(struct wait_source *) sources[WAIT_SOURCES];
+	/* What is polled by calling it: rte_ims_source.h. */
+	_Atomic(struct rte_ims_source *) polled[RTE_IMS_SOURCES_MAX];
+	atomic_uint n_polled; /* none has a higher place */
 
 	/* The polling thread's. epoch is odd while it may run handlers; see ims_wait.c. */
 	atomic_uint_fast64_t epoch __rte_cache_aligned;
 	const struct rte_ims_vec *running; /* whose handlers run */
-	struct rte_ims_wait *outer;        /* a handler of that set polls this one */
+	const struct rte_ims_source *polling;
+	struct rte_ims_wait *outer; /* a handler of that set polls this one */
+	uint32_t deaf;              /* sources that would not end a sleep */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t busy_polls;
 	atomic_uint_fast64_t sleeps;
@@ -103,6 +111,8 @@ struct rte_ims_wait {
 		zero; /* counters at the last reset: only their thread writes them */
 	uint32_t max_vecs;
 	uint32_t n_used;
+	uint32_t n_sources;
+	bool place_used[RTE_IMS_SOURCES_MAX];
 	atomic_uint n_entries; /* no entry has ever had a higher index */
 	uint32_t first_free;
 	int numa_node;
@@ -125,6 +135,42 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken);
 /* As rte_ims_wait_poll(), without its count of busy polls. */
 unsigned int
 ims_wait_poll_once(struct rte_ims_wait *w);
+
+/*
+ * ims_wait.c: around whatever runs handlers. The epoch is odd between the two; a full barrier must follow
+ * begin before an entry or a source is looked at. false: a handler of the set polls the set.
+ */
+bool
+ims_wait_run_begin(struct rte_ims_wait *w);
+void
+ims_wait_run_end(struct rte_ims_wait *w, unsigned int n);
+
+/* ims_source.c: look at all sources; returns how many had something. */
+unsigned int
+ims_source_poll_all(struct rte_ims_wait *w);
+/* Before a sleep: arm all, look once more, and count those in w->deaf that are so all the same. */
+unsigned int
+ims_source_arm_all(struct rte_ims_wait *w);
+/* The descriptor of the one at this place is readable, or broken. Between begin and end. */
+unsigned int
+ims_source_fired(struct rte_ims_wait *w, uint32_t place, bool broken);
+
+static inline unsigned int
+ims_wait_poll_sources(struct rte_ims_wait *w)
+{
+	if (likely(atomic_load_explicit(&w->n_polled, memory_order_relaxed) == 0))
+		return 0;
+	return ims_source_poll_all(w);
+}
+
+static inline unsigned int
+ims_wait_arm_sources(struct rte_ims_wait *w)
+{
+	w->deaf = 0;
+	if (likely(atomic_load_explicit(&w->n_polled, memory_order_relaxed) == 0))
+		return 0;
+	return ims_source_arm_all(w);
+}
 
 /* What a message must be to reach the word of an entry that is in use. */
 static inline void

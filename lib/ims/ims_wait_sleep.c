@@ -12,6 +12,8 @@
  * written, and when it has gone down the words are scanned once more: by us, if we have switched
  * ourselves, or because the thread that has switched wakes us (ims_delivery.c).
  *
+ * Sources (rte_ims_source.h) are armed before a sleep, and looked at once more: ims_source.c.
+ *
  * ADAPTIVE is either busy, with its vectors delivered to memory, or not, with eventfds. What counts is
  * the mean gap, the time between the end of the handlers and the next event, over about eight calls:
  *
@@ -104,7 +106,7 @@ block(struct sleeper *s, int64_t ns)
 	uint64_t start = rte_rdtsc();
 	unsigned int n;
 
-	if (atomic_load(&w->n_memory) != 0) {
+	if (atomic_load(&w->n_memory) != 0 || w->deaf != 0) {
 		ns = ns < 0 ? w->nap_ns : RTE_MIN(ns, (int64_t)w->nap_ns);
 		if (nap_on_line(w, ns))
 			ns = 0;
@@ -121,6 +123,9 @@ sleep_until(struct sleeper *s)
 	int64_t ns = s->timeout_ns;
 	unsigned int n;
 
+	n = ims_wait_arm_sources(w);
+	if (n != 0)
+		return n;
 	ims_wait_add_to(&w->sleeps, 1);
 	ims_trace_wait_sleep(w->name, ns);
 	do {
@@ -129,7 +134,8 @@ sleep_until(struct sleeper *s)
 		if (n != 0 || s->woken)
 			break;
 		ns = left_ns(s);
-	} while (ns != 0);
+		n = ims_wait_arm_sources(w);
+	} while (n == 0 && ns != 0);
 	ims_wait_add_to(&w->wakes, 1);
 	ims_trace_wait_awake(w->name, n);
 	return n;
@@ -235,6 +241,15 @@ pace_busy(struct rte_ims_wait *w)
 		w->probe_wait = 0;
 }
 
+static void
+pace_found(struct rte_ims_wait *w)
+{
+	if (atomic_load(&w->busy))
+		pace_busy(w);
+	else
+		pace_idle(w);
+}
+
 /* The end of the budget: as much later than the last event as the rate says. */
 static uint64_t
 budget_end(const struct rte_ims_wait *w)
@@ -268,21 +283,38 @@ sleep_adaptive(struct sleeper *s)
 	return n;
 }
 
+static bool
+sleeps_by_policy(const struct rte_ims_wait *w)
+{
+	int policy = atomic_load_explicit(&w->policy, memory_order_relaxed);
+
+	return policy != RTE_IMS_POLICY_POLL &&
+	       !(policy == RTE_IMS_POLICY_ADAPTIVE && atomic_load(&w->busy));
+}
+
 /*
  * A look at everything, for a loop around ours: all that is readable, for an edge-triggered one is told
- * only once, and the wake-up, for a level-triggered one is told until it has been read.
+ * only once, and the wake-up, for a level-triggered one is told until it has been read. The loop sleeps
+ * then, so sources are armed; one that had something after that has been disarmed, and is looked at
+ * again in the turn that the wake-up makes.
  */
 static unsigned int
 sleep_not_at_all(struct sleeper *s)
 {
 	struct rte_ims_wait *w = s->w;
-	uint32_t looks = 1 + atomic_load(&w->n_fds) / IMS_WAIT_EPOLL_BATCH;
-	unsigned int n = 0;
+	uint32_t n_fds = atomic_load(&w->n_fds) + atomic_load(&w->n_polled);
+	uint32_t looks = 1 + n_fds / IMS_WAIT_EPOLL_BATCH;
+	unsigned int n = 0, late;
 
 	ims_wait_add_to(&w->polls, 1);
 	while (looks-- > 0)
 		n += ims_wait_poll_fds(w, 0, &s->woken);
-	return n;
+	if (!sleeps_by_policy(w))
+		return n;
+	late = ims_wait_arm_sources(w);
+	if (late != 0)
+		rte_ims_wait_wake(w);
+	return n + late;
 }
 
 int
@@ -295,7 +327,7 @@ rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
 	if (wait == NULL)
 		return -EINVAL;
 	policy = atomic_load_explicit(&wait->policy, memory_order_relaxed);
-	n = ims_wait_poll_memory(wait);
+	n = ims_wait_poll_memory(wait) + ims_wait_poll_sources(wait);
 	if (timeout_ns == 0)
 		return n + sleep_not_at_all(&s);
 	if (n == 0) {
@@ -305,7 +337,7 @@ rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
 			return spin_until(&s, 0);
 		return policy == RTE_IMS_POLICY_ADAPTIVE ? sleep_adaptive(&s) : sleep_until(&s);
 	}
-	if (policy == RTE_IMS_POLICY_ADAPTIVE && atomic_load(&wait->busy))
-		pace_busy(wait);
+	if (policy == RTE_IMS_POLICY_ADAPTIVE)
+		pace_found(wait);
 	return n;
 }

@@ -17,6 +17,8 @@
  * delivery it also asks the kernel. sleep blocks until there is work, a timeout or a wake-up. fd is
  * the epoll instance, to nest the set into another loop.
  *
+ * Things that are polled by calling a function join a set as sources: rte_ims_source.h.
+ *
  * A policy (rte_ims_wait_policy_set()) says what sleep does and which delivery the set's vectors have: a
  * thread that always calls sleep can poll, sleep, or do either as the load asks, changed live.
  *
@@ -87,6 +89,8 @@ struct rte_ims_wait_info {
 	uint32_t max_vecs;
 	uint32_t n_memory;
 	uint32_t n_eventfd;
+	/** See rte_ims_source.h. */
+	uint32_t n_sources;
 	/** NUMA node of the doorbells, -1 = any. */
 	int numa_node;
 	/** The set's thread itself reads a vfio-user device's socket: one hop less. */
@@ -94,7 +98,7 @@ struct rte_ims_wait_info {
 };
 
 struct rte_ims_wait_stats {
-	/** Vectors whose handlers were run. */
+	/** Vectors whose handlers were run, and times that a source had something. */
 	uint64_t events;
 	/** Calls of rte_ims_wait_poll(), counted when they find something. */
 	uint64_t busy_polls;
@@ -130,7 +134,7 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf);
 
 /**
  * Destroy an empty set. Not from its handlers.
- * @return 0; -EINVAL; -EBUSY it has vectors.
+ * @return 0; -EINVAL; -EBUSY it has vectors or sources.
  */
 __rte_experimental
 int
@@ -214,9 +218,9 @@ int
 rte_ims_wait_sync(struct rte_ims_wait *wait);
 
 /**
- * Run the handlers of all vectors that have an event now. Never blocks. A handler of the set finds
+ * Run the handlers of all vectors that have an event now, and look at all sources. Never blocks. A handler of the set finds
  * nothing, a handler of another set may poll this one.
- * @return number of vectors served; -EINVAL.
+ * @return number of vectors and sources served; -EINVAL.
  */
 __rte_experimental
 int
@@ -229,7 +233,7 @@ rte_ims_wait_poll(struct rte_ims_wait *wait);
  *   Longest wait in ns, negative: for ever. 0: look at everything once, and take a wake-up; this is what
  *   a loop calls that watches rte_ims_wait_fd().
  * @return
- *   Number of vectors served, 0 on timeout, wake-up or a signal; -EINVAL.
+ *   Number of vectors and sources served, 0 on timeout, wake-up or a signal; -EINVAL.
  */
 __rte_experimental
 int
@@ -245,7 +249,7 @@ int
 rte_ims_wait_wake(struct rte_ims_wait *wait);
 
 /**
- * A descriptor that is readable while vectors with EVENTFD delivery have events, or rte_ims_wait_wake()
+ * A descriptor that is readable while vectors with EVENTFD delivery or sources have events, or rte_ims_wait_wake()
  * was called: to be watched for input by another loop, level-triggered or edge-triggered, which then
  * calls rte_ims_wait_sleep(wait, 0). Vectors with MEMORY delivery do not make it readable, so a policy
  * for such a set is RTE_IMS_POLICY_INTERRUPT or _MANUAL.
