@@ -25,6 +25,8 @@
 extern "C" {
 #endif
 
+struct rte_ims_wait;
+
 struct ims_driver_id {
 	uint16_t vendor_id;
 	uint16_t device_id;
@@ -358,6 +360,20 @@ ims_vec_store(const struct rte_ims_vec *vec);
 int64_t
 ims_vec_slot(
 	const struct rte_ims_vec *vec, const struct rte_ims_dev *dev, enum rte_ims_store_type type);
+
+/**
+ * Have the Linux irq behind a vector of a function that vfio-pci has taken by the CPU of the set's lcore.
+ *
+ * @param bdf
+ *   The function, as in "0000:3b:00.0".
+ * @param msix
+ *   Its MSI-X vector, else its MSI vector.
+ * @return
+ *   0; -ENOTSUP the set has no lcore; -ENOENT no such irq; or the errno value of /proc/irq, which takes root to
+ *   write: said once in the log, the interrupt arrives all the same.
+ */
+int
+ims_wait_irq_set(const struct rte_ims_wait *wait, const char *bdf, bool msix, uint32_t vector);
 
 #ifdef __cplusplus
 }

@@ -180,6 +180,12 @@ set_affinity(const struct rte_ims_wait *w, const struct rte_ims_vec *vec)
 }
 
 int
+ims_wait_irq_set(const struct rte_ims_wait *wait, const char *bdf, bool msix, uint32_t vector)
+{
+	return wait->cpu < 0 ? -ENOTSUP : ims_irq_set_cpu(bdf, msix, vector, wait->cpu);
+}
+
+int
 ims_wait_fd_watch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec, uint32_t entry)
 {
 	struct epoll_event ev = { .data.u64 = EV_ENTRY | entry };

@@ -240,7 +240,7 @@ test_deaf(void **state)
 			f.src.fd = -1;
 		policy(RTE_IMS_POLICY_INTERRUPT);
 		fake_add(&f);
-		assert_int_equal(rte_ims_wait_sleep(w, SECOND / 100), 0);
+		assert_int_equal(rte_ims_wait_sleep(w, SECOND / 5), 0);
 		assert_true(stats_of(&f).polls > 10);
 		atomic_fetch_add(&f.queued, 3);
 		assert_int_equal(rte_ims_wait_sleep(w, 5 * SECOND), 1);
