@@ -13,6 +13,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_port.h"
 #include "tp_queue.h"
 #include "tp_service.h"
 
@@ -132,6 +133,19 @@ resolve_lcore(struct tp_arg *arg)
 		-ENOENT, "lcore %ju has no wait set: see show wait all", (uintmax_t)arg->num);
 }
 
+static int
+resolve_port(struct tp_arg *arg)
+{
+	char buf[RTE_ETH_NAME_MAX_LEN];
+
+	arg->ptr = tp_port_find(arg_copy(arg, buf, sizeof(buf)));
+	if (arg->ptr != NULL)
+		return 0;
+	if (TAILQ_EMPTY(&tp_ports))
+		return tp_fail(-ENODEV, "no port %s: none is attached, see port attach", buf);
+	return tp_fail(-ENODEV, "no port %s: see show port all", buf);
+}
+
 /* A name for a pool and the like: not one that means all of them. */
 static bool
 parse_name(const char *str, size_t len, uint64_t *num)
@@ -198,6 +212,37 @@ choice_lcore(unsigned int i, char *buf, size_t size)
 		return false;
 	snprintf(buf, size, "%u", tp_service_set(i)->lcore);
 	return true;
+}
+
+static bool
+choice_port(unsigned int i, char *buf, size_t size)
+{
+	const struct tp_port *port;
+
+	TAILQ_FOREACH(port, &tp_ports, next) {
+		if (i-- == 0) {
+			snprintf(buf, size, "%u", port->id);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Those that EAL has already. */
+static bool
+choice_nic(unsigned int i, char *buf, size_t size)
+{
+	char name[RTE_ETH_NAME_MAX_LEN];
+	uint16_t id;
+
+	RTE_ETH_FOREACH_DEV(id)
+	{
+		if (i-- == 0 && rte_eth_dev_get_name_by_port(id, name) == 0) {
+			snprintf(buf, size, "%s", name);
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool
@@ -345,12 +390,16 @@ static const struct tp_kind tp_kinds[] = {
 	{ "MIN", "a time: ns, or with a unit as in 10us", parse_ns, NULL, NULL },
 	{ "N", "a number", parse_num, NULL, NULL },
 	{ "NAME", "a name, to be chosen", parse_name, NULL, NULL },
+	{ "NIC", "a DPDK port by number or name, or a device: net_tap0,iface=ims0", NULL, NULL,
+		choice_nic },
 	{ "NODE", "number of a NUMA node", parse_num, NULL, NULL },
 	{ "NS", "a time: ns, or with a unit as in 100us 2.5ms 1s", parse_ns, NULL, NULL },
 	{ "POOL", "name of a pool", NULL, resolve_pool, choice_pool },
+	{ "PORT", "number or name of an attached port", NULL, resolve_port, choice_port },
 	{ "QUEUES", "a number of queues", parse_num, NULL, NULL },
-	{ "RATE", "operations per second", parse_num, NULL, NULL },
+	{ "RATE", "operations or packets per second", parse_num, NULL, NULL },
 	{ "SECONDS", "a time: seconds, or with a unit as in 200ms", parse_seconds, NULL, NULL },
+	{ "SIZE", "bytes of a packet, without FCS", parse_num, NULL, NULL },
 	{ "SLOT", "number of a slot", parse_num, NULL, NULL },
 	{ "STORE", "name of a store", NULL, NULL, choice_store },
 	{ "SUBDEV", "name of a sub-device", NULL, NULL, choice_subdev },

@@ -15,6 +15,7 @@
 
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_port.h"
 #include "tp_service.h"
 
 cpu_set_t tp_cpus;
@@ -112,6 +113,7 @@ testpmd_run(const struct tp_params *params)
 	rc = devs_open(params);
 	if (rc == 0)
 		rc = commands_run(params);
+	tp_ports_close();
 	tp_dev_close_all();
 	tp_service_stop();
 	tp_cmdline_free();

@@ -106,6 +106,13 @@ tp_report_silent(void)
 	return cause[0] == '\0' && n_held == 0;
 }
 
+void
+tp_report_forget(void)
+{
+	cause[0] = '\0';
+	held_forget(false);
+}
+
 /* The first one logged is the nearest to the cause; "IMS: " and the like say nothing here. */
 static void
 cause_from_log(void)

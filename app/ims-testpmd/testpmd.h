@@ -65,6 +65,9 @@ tp_fail(int rc, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Nothing was said yet of what the command cannot do, by tp_fail() or in the log. */
 bool
 tp_report_silent(void);
+/* What was logged so far in this command does not matter: another way was found. */
+void
+tp_report_forget(void);
 /* Before and after a command: begin forgets, end gives the line "COMMAND: CAUSE (ERRNO)". */
 void
 tp_report_begin(void);
