@@ -379,6 +379,7 @@ static const struct tp_kind tp_kinds[] = {
 	{ "DEVICE", "emu:MODEL[,key=value...], vfio-user:PATH or pci:0000:3b:00.0", NULL, NULL,
 		choice_model },
 	{ "FILE", "path of a file", NULL, NULL, choice_file },
+	{ "FROM", "number or name of an attached port", NULL, NULL, choice_port },
 	{ "GAP", "a time: ns, or with a unit as in 50us", parse_ns, NULL, NULL },
 	{ "INDEX", "number of a slot with a meaning of its own", parse_num, NULL, NULL },
 	{ "LBA", "number of a block", parse_num, NULL, NULL },
@@ -407,6 +408,7 @@ static const struct tp_kind tp_kinds[] = {
 	{ "TIMER", "number of a timer", parse_num, NULL, NULL },
 	{ "TOPIC", "first word of a command", NULL, NULL, choice_topic },
 	{ "VEC", "number of a vector", parse_num, resolve_vec, choice_vec },
+	{ "WINDOW", "a number of packets", parse_num, NULL, NULL },
 	{ "WORD", "second word of a command", NULL, NULL, NULL },
 };
 

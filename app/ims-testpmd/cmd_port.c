@@ -246,6 +246,7 @@ cmd_fwd_send(const struct tp_args *args)
 		.port = tp_arg_ptr(args, "PORT"),
 		.count = tp_arg_num(args, "COUNT", 0),
 		.rate = tp_arg_num(args, "RATE", 0),
+		.window = tp_arg_num(args, "WINDOW", 0),
 		.size = size,
 	};
 	int rc;
@@ -255,6 +256,8 @@ cmd_fwd_send(const struct tp_args *args)
 			RTE_ETHER_MAX_LEN - RTE_ETHER_CRC_LEN);
 	if (send.count == 0)
 		return tp_fail(-EINVAL, "one packet or more");
+	if (send.window != 0 && tp_fwd_mode() == TP_FWD_NONE)
+		return tp_fail(-EINVAL, "a window is for packets that come back, see fwd start");
 	if (tp_fwd_mode() == TP_FWD_IO || tp_fwd_mode() == TP_FWD_MAC)
 		return tp_fail(-EBUSY, "fwd %s sends on port %u, see fwd stop", tp_fwd_mode_str(),
 			send.port->id);
@@ -262,7 +265,8 @@ cmd_fwd_send(const struct tp_args *args)
 	printf("%" PRIu64 " packets sent in %.2f s, no room %" PRIu64 " times\n", send.sent,
 		(tp_now_ns() - start) / 1e9, send.full);
 	if (rc == -EIO)
-		return tp_fail(rc, "port %u has had no room for 5 s", send.port->id);
+		return tp_fail(rc, "port %u has had no room for 5 s%s", send.port->id,
+			send.window != 0 ? ", or packets have not arrived" : "");
 	return rc == -EINTR ? tp_fail(rc, "interrupted") : rc;
 }
 
@@ -289,9 +293,10 @@ static const struct tp_cmd fwd_cmds[] = {
 	{ "fwd stop", cmd_fwd_stop, "Stop that", NULL },
 	{ "fwd policy poll|interrupt|adaptive", cmd_fwd_policy,
 		"Another policy, while packets flow", NULL },
-	{ "fwd send PORT COUNT [rate RATE] [size SIZE]", cmd_fwd_send,
+	{ "fwd send PORT COUNT [rate RATE] [size SIZE] [window WINDOW]", cmd_fwd_send,
 		"Send packets on queue 0, waiting for room",
-		"    RATE: packets per second, else as many as there is room for\n" },
+		"    RATE: packets per second, else as many as there is room for; WINDOW: most of them under\n"
+		"    way to the attached ports, so that none is lost for want of room in between\n" },
 };
 static struct tp_topic fwd_topic = {
 	.name = "fwd",

@@ -42,6 +42,19 @@ count(atomic_uint_fast64_t *counter, uint64_t n)
 		memory_order_relaxed);
 }
 
+uint64_t
+tp_fwd_received(void)
+{
+	struct tp_port *port;
+	uint64_t n = 0;
+	uint16_t i;
+
+	TAILQ_FOREACH(port, &tp_ports, next)
+		for (i = 0; i < port->n_queues; i++)
+			n += atomic_load_explicit(&port->queues[i].rx, memory_order_relaxed);
+	return n;
+}
+
 static void
 latency_take(struct tp_rxq *q, struct rte_mbuf **pkts, uint16_t n)
 {

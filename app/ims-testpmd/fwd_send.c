@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <rte_byteorder.h>
 #include <rte_cycles.h>
@@ -18,9 +19,10 @@
 
 #define BURST      32
 #define STAMP_WORD 0x7374616d702d3144ull
-/* Rounds of a full queue after which to look at the clock, and the time after which it is stuck. */
-#define ROUNDS   4096
-#define STUCK_NS (5 * TP_NSEC)
+/* Rounds of waiting for room after which to look at the clock, and the times after which it is in vain. */
+#define ROUNDS       4096
+#define STUCK_NS     (5 * TP_NSEC)
+#define STUCK_CPU_NS TP_NSEC
 
 struct stamp {
 	uint64_t word;
@@ -91,31 +93,55 @@ burst_make(const struct tp_send *send, struct packet *model, struct rte_mbuf **p
 	return 0;
 }
 
+/* Since when it has been waiting for room. */
+struct wait {
+	uint64_t ns; /* 0: it is not */
+	uint64_t cpu_ns;
+};
+
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * TP_NSEC + ts.tv_nsec;
+}
+
+/* By CPU time as well: on a busy machine the other side has its turns later too. */
+static int
+stuck(struct wait *since)
+{
+	if (atomic_load(&tp_interrupted))
+		return -EINTR;
+	if (since->ns == 0) {
+		since->ns = tp_now_ns();
+		since->cpu_ns = cpu_ns();
+	}
+	return tp_now_ns() - since->ns > STUCK_NS && cpu_ns() - since->cpu_ns > STUCK_CPU_NS ? -EIO
+	                                                                                     : 0;
+}
+
 /* All of them, however long it takes to have room. */
 static int
 burst_send(struct tp_send *send, struct rte_mbuf **pkts, uint16_t n)
 {
-	uint64_t since = 0;
+	struct wait since = { 0 };
 	unsigned int rounds = 0;
 	uint16_t done = 0;
+	int rc = 0;
 
-	while (done < n) {
+	while (rc == 0) {
 		done += rte_eth_tx_burst(send->port->id, 0, pkts + done, n - done);
 		if (done == n)
 			break;
 		send->full++;
-		if (++rounds % ROUNDS != 0)
-			continue;
-		if (since == 0)
-			since = tp_now_ns();
-		if (atomic_load(&tp_interrupted) || tp_now_ns() - since > STUCK_NS) {
-			rte_pktmbuf_free_bulk(pkts + done, n - done);
-			send->sent += done;
-			return atomic_load(&tp_interrupted) ? -EINTR : -EIO;
-		}
+		if (++rounds % ROUNDS == 0)
+			rc = stuck(&since);
 	}
-	send->sent += n;
-	return 0;
+	rte_pktmbuf_free_bulk(pkts + done, n - done);
+	send->sent += done;
+	return rc;
 }
 
 /* How many are due by now. */
@@ -131,37 +157,76 @@ due(const struct tp_send *send, uint64_t start)
 	return RTE_MIN(left, BURST);
 }
 
+/* Room for so many more on their way. */
+static uint16_t
+window(const struct tp_send *send, uint64_t received)
+{
+	uint64_t under_way;
+
+	if (send->window == 0)
+		return BURST;
+	received = tp_fwd_received() - received;
+	under_way = send->sent > received ? send->sent - received : 0;
+	return under_way < send->window ? RTE_MIN(send->window - under_way, BURST) : 0;
+}
+
+static bool
+over(const struct tp_send *send, uint64_t end)
+{
+	return (send->count != 0 && send->sent == send->count) ||
+	       (send->duration_ns != 0 && rte_rdtsc() >= end);
+}
+
+/* They are in the ring still. An empty burst has some drivers look which have been sent. */
+static void
+reclaim(const struct tp_send *send)
+{
+	struct rte_mbuf *none;
+
+	rte_eth_tx_burst(send->port->id, 0, &none, 0);
+}
+
+/* Of n that are due. Gives how many have been taken care of: 0: there is no room, or no packet is free. */
+static uint16_t
+send_some(struct tp_send *send, struct packet *model, uint16_t n, int *rc)
+{
+	struct rte_mbuf *pkts[BURST];
+
+	if (n == 0)
+		return 0;
+	if (burst_make(send, model, pkts, n) != 0) {
+		reclaim(send);
+		return 0;
+	}
+	*rc = burst_send(send, pkts, n);
+	return n;
+}
+
 int
 tp_send_run(struct tp_send *send)
 {
-	uint64_t start = rte_rdtsc(), end = start;
-	struct rte_mbuf *pkts[BURST];
+	uint64_t received = tp_fwd_received(), start = rte_rdtsc(), end;
+	struct wait since = { 0 };
+	unsigned int rounds = 0;
 	struct packet model;
 	uint16_t n;
 	int rc = 0;
 
 	send->sent = 0;
 	send->full = 0;
-	end += (double)send->duration_ns * rte_get_tsc_hz() / TP_NSEC;
+	end = start + (double)send->duration_ns * rte_get_tsc_hz() / TP_NSEC;
 	packet_fill(&model, send);
-	while (rc == 0 && (send->count == 0 || send->sent < send->count)) {
+	while (rc == 0 && !over(send, end)) {
 		if (atomic_load_explicit(&tp_interrupted, memory_order_relaxed))
 			return -EINTR;
-		if (send->duration_ns != 0 && rte_rdtsc() >= end)
-			break;
 		n = due(send, start);
-		if (n == 0) {
-			rte_pause();
+		if (send_some(send, &model, RTE_MIN(n, window(send, received)), &rc) != 0) {
+			since.ns = 0;
 			continue;
 		}
-		rc = burst_make(send, &model, pkts, n);
-		/* They are in the ring still: an empty burst has some drivers look for those that are sent. */
-		if (rc == -ENOMEM) {
-			rte_eth_tx_burst(send->port->id, 0, pkts, 0);
-			rc = 0;
-			continue;
-		}
-		rc = burst_send(send, pkts, n);
+		rte_pause();
+		if (n != 0 && ++rounds % ROUNDS == 0)
+			rc = stuck(&since);
 	}
 	return rc;
 }

@@ -84,6 +84,9 @@ tp_fwd_stop(void);
 /* While packets flow. */
 int
 tp_fwd_policy(enum rte_ims_policy policy);
+/* By all queues so far. */
+uint64_t
+tp_fwd_received(void);
 
 /* fwd_send.c */
 struct tp_send {
@@ -91,6 +94,7 @@ struct tp_send {
 	uint64_t count;       /* 0: until duration_ns is over */
 	uint64_t duration_ns; /* 0: for ever */
 	uint64_t rate;        /* packets per second; 0: as fast as there is room */
+	uint64_t window;      /* most that no queue has received yet; 0: no limit */
 	uint16_t size;        /* of a packet in bytes, without FCS */
 
 	uint64_t sent;
@@ -99,7 +103,7 @@ struct tp_send {
 
 #define TP_SEND_SIZE_MIN 60
 
-/* Packets with a time stamp on queue 0, from the calling thread. Waits for room. -EINTR, -ENOMEM, -EIO. */
+/* Packets with a time stamp on queue 0, from the calling thread. Waits for room. -EINTR, -EIO: in vain. */
 int
 tp_send_run(struct tp_send *send);
 /* The stamp of a packet of such, in ticks; 0: it has none. */

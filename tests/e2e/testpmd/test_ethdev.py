@@ -3,8 +3,10 @@
 # Copyright(c) 2026 The rte_ims authors
 """DPDK's ports in wait sets: commands, net_tap, and net_virtio_user with net_vhost."""
 
+import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -143,6 +145,23 @@ class Commands(Case):
                 self.assertEqual(rows(out, "LCORE")[0]["POLICY"], policy)
                 self.assertIn("50000 packets received, 0 sent, 0 dropped", out)
 
+    def test_bench(self):
+        path = os.path.join(tool.work, "nic.json").replace(" ", "")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.addCleanup(shutil.rmtree, os.path.dirname(path))
+        out = self.good("port attach net_ring0 2", f"bench nic 0 200ms from 0 json {path}",
+                        "bench nic 0 10ms", "show port all")
+        runs = rows(out, "POLICY")
+        self.assertEqual([r["POLICY"] for r in runs], list(POLICIES))
+        with open(path) as f:
+            figures = json.load(f)
+        for run in runs:
+            self.assertEqual(run["LOST"], "0")
+            self.assertGreater(int(run["PACKETS"]), 0)
+            self.assertEqual(figures[f"nic_{run['POLICY']}_packets"], int(run["PACKETS"]))
+            self.assertGreater(figures[f"nic_{run['POLICY']}_p50_ns"], 0)
+        self.assertEqual([r["LATENCY_us"] for r in rows(out, "LATENCY_us")], list(POLICIES))
+
     def test_policy_comes_back(self):
         out = self.good("wait policy all interrupt", "port attach net_ring0 1", "fwd start rxonly",
                         "fwd policy poll", "fwd stop", "show wait all")
@@ -170,6 +189,12 @@ class Commands(Case):
             ("ports 0 and 1 are peers with 1 and 2 queues", ring, "port attach net_ring1 2",
              "fwd start io"),
             ("port 0 has had no room", ring, "fwd send 0 5000"),
+            ("a window is for packets that come back", ring, "fwd send 0 1 window 1"),
+            ("no port 1: see show port all", ring, "bench nic 0 1 from 1"),
+            ("a rate is for packets from a port of ours", ring, "bench nic 0 1 rate 5"),
+            ("a bench takes up to", ring, "bench nic 0 0"),
+            ("packets are being forwarded already", ring, "fwd start io", "bench nic 0 1"),
+            ("/nowhere/x: No such file", ring, "bench nic 0 10ms json /nowhere/x"),
         ):
             with self.subTest(commands[-1]):
                 self.bad(text, *commands)
