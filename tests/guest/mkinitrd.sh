@@ -7,7 +7,8 @@
 #
 #   mkinitrd.sh OUT MODULES_DIR "MODULE..." SCRIPT PROGRAM...
 #
-# PROGRAM is a path, the name of an installed program, or one of DPDK's plug-ins: librte_NAME.
+# PROGRAM is a path, the name of an installed program, one of DPDK's plug-ins: librte_NAME, or libgcc_s, which
+# a program that ends threads loads.
 
 set -eu
 
@@ -53,6 +54,7 @@ printf '%s\n' "${order[@]}" > "$root/modules/order"
 for p in "$@"; do
 	case $p in
 	librte_*) p=$(find /usr/lib /usr/local/lib -path "*/dpdk/pmds-*/$p.so.??" | head -n 1) ;;
+	libgcc_s) p=$(ldconfig -p | sed -n 's/.*x86-64.* => \(.*libgcc_s.so.1\)$/\1/p' | head -n 1) ;;
 	*/*) ;;
 	*) p=$(command -v "$p") ;;
 	esac
