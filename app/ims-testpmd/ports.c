@@ -16,7 +16,7 @@
 #include "tp_service.h"
 
 #define RING_SIZE  1024
-#define CACHE_SIZE 64
+#define CACHE_SIZE 256
 
 struct tp_port_list tp_ports = TAILQ_HEAD_INITIALIZER(tp_ports);
 
