@@ -23,6 +23,8 @@
  * Leaving is as with vectors (ims_wait.c): its place is emptied, then the set is drained. The place is given
  * to nobody before that.
  *
+ * tests/model/source.pml has the protocol.
+ *
  * (Not to be confused with ims_wait_source.c: a device's source of messages, which has vectors behind it.)
  */
 
