@@ -43,6 +43,13 @@ count(uint64_t *counter, uint64_t n)
 	__atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
+/* A place is an index, and above that a number that makes it another one for each source. */
+static uint32_t
+place_index(uint32_t place)
+{
+	return place % RTE_IMS_SOURCES_MAX;
+}
+
 static void
 disarm(struct rte_ims_source *src)
 {
@@ -81,7 +88,7 @@ arm_one(struct rte_ims_wait *w, struct rte_ims_source *src)
 		disarm(src);
 	if (src->armed)
 		return 0;
-	if (src->fd >= 0) {
+	if (src->fd >= 0 && !src->broken) {
 		src->armed = src->ops->arm(src->arg) == 0;
 		count(src->armed ? &src->stats.arms : &src->stats.arm_errors, 1);
 		rte_smp_mb();
@@ -129,22 +136,23 @@ ims_source_arm_all(struct rte_ims_wait *w)
 unsigned int
 ims_source_fired(struct rte_ims_wait *w, uint32_t place, bool broken)
 {
-	struct rte_ims_source *src = atomic_load(&w->polled[place]);
+	struct rte_ims_source *src = atomic_load(&w->polled[place_index(place)]);
 	bool armed;
 	unsigned int n;
 
-	if (src == NULL)
+	/* epoll may have told of one that has left, before the set was drained of it. */
+	if (src == NULL || src->place != place)
 		return 0;
 	armed = src->armed;
 	if (armed)
 		count(&src->stats.wakes, 1);
 	disarm(src);
 	/* It would end every sleep from now on. */
-	if (broken) {
+	if (broken && !src->broken) {
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
 		IMS_LOG(WARNING, "wait %s: descriptor %d of a source is broken: it is polled now",
 			w->name, src->fd);
-		src->fd = -1;
+		src->broken = true;
 	}
 	n = poll_one(w, src);
 	if (n == 0 && armed)
@@ -170,7 +178,7 @@ static int
 add_locked(struct rte_ims_wait *w, struct rte_ims_source *src)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
-	uint32_t i;
+	uint32_t i, place;
 
 	for (i = 0; i < RTE_IMS_SOURCES_MAX && w->place_used[i]; i++)
 		;
@@ -178,13 +186,15 @@ add_locked(struct rte_ims_wait *w, struct rte_ims_source *src)
 		return -ENOSPC;
 	if ((src->flags & RTE_IMS_SOURCE_F_EDGE) != 0)
 		ev.events |= EPOLLET;
-	ev.data.u64 = EV_POLLED | i;
+	place = ++w->n_sources_ever * RTE_IMS_SOURCES_MAX + i;
+	ev.data.u64 = EV_POLLED | place;
 	if (src->fd >= 0 && epoll_ctl(w->epfd, EPOLL_CTL_ADD, src->fd, &ev) < 0)
 		return -errno;
-	src->wait = w;
-	src->place = i;
+	__atomic_store_n(&src->wait, w, __ATOMIC_RELAXED);
+	src->place = place;
 	src->armed = false;
 	src->rearm = false;
+	src->broken = false;
 	w->place_used[i] = true;
 	w->n_sources++;
 	atomic_store(&w->polled[i], src);
@@ -200,7 +210,7 @@ rte_ims_wait_source_add(struct rte_ims_wait *wait, struct rte_ims_source *source
 
 	if (wait == NULL || source == NULL || !check(source))
 		return -EINVAL;
-	if (source->wait != NULL)
+	if (__atomic_load_n(&source->wait, __ATOMIC_RELAXED) != NULL)
 		return -EBUSY;
 	pthread_mutex_lock(&wait->lock);
 	rc = add_locked(wait, source);
@@ -216,9 +226,9 @@ rte_ims_wait_source_add(struct rte_ims_wait *wait, struct rte_ims_source *source
 static void
 leave_locked(struct rte_ims_wait *w, struct rte_ims_source *src)
 {
-	if (atomic_load(&w->polled[src->place]) != src)
+	if (atomic_load(&w->polled[place_index(src->place)]) != src)
 		return;
-	atomic_store(&w->polled[src->place], NULL);
+	atomic_store(&w->polled[place_index(src->place)], NULL);
 	if (src->fd >= 0)
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
 }
@@ -228,9 +238,9 @@ left_locked(struct rte_ims_wait *w, struct rte_ims_source *src)
 {
 	uint32_t n = atomic_load(&w->n_polled);
 
-	w->place_used[src->place] = false;
+	w->place_used[place_index(src->place)] = false;
 	w->n_sources--;
-	src->wait = NULL;
+	__atomic_store_n(&src->wait, NULL, __ATOMIC_RELAXED);
 	while (n > 0 && !w->place_used[n - 1])
 		n--;
 	atomic_store(&w->n_polled, n);
@@ -243,7 +253,7 @@ rte_ims_wait_source_del(struct rte_ims_wait *wait, struct rte_ims_source *source
 
 	if (wait == NULL || source == NULL)
 		return -EINVAL;
-	if (source->wait != wait)
+	if (__atomic_load_n(&source->wait, __ATOMIC_RELAXED) != wait)
 		return -ENOENT;
 	if (runs_here(wait, source))
 		return -EDEADLK;
@@ -266,7 +276,7 @@ rte_ims_wait_source_rearm(struct rte_ims_wait *wait, struct rte_ims_source *sour
 {
 	if (wait == NULL || source == NULL)
 		return -EINVAL;
-	if (source->wait != wait)
+	if (__atomic_load_n(&source->wait, __ATOMIC_RELAXED) != wait)
 		return -ENOENT;
 	__atomic_store_n(&source->rearm, true, __ATOMIC_SEQ_CST);
 	return rte_ims_wait_wake(wait);

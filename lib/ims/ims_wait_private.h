@@ -112,6 +112,7 @@ struct rte_ims_wait {
 	uint32_t max_vecs;
 	uint32_t n_used;
 	uint32_t n_sources;
+	uint32_t n_sources_ever;
 	bool place_used[RTE_IMS_SOURCES_MAX];
 	atomic_uint n_entries; /* no entry has ever had a higher index */
 	uint32_t first_free;

@@ -81,7 +81,7 @@ struct rte_ims_source {
 	const struct rte_ims_source_ops *ops;
 	/** Passed to ops. */
 	void *arg;
-	/** The caller's; -1: none. It stays open while the source is in a set. */
+	/** The caller's; -1: none. It stays open while the source is in a set. One that breaks is let go. */
 	int fd;
 	/** RTE_IMS_SOURCE_F_*. */
 	uint32_t flags;
@@ -91,6 +91,7 @@ struct rte_ims_source {
 	uint32_t place;
 	bool armed;
 	bool rearm;
+	bool broken;
 	struct rte_ims_source_stats stats;
 };
 
