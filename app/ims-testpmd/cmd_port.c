@@ -14,13 +14,6 @@
 #include "tp_port.h"
 #include "tp_service.h"
 
-static const char *const policies[] = {
-	[RTE_IMS_POLICY_MANUAL] = "manual",
-	[RTE_IMS_POLICY_POLL] = "poll",
-	[RTE_IMS_POLICY_INTERRUPT] = "interrupt",
-	[RTE_IMS_POLICY_ADAPTIVE] = "adaptive",
-};
-
 static int
 cmd_port_attach(const struct tp_args *args)
 {
@@ -164,7 +157,7 @@ lcores_print(void)
 		rte_ims_wait_policy_get(set->wait, &policy);
 		tp_cell(t, "%u", set->lcore);
 		tp_cell(t, "%u", info.n_sources);
-		tp_cell(t, "%s", tp_service_polls() ? "poll" : policies[policy.policy]);
+		tp_cell(t, "%s", tp_service_polls() ? "poll" : tp_policies[policy.policy]);
 		tp_cell(t, "%" PRIu64, stats.polls);
 		tp_cell(t, "%" PRIu64, stats.sleeps);
 		tp_cell(t, "%" PRIu64, stats.wakes);
@@ -192,8 +185,8 @@ policy_arg(const struct tp_args *args)
 {
 	unsigned int i;
 
-	for (i = 0; i < TP_DIM(policies); i++)
-		if (tp_arg_has(args, policies[i]))
+	for (i = 0; i < TP_N_POLICIES; i++)
+		if (tp_arg_has(args, tp_policies[i]))
 			return i;
 	return RTE_IMS_POLICY_ADAPTIVE;
 }

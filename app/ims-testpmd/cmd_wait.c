@@ -11,13 +11,6 @@
 #include "tp_dev.h"
 #include "tp_service.h"
 
-static const char *const policies[] = {
-	[RTE_IMS_POLICY_MANUAL] = "manual",
-	[RTE_IMS_POLICY_POLL] = "poll",
-	[RTE_IMS_POLICY_INTERRUPT] = "interrupt",
-	[RTE_IMS_POLICY_ADAPTIVE] = "adaptive",
-};
-
 static int
 time_arg(const struct tp_args *args, const char *name, uint32_t *ns)
 {
@@ -35,8 +28,8 @@ policy_fill(const struct tp_args *args, struct rte_ims_wait_policy *conf)
 	unsigned int i;
 	int rc;
 
-	for (i = 0; i < TP_DIM(policies); i++)
-		if (tp_arg_has(args, policies[i]))
+	for (i = 0; i < TP_N_POLICIES; i++)
+		if (tp_arg_has(args, tp_policies[i]))
 			conf->policy = i;
 	rc = time_arg(args, "MIN", &conf->budget_min_ns);
 	if (rc == 0)
@@ -114,7 +107,7 @@ wait_row(struct tp_table *t, const struct tp_set *set)
 	rte_ims_wait_policy_get(set->wait, &policy);
 	tp_cell(t, "%s", info.name);
 	tp_cell(t, "%s", tp_service_polls() ? "poll" : "sleep");
-	tp_cell(t, "%s", policies[policy.policy]);
+	tp_cell(t, "%s", tp_policies[policy.policy]);
 	tp_cell_num(t, set->own_thread ? -1 : (int64_t)set->lcore);
 	tp_cell_num(t, info.numa_node);
 	tp_cell(t, "%u", info.n_memory);

@@ -27,6 +27,13 @@
 /* Memory cannot wake a thread; nobody waits for these counters, so look seldom. */
 #define SERVICE_NAP_NS 1000000
 
+const char *const tp_policies[TP_N_POLICIES] = {
+	[RTE_IMS_POLICY_MANUAL] = "manual",
+	[RTE_IMS_POLICY_POLL] = "poll",
+	[RTE_IMS_POLICY_INTERRUPT] = "interrupt",
+	[RTE_IMS_POLICY_ADAPTIVE] = "adaptive",
+};
+
 static struct tp_set *sets;
 static unsigned int n_sets;
 static atomic_bool stop;

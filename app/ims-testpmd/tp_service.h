@@ -52,6 +52,10 @@ struct tp_set {
 	atomic_uint n_waiting; /* for the lock */
 };
 
+/* The words for enum rte_ims_policy. */
+#define TP_N_POLICIES 4
+extern const char *const tp_policies[TP_N_POLICIES];
+
 int
 tp_service_start(void);
 /* Frees the sets: no vector is in them any more. */
