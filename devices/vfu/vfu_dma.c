@@ -95,9 +95,7 @@ map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
 	if (*place == 0)
 		return 0;
 	before = vfu->maps[*place - 1];
-	if (before->iova == iova && before->size == size)
-		return EEXIST;
-	return map_last(before) >= iova ? EINVAL : 0;
+	return map_last(before) >= iova ? EEXIST : 0;
 }
 
 /* Map the file's part; mmap wants whole pages. */
@@ -201,6 +199,8 @@ vfu_cmd_dma_unmap(struct vfu *vfu, const struct vfu_req *req)
 		return EINVAL;
 	memcpy(&cmd, req->data, sizeof(cmd));
 	all = (cmd.flags & VFIO_USER_UNMAP_F_ALL) != 0;
+	if (cmd.argsz < sizeof(cmd))
+		return EINVAL;
 	if ((cmd.flags & ~VFIO_USER_UNMAP_F_ALL) != 0)
 		return cmd.flags & VFIO_USER_UNMAP_F_DIRTY ? EOPNOTSUPP : EINVAL;
 	if (all ? cmd.addr != 0 || cmd.size != 0 : cmd.size == 0)
