@@ -9,7 +9,7 @@
 
 set -eu
 
-build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev"
+build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev libseccomp-dev"
 test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
 

@@ -4,8 +4,8 @@
 
 /*
  * The client's memory. Maps that come with a file are mapped here and used directly; the rest is
- * reached by messages to the client. A client that cuts its file short after the map could still
- * make an access fail with SIGBUS, which ends this process: it harms no other client.
+ * reached by messages to the client. For a client that cuts its file short after the map see
+ * vfu_guard.c.
  */
 
 #include <errno.h>

@@ -13,9 +13,34 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfu_priv.h"
+
+/* Cheap, and exact to a few milliseconds. */
+static uint64_t
+coarse_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+void
+vfu_client_heard(struct vfu *vfu)
+{
+	vfu->heard_ns = coarse_ns();
+}
+
+bool
+vfu_client_stalls(const struct vfu *vfu)
+{
+	bool owes = !vfu->versioned || vfu->in_len != 0 || !STAILQ_EMPTY(&vfu->out);
+
+	return owes && coarse_ns() - vfu->heard_ns > VFU_STALL_MS * 1000000ull;
+}
 
 static void
 close_in_fds(struct vfu *vfu)
@@ -26,6 +51,7 @@ close_in_fds(struct vfu *vfu)
 		if (vfu->in_fds[i] >= 0)
 			close(vfu->in_fds[i]);
 	vfu->n_in_fds = 0;
+	vfu->fds_lost = false;
 }
 
 static void
@@ -85,6 +111,7 @@ vfu_msg_output(struct vfu *vfu)
 			STAILQ_REMOVE_HEAD(&vfu->out, next);
 			vfu->out_bytes -= out->len;
 			free(out);
+			vfu_client_heard(vfu);
 		}
 	}
 	if (rc < 0)
@@ -136,6 +163,8 @@ out_queue(struct vfu *vfu, const struct iovec *iov, int n_iov, uint32_t len, uin
 	out->fd = fd;
 	out->len = len;
 	out->sent = sent;
+	if (STAILQ_EMPTY(&vfu->out))
+		vfu_client_heard(vfu);
 	vfu->out_bytes += len;
 	STAILQ_INSERT_TAIL(&vfu->out, out, next);
 	watch_output(vfu, true);
@@ -197,7 +226,10 @@ vfu_reply_error(struct vfu *vfu, const struct vfu_req *req, int error)
 		vfu_send(vfu, &hdr, NULL, 0, NULL, 0, -1);
 }
 
-/* Descriptors come with the bytes of the message they belong to; more than the limit are closed. */
+/*
+ * Descriptors come with the bytes of the message they belong to; more than the limit are closed. The
+ * kernel drops those that this process has no room for.
+ */
 static void
 take_fds(struct vfu *vfu, struct msghdr *msg)
 {
@@ -217,6 +249,8 @@ take_fds(struct vfu *vfu, struct msghdr *msg)
 				close(fd);
 		}
 	}
+	if ((msg->msg_flags & MSG_CTRUNC) != 0 && vfu->n_in_fds < VFU_MAX_FDS)
+		vfu->fds_lost = true;
 }
 
 /* How much more the message needs: first its header, then what that says. -1: it is malformed. */
@@ -253,6 +287,8 @@ in_recv(struct vfu *vfu, uint32_t missing)
 
 	n = recvmsg(vfu->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n > 0) {
+		if (vfu->in_len == 0)
+			vfu_client_heard(vfu);
 		vfu->in_len += n;
 		take_fds(vfu, &msg);
 		return true;
@@ -272,13 +308,14 @@ in_handle(struct vfu *vfu)
 	req.data = vfu->in + sizeof(req.hdr);
 	req.len = req.hdr.size - sizeof(req.hdr);
 	vfu->in_len = 0;
+	vfu_client_heard(vfu);
 	if ((req.hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
 		vfu_dma_reply(vfu, &req);
 	} else {
 		vfu->stats.requests++;
 		vfu_trace(vfu, "request %u: command %u, size %u, fds %u\n", req.hdr.id,
 			req.hdr.command, req.hdr.size, req.n_fds);
-		error = vfu_cmd(vfu, &req);
+		error = vfu->fds_lost ? EMFILE : vfu_cmd(vfu, &req);
 		if (error != 0)
 			vfu_reply_error(vfu, &req, error);
 	}

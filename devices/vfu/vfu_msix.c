@@ -120,22 +120,28 @@ function_open(const struct vfu *vfu)
  * One system call where the client has made its descriptor non-blocking, as an eventfd between
  * processes should be. Others are asked first whether a write would block: the flag is shared with
  * the client, who may rely on reads that block, so it is not ours to set. Either way the answer may
- * be out of date: a client that makes a descriptor block, and fills it, in the right moment hangs
- * the device it is the only client of.
+ * be out of date, by a client that makes a descriptor block and fills it in the right moment: so the
+ * write is guarded.
  */
 void
 vfu_msix_signal(struct vfu *vfu, uint32_t vector)
 {
 	struct pollfd pfd = { .fd = vfu->vectors[vector].fd, .events = POLLOUT };
 	const uint64_t one = 1;
+	ssize_t n;
 
 	if (pfd.fd < 0)
 		return;
 	if (!vfu->vectors[vector].nonblock &&
 		(poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0))
 		return; /* a full counter is an event already */
-	if (write(pfd.fd, &one, sizeof(one)) > 0)
+	vfu_guard_begin(vfu);
+	n = write(pfd.fd, &one, sizeof(one));
+	vfu_guard_end(vfu);
+	if (n > 0)
 		vfu->stats.msgs_eventfd++;
+	else if (errno == EINTR)
+		vfu_guard_blocked(vfu);
 }
 
 static void

@@ -5,6 +5,7 @@
 #ifndef _VFU_PRIV_H_
 #define _VFU_PRIV_H_
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/queue.h>
@@ -15,14 +16,17 @@
 #include "vfio_user_proto.h"
 #include "vfu.h"
 
-#define VFU_MAX_FDS     8      /* descriptors of one message */
-#define VFU_MAX_DATA    65536u /* payload of one access */
-#define VFU_MAX_MSG     (VFU_MAX_DATA + 64)
-#define VFU_MAX_MAPS    65535u
+#define VFU_MAX_FDS  8      /* descriptors of one message */
+#define VFU_MAX_DATA 65536u /* payload of one access */
+#define VFU_MAX_MSG  (VFU_MAX_DATA + 64)
+/* Each is a mapping of the process, of which Linux allows 65530 (vm.max_map_count). */
+#define VFU_MAX_MAPS    32768u
 #define VFU_MAP_CACHE   16u
 #define VFU_MAX_QUEUE   (1u << 20) /* bytes that wait for a client that does not read */
 #define VFU_MAX_CALLS   256u       /* requests of ours that wait for their reply */
 #define VFU_MAX_WATCHES 8
+#define VFU_BACKLOG     8    /* connections that wait to be refused */
+#define VFU_STALL_MS    2000 /* after which a client that stalls makes room for another one */
 #define VFU_CONFIG_SIZE 256
 #define VFU_N_REGIONS   9
 #define VFU_N_IRQS      5
@@ -84,9 +88,12 @@ struct vfu {
 	struct vfu_conf conf;
 	pthread_mutex_t lock;
 	atomic_uint lock_wanted; /* by so many */
+	pthread_t holder;        /* of the lock, if has_holder */
+	atomic_bool has_holder;
 	int epfd;
 	int stop_fd;
 	int listener;
+	int spare_fd; /* given up to refuse a client when there are no descriptors left */
 	char *path;
 	bool one_client; /* vfu_attach() */
 	bool running;
@@ -103,6 +110,8 @@ struct vfu {
 	uint32_t in_len;
 	int in_fds[VFU_MAX_FDS];
 	unsigned int n_in_fds;
+	bool fds_lost;     /* we had no room for all of them: EMFILE */
+	uint64_t heard_ns; /* when it last did what it had begun, or began something */
 	STAILQ_HEAD(, vfu_out) out;
 	uint32_t out_bytes;
 	bool broken; /* close it when the lock is about to be let go */
@@ -124,6 +133,15 @@ struct vfu {
 	uint16_t by_msg[VFU_MSG_BUCKETS]; /* the first vector with such a message */
 
 	struct vfu_stats stats;
+
+	/* vfu_guard.c */
+	pthread_t guard;
+	bool has_guard;
+	bool guard_stop;
+	pthread_mutex_t guard_lock;
+	pthread_cond_t guard_cond;
+	pthread_t writer; /* who writes to a client's descriptor, if write_seq is odd */
+	atomic_uint write_seq;
 };
 
 /* A request, complete and its header sane. */
@@ -151,6 +169,26 @@ vfu_send(struct vfu *vfu, const struct vfio_user_header *hdr, const void *head, 
 	const void *data, uint32_t data_len, int fd);
 void
 vfu_client_drop(struct vfu *vfu);
+/* It has begun something (VERSION, a message, reading what we sent) and not gone on for VFU_STALL_MS. */
+bool
+vfu_client_stalls(const struct vfu *vfu);
+void
+vfu_client_heard(struct vfu *vfu);
+
+/* vfu_guard.c */
+#define VFU_GUARD_SIGNAL SIGUSR2
+int
+vfu_guard_init(struct vfu *vfu);
+void
+vfu_guard_fini(struct vfu *vfu);
+/* Around a write to a descriptor of the client, with the lock held: should it block, it fails with EINTR. */
+void
+vfu_guard_begin(struct vfu *vfu);
+void
+vfu_guard_end(struct vfu *vfu);
+/* It has blocked: the client is dropped. */
+void
+vfu_guard_blocked(struct vfu *vfu);
 
 /* vfu_cmd.c: 0 if it has replied, or the errno to reply with */
 int

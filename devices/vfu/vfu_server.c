@@ -32,9 +32,11 @@ vfu_create(const struct vfu_conf *conf)
 	if (vfu == NULL)
 		return NULL;
 	vfu->conf = *conf;
-	vfu->sock = vfu->listener = -1;
+	vfu->sock = vfu->listener = vfu->spare_fd = -1;
 	STAILQ_INIT(&vfu->out);
 	pthread_mutex_init(&vfu->lock, NULL);
+	pthread_mutex_init(&vfu->guard_lock, NULL);
+	pthread_cond_init(&vfu->guard_cond, NULL);
 	vfu_pci_init(vfu);
 	vfu->in = malloc(VFU_MAX_MSG);
 	vfu->scratch = malloc(VFU_MAX_DATA);
@@ -42,7 +44,8 @@ vfu_create(const struct vfu_conf *conf)
 	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ev.data.ptr = &vfu->stop_fd;
 	if (vfu_msix_init(vfu) < 0 || vfu->in == NULL || vfu->scratch == NULL || vfu->epfd < 0 ||
-		vfu->stop_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0) {
+		vfu->stop_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0 ||
+		vfu_guard_init(vfu) < 0) {
 		vfu_destroy(vfu);
 		return NULL;
 	}
@@ -54,8 +57,11 @@ vfu_destroy(struct vfu *vfu)
 {
 	if (vfu->sock >= 0)
 		vfu_client_drop(vfu);
+	vfu_guard_fini(vfu);
 	if (vfu->listener >= 0)
 		close(vfu->listener);
+	if (vfu->spare_fd >= 0)
+		close(vfu->spare_fd);
 	if (vfu->path != NULL) {
 		unlink(vfu->path);
 		free(vfu->path);
@@ -65,6 +71,8 @@ vfu_destroy(struct vfu *vfu)
 	if (vfu->stop_fd >= 0)
 		close(vfu->stop_fd);
 	vfu_msix_fini(vfu);
+	pthread_cond_destroy(&vfu->guard_cond);
+	pthread_mutex_destroy(&vfu->guard_lock);
 	pthread_mutex_destroy(&vfu->lock);
 	free(vfu->in);
 	free(vfu->scratch);
@@ -120,7 +128,8 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 	vfu->path = strdup(path);
 	if (vfu->path == NULL)
 		return -ENOMEM;
-	if (listen(vfu->listener, 8) < 0 ||
+	vfu->spare_fd = fcntl(vfu->stop_fd, F_DUPFD_CLOEXEC, 0);
+	if (vfu->spare_fd < 0 || listen(vfu->listener, VFU_BACKLOG) < 0 ||
 		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
 		return -errno;
 	return 0;
@@ -135,12 +144,30 @@ vfu_attach(struct vfu *vfu, int sock)
 		return -errno;
 	vfu->sock = sock;
 	vfu->one_client = true;
+	vfu_client_heard(vfu);
 	return 0;
+}
+
+/* Without a descriptor for it a connection cannot even be refused, and would wake us for ever. */
+static int
+accept_any(struct vfu *vfu)
+{
+	int sock = accept4(vfu->listener, NULL, NULL, SOCK_CLOEXEC);
+
+	if (sock >= 0 || (errno != EMFILE && errno != ENFILE) || vfu->spare_fd < 0)
+		return sock;
+	close(vfu->spare_fd);
+	sock = accept4(vfu->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (sock >= 0)
+		close(sock);
+	vfu->spare_fd = fcntl(vfu->stop_fd, F_DUPFD_CLOEXEC, 0);
+	return -1;
 }
 
 /*
  * One client at a time: others are told at once, by the end of their connection. But first see
- * whether the present one has gone: its end and the next one's beginning may come together.
+ * whether the present one has gone: its end and the next one's beginning may come together. One
+ * that stalls has to go: else it would keep the device from all others by doing nothing.
  */
 static void
 accept_client(struct vfu *vfu)
@@ -150,10 +177,10 @@ accept_client(struct vfu *vfu)
 
 	if (vfu->sock >= 0)
 		vfu_msg_input(vfu);
-	if (vfu->sock >= 0 && vfu->broken)
+	if (vfu->sock >= 0 && (vfu->broken || vfu_client_stalls(vfu)))
 		vfu_client_drop(vfu);
 
-	sock = accept4(vfu->listener, NULL, NULL, SOCK_CLOEXEC);
+	sock = accept_any(vfu);
 	if (sock < 0)
 		return;
 	if (vfu->sock >= 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, sock, &ev) < 0) {
@@ -161,6 +188,7 @@ accept_client(struct vfu *vfu)
 		return;
 	}
 	vfu->sock = sock;
+	vfu_client_heard(vfu);
 	vfu_trace(vfu, "client has come\n");
 }
 
@@ -232,14 +260,23 @@ vfu_stop(struct vfu *vfu)
 		return;
 }
 
+/* For the handler of a signal, which arrives in the holder's own thread. */
+static void
+set_holder(struct vfu *vfu)
+{
+	vfu->holder = pthread_self();
+	atomic_store_explicit(&vfu->has_holder, true, memory_order_relaxed);
+}
+
 void
 vfu_lock(struct vfu *vfu)
 {
-	if (pthread_mutex_trylock(&vfu->lock) == 0)
-		return;
-	atomic_fetch_add(&vfu->lock_wanted, 1);
-	pthread_mutex_lock(&vfu->lock);
-	atomic_fetch_sub(&vfu->lock_wanted, 1);
+	if (pthread_mutex_trylock(&vfu->lock) != 0) {
+		atomic_fetch_add(&vfu->lock_wanted, 1);
+		pthread_mutex_lock(&vfu->lock);
+		atomic_fetch_sub(&vfu->lock_wanted, 1);
+	}
+	set_holder(vfu);
 }
 
 bool
@@ -254,11 +291,13 @@ vfu_lock_last(struct vfu *vfu)
 	while (vfu_lock_wanted(vfu))
 		sched_yield();
 	pthread_mutex_lock(&vfu->lock);
+	set_holder(vfu);
 }
 
 void
 vfu_unlock(struct vfu *vfu)
 {
+	atomic_store_explicit(&vfu->has_holder, false, memory_order_relaxed);
 	pthread_mutex_unlock(&vfu->lock);
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# test_devsrv.sh DEVSRV: options, exit codes and messages, signals, and the socket's file.
+# test_devsrv.sh DEVSRV SECCOMP: options, exit codes and messages, signals, and the socket's file.
 
 devsrv=$1
 dir=$(mktemp -d) || exit 1
@@ -71,6 +71,7 @@ for mode in 8 rw 1000 ''; do
 	expect 2 "--mode '$mode': expected an octal file mode such as 0600" --model timer_ims \
 		--socket "$sock" --mode "$mode"
 done
+expect 2 "--seccomp 'maybe': expected on or off" --model timer_ims --socket "$sock" --seccomp maybe
 expect 2 "model timer_ims: timers=0: expected a number from 1 to 4096" \
 	--model timer_ims,timers=0 --socket "$sock"
 expect 2 "model timer_ims: timers=4097: expected a number from 1 to 4096" \
@@ -161,5 +162,39 @@ ends KILL 137
 [ -S "$sock" ] || fail "SIGKILL: no socket left to test with"
 serve --model timer_ims --socket "$sock"
 ends TERM 0
+
+# All its threads are in the sandbox (filter mode, no new privileges), unless that is turned off.
+# modes: the values of both in all threads of $pid
+modes() {
+	sed -n 's/^\(NoNewPrivs\|Seccomp\):\t//p' /proc/"$pid"/task/*/status | sort -u | tr '\n' ' '
+}
+serve --model queue_dev,queues=16 --socket "$sock" --seccomp on
+if [ "$2" = true ]; then
+	[ "$(modes)" = "1 2 " ] || fail "--seccomp on: $(modes)"
+	ends TERM 0
+	serve --model queue_dev,queues=16 --socket "$sock"
+	[ "$(modes)" = "1 2 " ] || fail "seccomp is not the default: $(modes)"
+fi
+ends TERM 0
+serve --model queue_dev,queues=16 --socket "$sock" --seccomp off
+[ "$(modes)" = "0 " ] || [ "$(sed -n 's/^Seccomp:\t//p' /proc/self/status)" != 0 ] ||
+	fail "--seccomp off: $(modes)"
+ends TERM 0
+
+# Without privileges; they are there only if the tests have them.
+if [ "$(id -u)" = 0 ]; then
+	chmod 777 "$dir"
+	as_nobody="setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all"
+	# shellcheck disable=SC2086 # words
+	$as_nobody "$devsrv" --model timer_ims --socket "$sock" > "$dir/log" 2>&1 &
+	pid=$!
+	n=0
+	while ! grep -q ready "$dir/log" && [ $n -lt 500 ]; do
+		sleep 0.01
+		n=$((n + 1))
+	done
+	[ "$(stat -c %u,%a "$sock")" = 65534,600 ] || fail "as nobody: $(cat "$dir/log")"
+	ends TERM 0
+fi
 
 exit $failed

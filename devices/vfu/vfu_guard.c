@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * What a client can do to a server behind the protocol's back, and must not stop it for those who
+ * come after.
+ *
+ * - It cuts the file behind one of its maps short: the next access is a SIGBUS. The map is replaced
+ *   by zeroes and the client is dropped. Accesses are made with the lock held, so the thread that
+ *   faults is the one that may look at the maps.
+ * - It makes its eventfd block, and fills it, just before the server signals it: the write would
+ *   never return. A thread of its own sees that and interrupts it.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfu_priv.h"
+
+#define MAX_SERVERS 8 /* in one process: tests have a few */
+
+static _Atomic(struct vfu *) servers[MAX_SERVERS];
+
+/* The client has gone as far as we are concerned. Safe in a signal handler. */
+static void
+give_up_client(struct vfu *vfu)
+{
+	vfu->broken = true;
+	if (vfu->sock >= 0)
+		shutdown(vfu->sock, SHUT_RDWR); /* which wakes vfu_run() */
+}
+
+/* The map goes, its addresses stay: whoever is using them reads zeroes. */
+static bool
+replace_map(struct vfu *vfu, uintptr_t addr)
+{
+	const struct vfu_map *map;
+	uint32_t i;
+
+	for (i = 0; i < vfu->n_maps; i++) {
+		map = vfu->maps[i];
+		if (map->base == NULL || addr < (uintptr_t)map->base ||
+			addr - (uintptr_t)map->base >= map->base_len)
+			continue;
+		if (mmap(map->base, map->base_len, PROT_READ | PROT_WRITE,
+			    MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0) == MAP_FAILED)
+			return false;
+		give_up_client(vfu);
+		return true;
+	}
+	return false;
+}
+
+static void
+on_sigbus(int sig, siginfo_t *info, void *context)
+{
+	struct vfu *vfu;
+	int err = errno;
+	unsigned int i;
+
+	for (i = 0; i < MAX_SERVERS; i++) {
+		vfu = atomic_load(&servers[i]);
+		if (vfu != NULL && atomic_load(&vfu->has_holder) &&
+			pthread_equal(vfu->holder, pthread_self()) &&
+			replace_map(vfu, (uintptr_t)info->si_addr)) {
+			errno = err;
+			return;
+		}
+	}
+	/* Not ours: the access is made again, and has the effect it always had. */
+	signal(SIGBUS, SIG_DFL);
+}
+
+/* Its arrival is all that is wanted: the system call returns. */
+static void
+on_interrupt(int sig)
+{
+}
+
+static void
+install_handlers(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGBUS, &sa, NULL);
+	sa = (struct sigaction){ .sa_handler = on_interrupt }; /* no SA_RESTART */
+	sigaction(VFU_GUARD_SIGNAL, &sa, NULL);
+}
+
+void
+vfu_guard_begin(struct vfu *vfu)
+{
+	vfu->writer = pthread_self();
+	atomic_fetch_add_explicit(&vfu->write_seq, 1, memory_order_release);
+}
+
+void
+vfu_guard_end(struct vfu *vfu)
+{
+	atomic_fetch_add_explicit(&vfu->write_seq, 1, memory_order_release);
+}
+
+void
+vfu_guard_blocked(struct vfu *vfu)
+{
+	vfu_trace(vfu, "a descriptor of the client blocks\n");
+	give_up_client(vfu);
+}
+
+/* The number is odd within a write; one that is the same at the next look has not returned. */
+static void *
+guard_thread(void *arg)
+{
+	struct vfu *vfu = arg;
+	unsigned int seq, last = 0;
+	struct timespec next;
+
+	pthread_mutex_lock(&vfu->guard_lock);
+	while (!vfu->guard_stop) {
+		clock_gettime(CLOCK_REALTIME, &next);
+		next.tv_sec++;
+		pthread_cond_timedwait(&vfu->guard_cond, &vfu->guard_lock, &next);
+		seq = atomic_load_explicit(&vfu->write_seq, memory_order_acquire);
+		if (seq % 2 == 1 && seq == last)
+			pthread_kill(vfu->writer, VFU_GUARD_SIGNAL);
+		last = seq;
+	}
+	pthread_mutex_unlock(&vfu->guard_lock);
+	return NULL;
+}
+
+int
+vfu_guard_init(struct vfu *vfu)
+{
+	struct vfu *none;
+	unsigned int i;
+	int rc;
+
+	install_handlers();
+	rc = pthread_create(&vfu->guard, NULL, guard_thread, vfu);
+	if (rc != 0)
+		return -rc;
+	vfu->has_guard = true;
+	for (i = 0; i < MAX_SERVERS; i++) {
+		none = NULL;
+		if (atomic_compare_exchange_strong(&servers[i], &none, vfu))
+			return 0;
+	}
+	return -ENOSPC;
+}
+
+void
+vfu_guard_fini(struct vfu *vfu)
+{
+	struct vfu *self;
+	unsigned int i;
+
+	for (i = 0; i < MAX_SERVERS; i++) {
+		self = vfu;
+		atomic_compare_exchange_strong(&servers[i], &self, NULL);
+	}
+	if (!vfu->has_guard)
+		return;
+	pthread_mutex_lock(&vfu->guard_lock);
+	vfu->guard_stop = true;
+	pthread_cond_signal(&vfu->guard_cond);
+	pthread_mutex_unlock(&vfu->guard_lock);
+	pthread_join(vfu->guard, NULL);
+}

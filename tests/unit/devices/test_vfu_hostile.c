@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* Clients that mean harm: what they get is bounded, and the next client is served. */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "vfu_peer.h"
+#include "vfu_priv.h"
+
+#define PAGE 4096ull
+
+/* A server that listens, and what its clients need. */
+struct box {
+	struct plain *m;
+	struct sockaddr_un address;
+	pthread_t thread;
+};
+
+static void *
+server_thread(void *arg)
+{
+	vfu_run(arg);
+	return NULL;
+}
+
+static void
+box_open(struct box *box)
+{
+	static int n;
+
+	box->m = plain_create();
+	box->address.sun_family = AF_UNIX;
+	snprintf(box->address.sun_path, sizeof(box->address.sun_path), "/tmp/ims-hostile-%d-%d",
+		getpid(), n++);
+	assert_int_equal(vfu_listen(box->m->vfu, box->address.sun_path, 0600), 0);
+	assert_int_equal(pthread_create(&box->thread, NULL, server_thread, box->m->vfu), 0);
+}
+
+static void
+box_close(struct box *box)
+{
+	vfu_stop(box->m->vfu);
+	pthread_join(box->thread, NULL);
+	plain_destroy(box->m);
+}
+
+static void
+connect_to(struct peer *p, const struct box *box)
+{
+	memset(p, 0, sizeof(*p));
+	p->vfu = box->m->vfu;
+	p->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(p->sock >= 0);
+	assert_int_equal(
+		connect(p->sock, (const struct sockaddr *)&box->address, sizeof(box->address)), 0);
+}
+
+/* A client that is well behaved gets what it asks for. */
+static void
+check_served(const struct box *box)
+{
+	static struct peer p;
+
+	connect_to(&p, box);
+	assert_int_equal(peer_version(&p, 0, NULL), 0);
+	peer_sync(&p);
+	close(p.sock);
+}
+
+static void
+check_refused(const struct box *box)
+{
+	static struct peer p;
+
+	connect_to(&p, box);
+	assert_true(peer_closed(&p));
+	close(p.sock);
+}
+
+static struct box b;
+static struct peer p;
+
+static int
+setup(void **state)
+{
+	box_open(&b);
+	connect_to(&p, &b);
+	assert_int_equal(peer_version(&p, 0, "{\"capabilities\":{\"max_msg_fds\":8}}"), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	close(p.sock);
+	box_close(&b);
+	return 0;
+}
+
+static int
+make_memfd(uint64_t size)
+{
+	int fd = memfd_create("hostile", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	return fd;
+}
+
+/* Each map is a mapping of its own, all of the same page. */
+static void
+test_many_maps(void **state)
+{
+	int fd = make_memfd(PAGE);
+	uint64_t i;
+
+	for (i = 0; i < VFU_MAX_MAPS; i++)
+		assert_int_equal(peer_dma_map(&p, i * PAGE, PAGE, 3, fd, 0), 0);
+	assert_int_equal(peer_dma_map(&p, i * PAGE, PAGE, 3, fd, 0), ENOSPC);
+	assert_int_equal(peer_dma_map(&p, i * PAGE, PAGE, 3, -1, 0), ENOSPC);
+	assert_int_equal(peer_dma_unmap(&p, 0, PAGE, 0), 0);
+	assert_int_equal(peer_dma_map(&p, i * PAGE, PAGE, 3, fd, 0), 0);
+	close(p.sock);
+	check_served(&b);
+	p.sock = -1;
+	close(fd);
+}
+
+static void
+test_many_connections(void **state)
+{
+	unsigned int before = count_fds(), i;
+
+	for (i = 0; i < 200; i++)
+		check_refused(&b);
+	peer_sync(&p);
+	assert_int_equal(count_fds(), before);
+}
+
+/* No descriptor is left in this process, the server's as well as the client's. */
+static void
+test_no_descriptors(void **state)
+{
+	struct rlimit old, low;
+	int memfd = make_memfd(PAGE), fds[256], n = 0;
+	struct peer other = { .sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = old;
+	low.rlim_cur = 128;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	while (n < 256 && (fds[n] = dup(memfd)) >= 0)
+		n++;
+	assert_int_equal(peer_dma_map(&p, 0, PAGE, 3, memfd, 0), EMFILE);
+	assert_int_equal(peer_dma_map(&p, 0, PAGE, 3, -1, 0), 0);
+	/* The other one is refused, rather than left waiting. */
+	assert_int_equal(
+		connect(other.sock, (const struct sockaddr *)&b.address, sizeof(b.address)), 0);
+	assert_true(peer_closed(&other));
+	peer_sync(&p);
+	while (n > 0)
+		close(fds[--n]);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(peer_dma_map(&p, PAGE, PAGE, 3, memfd, 0), 0);
+	close(other.sock);
+	close(memfd);
+}
+
+static uint8_t
+touch(volatile uint8_t *mem)
+{
+	mem[1] = 1;
+	return mem[0];
+}
+
+/* The file behind a map is cut short: the model reads zeroes, the client is dropped. */
+static void
+test_file_cut_short(void **state)
+{
+	int fd = make_memfd(4 * PAGE);
+	uint8_t *mem, seen[3];
+
+	setup(NULL); /* here, or cmocka's handler of SIGBUS would be over the server's */
+	assert_int_equal(pwrite(fd, "x", 1, 2 * PAGE), 1);
+	assert_int_equal(peer_dma_map(&p, 0x10000, 4 * PAGE, 3, fd, 0), 0);
+	peer_bus_master(&p, true);
+	vfu_lock(b.m->vfu);
+	mem = vfu_dma_addr(b.m->vfu, 0x10000 + 2 * PAGE, PAGE, true);
+	seen[0] = touch(mem);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	seen[1] = touch(mem);
+	seen[2] = touch(mem + PAGE);
+	vfu_unlock(b.m->vfu);
+	assert_memory_equal(seen, "x\0", 3);
+	assert_true(peer_closed(&p));
+	check_served(&b);
+	close(fd);
+	teardown(NULL);
+}
+
+/* An eventfd that is made to block, and filled, after the server has looked at it. */
+static void
+test_eventfd_blocks(void **state)
+{
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	assert_int_equal(peer_set_irqs(&p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				 VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &fd, 1),
+		0);
+	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	/* From a thread of a model, which has the lock; the server's waits for it meanwhile. */
+	peer_bus_master(&p, true);
+	vfu_lock(b.m->vfu);
+	vfu_msix_fire(b.m->vfu, 0);
+	vfu_unlock(b.m->vfu);
+	assert_true(peer_closed(&p));
+	check_served(&b);
+	close(fd);
+}
+
+/* Three ways of doing nothing: one client waits, until the first has had its time. */
+static void
+test_stalls(void **state)
+{
+	struct vfio_user_header hdr = { .command = VFIO_USER_DEVICE_GET_INFO, .size = 32 };
+	struct vfio_user_region_access acc = { .count = 32768 };
+	static struct peer mute, half, deaf;
+	static struct box boxes[3];
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		box_open(&boxes[i]);
+	connect_to(&mute, &boxes[0]);
+	connect_to(&half, &boxes[1]);
+	connect_to(&deaf, &boxes[2]);
+	assert_int_equal(peer_version(&half, 0, NULL), 0);
+	peer_send_raw(&half, &hdr, 10, NULL, 0);
+	assert_int_equal(peer_version(&deaf, 0, NULL), 0);
+	for (i = 0; i < 16; i++)
+		peer_send(&deaf, VFIO_USER_REGION_READ, 0, &acc, sizeof(acc), NULL, 0);
+	for (i = 0; i < 3; i++)
+		check_refused(&boxes[i]);
+	/* One that stalls nothing keeps its device for as long as it likes. */
+	usleep((VFU_STALL_MS + 100) * 1000);
+	check_refused(&b);
+	peer_sync(&p);
+	for (i = 0; i < 3; i++)
+		check_served(&boxes[i]);
+	assert_true(peer_closed(&mute));
+	assert_true(peer_closed(&half));
+	assert_true(peer_closed(&deaf));
+	close(mute.sock);
+	close(half.sock);
+	close(deaf.sock);
+	for (i = 0; i < 3; i++)
+		box_close(&boxes[i]);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_many_maps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_connections, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
+		cmocka_unit_test(test_file_cut_short),
+		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stalls, setup, teardown),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
