@@ -16,7 +16,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-guest=yes sanitize=short
+guest=yes sanitize=short fuzz=good
 for arg in "$@"; do
 	case $arg in
 	--quick) guest=no sanitize=no ;;
@@ -86,6 +86,9 @@ if [ "$sanitize" != no ]; then
 	[ "$sanitize" = full ] || asan_suites+=(--no-suite slow)
 	run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
 
+	say "fuzzing, a few seconds for each target"
+	devtools/fuzz.sh --seconds 3 || fuzz=failed
+
 	say "vectors and wait sets with ThreadSanitizer"
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
 	tsan_suites=(--suite tsan)
@@ -126,3 +129,7 @@ for path in sys.argv[1:]:
 print(f"{passed} passed, {failed} failed, {skipped} skipped")
 sys.exit(1 if failed or not passed else 0)
 EOF
+[ $fuzz = good ] || {
+	echo "fuzzing failed"
+	exit 1
+}

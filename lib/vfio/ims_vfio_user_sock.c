@@ -506,6 +506,7 @@ static IMS_THREAD_RET
 sock_thread(void *arg)
 {
 	struct ims_vfio_user *c = arg;
+	struct ims_vfio_event none; /* are for us */
 	struct epoll_event ev;
 	int n;
 
@@ -518,7 +519,7 @@ sock_thread(void *arg)
 		if (ev.data.fd == c->stop_fd)
 			break;
 		pthread_mutex_lock(&c->rx_lock);
-		rx_locked(c, NULL, NULL, 0);
+		rx_locked(c, NULL, &none, 0);
 		pthread_mutex_unlock(&c->rx_lock);
 	}
 	return IMS_THREAD_RET_NONE;

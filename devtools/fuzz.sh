@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright(c) 2026 The rte_ims authors
+#
+# Fuzz with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer.
+#
+#   fuzz.sh [--seconds N] [--merge] [TARGET...]      default: 5 seconds, all targets of tests/fuzz
+#
+# New inputs go to build-fuzz/corpus/TARGET and are used again by the next run; one that fails is left in
+# build-fuzz/TARGET-*. Mend it, and keep it in tests/fuzz/corpus/TARGET. --merge: also keep there what covers
+# code that nothing there covers yet (small inputs only).
+
+set -eu
+cd "$(dirname "$0")/.."
+
+seconds=5 merge=no targets=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--seconds)
+		seconds=${2:?--seconds wants a number}
+		shift
+		;;
+	--merge) merge=yes ;;
+	-*)
+		echo "fuzz.sh: unknown option '$1', expected --seconds N or --merge" >&2
+		exit 2
+		;;
+	*) targets+=("$1") ;;
+	esac
+	shift
+done
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(ls tests/fuzz/corpus)
+
+build=build-fuzz
+devtools/install-deps.sh fuzz
+[ -f $build/build.ninja ] || CC=clang-14 meson setup $build -Dfuzz=enabled -Dbuildtype=debugoptimized \
+	-Db_sanitize=address,undefined -Db_lundef=false > /dev/null
+ninja -C $build --quiet fuzz
+
+# UBSan's findings end a run as ASan's do. 10 s for one input is a hang, 512 MB a leak.
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+export ASAN_OPTIONS=allocator_may_return_null=1:handle_sigbus=0
+failed=0
+for target in "${targets[@]}"; do
+	found=$build/corpus/$target
+	mkdir -p "$found"
+	log=$build/$target.log
+	if $build/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=512 \
+		-max_len=4096 -print_final_stats=1 -artifact_prefix=$build/"$target"- \
+		"$found" "tests/fuzz/corpus/$target" > "$log" 2>&1 < /dev/null; then
+		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+		cov=$(grep -o 'cov: [0-9]* ft: [0-9]*' "$log" | tail -n 1)
+		echo "$target: $runs executions in $seconds s, $cov"
+	else
+		echo "$target: FAILED, see $log"
+		tail -n 25 "$log"
+		failed=1
+	fi
+	if [ $merge = yes ]; then
+		$build/tests/fuzz/fuzz_"$target" -merge=1 -max_len=512 "tests/fuzz/corpus/$target" \
+			"$found" > /dev/null 2>&1 < /dev/null
+	fi
+done
+exit $failed
