@@ -5,12 +5,13 @@
 # Install what building and testing need: packages of Debian 12, nothing else. Where all of them are
 # installed this asks for no privilege and touches no network.
 #
-#   install-deps.sh [build] [test] [fuzz] [guest] [bench]        default: build test
+#   install-deps.sh [build] [test] [fuzz] [static] [guest] [bench]        default: build test
 
 set -eu
 
 build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev libseccomp-dev"
 test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
+static="cppcheck clang-tidy-14"
 fuzz="clang-14 libclang-rt-14-dev"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
 
@@ -20,10 +21,11 @@ for group in "${@:-build}"; do
 	build) wanted+=" $build" ;;
 	test) wanted+=" $build $test" ;;
 	fuzz) wanted+=" $build $fuzz" ;;
+	static) wanted+=" $build $static" ;;
 	guest) wanted+=" $guest" ;;
 	bench) wanted+=" libevent-dev" ;;
 	*)
-		echo "install-deps: unknown group '$group', expected build, test, fuzz, guest or bench" >&2
+		echo "install-deps: unknown group '$group', expected build, test, fuzz, static, guest or bench" >&2
 		exit 2
 		;;
 	esac

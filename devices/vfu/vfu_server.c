@@ -112,7 +112,7 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path));
 	rc = remove_stale(&sa);
 	if (rc != 0)
 		return rc;

@@ -66,6 +66,7 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 	struct rte_pmd_queue_dev_subdev *s;
 	struct rte_ims_table *table;
 	struct qd *qd = qd_from(dev);
+	bool ours;
 	int rc;
 
 	rte_errno = dev == NULL ? EINVAL : ENODEV;
@@ -83,13 +84,14 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
 	}
 	pthread_mutex_lock(&qd->lock);
 	rc = create_locked(qd, s);
-	if (rc != 0 && !s->lost)
-		free(s);
+	ours = !s->lost;
 	pthread_mutex_unlock(&qd->lock);
 	if (rc == 0) {
 		ims_table_driver_priv_set(table, s);
 		return s;
 	}
+	if (ours)
+		free(s);
 	rte_ims_table_free(table);
 	rte_errno = -rc;
 	return NULL;

@@ -412,7 +412,7 @@ ims_store_msix_create(struct rte_ims_dev *dev)
 		store = ims_store_create(dev, &conf);
 		rc = store != NULL ? 0 : -rte_errno;
 	}
-	if (rc != 0) {
+	if (store == NULL) {
 		msix_free(m);
 		return ims_err_ptr(rc);
 	}

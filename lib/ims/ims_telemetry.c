@@ -205,7 +205,7 @@ cb_vectors(const char *cmd, const char *params, struct rte_tel_data *d)
 	RTE_SET_USED(cmd);
 	if (params == NULL || strlen(params) >= sizeof(name))
 		return -EINVAL;
-	strcpy(name, params);
+	rte_strlcpy(name, params, sizeof(name));
 	from = strrchr(name, '@');
 	if (from != NULL) {
 		*from++ = '\0';

@@ -157,6 +157,7 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 	const struct rte_ims_vec_conf *conf)
 {
 	bool own_fd = conf != NULL && (conf->flags & RTE_IMS_VEC_F_FD) != 0;
+	int fd = conf != NULL && own_fd ? conf->fd : -1;
 	struct rte_ims_vec *vec;
 	int rc;
 
@@ -173,13 +174,13 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 	vec->delivery = conf != NULL ? conf->delivery : RTE_IMS_DELIVERY_EVENTFD;
 	vec->own_fd = own_fd;
 	pthread_mutex_init(&vec->obj_lock, NULL);
-	rc = own_fd ? ims_fd_claim(vec, conf->fd) : 0;
+	rc = own_fd ? ims_fd_claim(vec, fd) : 0;
 	if (rc != 0) {
 		vec_destroy(vec);
 		return ims_err_ptr(rc);
 	}
 	pthread_mutex_lock(&store->dev->lock);
-	rc = vec_alloc_locked(vec, slot, own_fd ? conf->fd : -1);
+	rc = vec_alloc_locked(vec, slot, fd);
 	if (rc == 0 && conf != NULL && conf->name != NULL)
 		rte_strlcpy(vec->name, conf->name, sizeof(vec->name));
 	else if (rc == 0)

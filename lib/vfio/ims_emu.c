@@ -96,7 +96,7 @@ ims_vfio_emu_open(const char *name, const char *args, uint32_t timeout_ms)
 {
 	char path[PATH_MAX];
 	int sv[2], rc;
-	pid_t child;
+	pid_t child = -1;
 
 	rc = find_devsrv(path, sizeof(path));
 	if (rc != 0) {

@@ -112,7 +112,7 @@ int
 ims_irq_set_cpu(const char *bdf, bool msix, uint32_t vector, int cpu)
 {
 	static atomic_bool warned;
-	struct ims_irq irq;
+	struct ims_irq irq = { 0 };
 	char path[256];
 	FILE *f;
 	int rc;

@@ -121,7 +121,7 @@ attach_ioas(struct ims_vfio_kernel *k, const char *bdf)
 static int
 read_ranges(struct ims_vfio_kernel *k)
 {
-	struct iommufd_iova_range range[VK_MAX_RANGES];
+	struct iommufd_iova_range range[VK_MAX_RANGES] = { 0 };
 	struct iommufd_ioas_iova_ranges arg = {
 		.size = sizeof(arg),
 		.ioas_id = k->ioas,

@@ -193,7 +193,7 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 {
 	struct vfio_region_info info = { .argsz = REGION_INFO_MAX, .index = r };
 	struct iovec iov = { .iov_base = &info, .iov_len = sizeof(info) };
-	uint8_t answer[REGION_INFO_MAX] __rte_aligned(8);
+	uint8_t answer[REGION_INFO_MAX] __rte_aligned(8) = { 0 };
 	struct vu_call call = {
 		.command = VFIO_USER_DEVICE_GET_REGION_INFO,
 		.iov = &iov,
@@ -227,7 +227,7 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 static int
 irq_setup(struct ims_vfio_user *c, uint32_t index)
 {
-	struct vfio_irq_info ask = { .argsz = sizeof(ask), .index = index }, info;
+	struct vfio_irq_info ask = { .argsz = sizeof(ask), .index = index }, info = { 0 };
 	struct iovec iov = { .iov_base = &ask, .iov_len = sizeof(ask) };
 	struct vu_call call = {
 		.command = VFIO_USER_DEVICE_GET_IRQ_INFO,
@@ -252,7 +252,7 @@ irq_setup(struct ims_vfio_user *c, uint32_t index)
 static int
 device_setup(struct ims_vfio_user *c)
 {
-	struct vfio_user_device_info ask = { .argsz = sizeof(ask) }, info;
+	struct vfio_user_device_info ask = { .argsz = sizeof(ask) }, info = { 0 };
 	struct iovec iov = { .iov_base = &ask, .iov_len = sizeof(ask) };
 	struct vu_call call = {
 		.command = VFIO_USER_DEVICE_GET_INFO,
@@ -576,7 +576,7 @@ ims_vfio_user_open(const char *name, const char *path, uint32_t timeout_ms)
 			sizeof(sa.sun_path) - 1);
 		return ims_vfio_err_ptr(path[0] == '\0' ? -EINVAL : -ENAMETOOLONG);
 	}
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path));
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return ims_vfio_err_ptr(-errno);

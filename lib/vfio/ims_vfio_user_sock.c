@@ -178,7 +178,7 @@ handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, ui
 	size_t len, const void *reader, struct ims_vfio_event *ev)
 {
 	bool no_reply = hdr->flags & VFIO_USER_F_NO_REPLY;
-	struct vfio_user_dma_access acc;
+	struct vfio_user_dma_access acc = { 0 };
 	uint64_t cookie = 0;
 	int rc = -EINVAL;
 
@@ -530,7 +530,7 @@ vu_sock_init(struct ims_vfio_user *c)
 {
 	struct timeval tv = {
 		.tv_sec = c->v.timeout_ms / 1000,
-		.tv_usec = c->v.timeout_ms % 1000 * 1000,
+		.tv_usec = c->v.timeout_ms % 1000 * 1000L,
 	};
 	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;
