@@ -34,7 +34,6 @@ struct device {
 	uint64_t empty_region; /* a region of size 0; n_regions: there is none */
 	uint64_t irq;          /* the interrupt index with the most vectors that have eventfds */
 	uint64_t n_vectors;    /* 0: there is none */
-	uint64_t max_fds;
 	uint64_t max_data;
 };
 extern struct device dev;
@@ -63,7 +62,7 @@ conn_close(void);
 /* Bytes as they are. False: the server has hung up. */
 bool
 conn_send(const void *buf, size_t len, const int *fds, unsigned int n_fds);
-/* A request; size is what the header claims. */
+/* A request. False: the server has hung up. */
 bool
 conn_request(uint16_t id, uint16_t command, uint32_t flags, const void *data, uint32_t len,
 	const int *fds, unsigned int n_fds);

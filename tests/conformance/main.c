@@ -173,17 +173,13 @@ learn_limits(void)
 {
 	struct json_object *root, *caps, *obj;
 
-	dev.max_fds = 1; /* the specification's defaults */
-	dev.max_data = 1u << 20;
+	dev.max_data = 1u << 20; /* the specification's default */
 	if (in.len <= 4 || in.data[in.len - 1] != '\0')
 		return;
 	root = json_tokener_parse((const char *)in.data + 4);
-	if (json_object_object_get_ex(root, "capabilities", &caps)) {
-		if (json_object_object_get_ex(caps, "max_msg_fds", &obj))
-			dev.max_fds = json_object_get_int64(obj);
-		if (json_object_object_get_ex(caps, "max_data_xfer_size", &obj))
-			dev.max_data = json_object_get_int64(obj);
-	}
+	if (json_object_object_get_ex(root, "capabilities", &caps) &&
+		json_object_object_get_ex(caps, "max_data_xfer_size", &obj))
+		dev.max_data = json_object_get_int64(obj);
 	json_object_put(root);
 }
 

@@ -609,7 +609,7 @@ run_requests(const struct command *c)
 	}
 }
 
-/* A payload that ends early, at each place. Before VERSION as well as after it. */
+/* A payload that ends early, at each of its bytes. */
 static void
 run_cut(const struct command *c)
 {
