@@ -5,7 +5,9 @@
 # Install what building and testing need: packages of Debian 12, nothing else. Where all of them are
 # installed this asks for no privilege and touches no network.
 #
-#   install-deps.sh [build] [test] [fuzz] [static] [guest] [bench]        default: build test
+#   install-deps.sh [--print] [build] [test] [fuzz] [static] [guest] [bench]
+#
+#   --print     only name the packages; without a group: build, and test has build
 
 set -eu
 
@@ -14,6 +16,12 @@ test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 sp
 static="cppcheck clang-tidy-14"
 fuzz="clang-14 libclang-rt-14-dev"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
+
+print=no
+if [ "${1:-}" = --print ]; then
+	print=yes
+	shift
+fi
 
 wanted=""
 for group in "${@:-build}"; do
@@ -30,6 +38,11 @@ for group in "${@:-build}"; do
 		;;
 	esac
 done
+
+if [ $print = yes ]; then
+	echo "${wanted# }"
+	exit 0
+fi
 
 missing=()
 for pkg in $wanted; do
