@@ -53,6 +53,7 @@ usage(FILE *f)
 		"usage: ims-devsrv --model NAME[,key=value...] (--socket PATH | --fd N) "
 		"[--mode 0600] [--trace] [--seccomp on|off]\n"
 		"       ims-devsrv --model NAME[,key=value...] --dump-config\n"
+		"       ims-devsrv --version | --help\n"
 		"Plays a device for a vfio-user client. SIGTERM ends it, SIGUSR1 has it print its "
 		"counters.\n");
 	for (i = 0; i < N_MODELS; i++)

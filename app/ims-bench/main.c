@@ -41,6 +41,7 @@ usage(FILE *f)
 
 	fprintf(f, "usage: ims-bench [EAL options] -- [--quick] [--json FILE] [--report FILE.html] "
 		   "[SUBJECT...]\n"
+		   "       ims-bench [EAL options] -- -h | --help\n"
 		   "  --quick      fewer events: a look, not a measurement\n"
 		   "  --json FILE  the figures as one flat object\n"
 		   "  --report FILE.html  figures and pictures on one page\n"
