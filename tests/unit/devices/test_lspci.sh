@@ -10,6 +10,12 @@ command -v lspci > /dev/null || {
 	exit 77
 }
 
+# Later ones write the same in other words.
+lspci --version | grep -q ' 3\.9\.' || {
+	echo "lspci 3.9 is missing: this is $(lspci --version)"
+	exit 77
+}
+
 dump=$("$1" --model "$2" --dump-config) || exit 1
 out=$(echo "$dump" | lspci -vv -n -O hwdb.disable=1 -i /dev/null -F /dev/stdin 2> /dev/null) ||
 	exit 1
