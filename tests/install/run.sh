@@ -20,12 +20,11 @@ libdir=$(dirname "$pc")
 export PKG_CONFIG_PATH=$pc
 
 # The .pc file says where things will be; here they are below $dir/root.
-sed -i "s|^prefix=.*|prefix=$prefix|" "$pc"/librte_ims*.pc
+sed -i "s|^prefix=.*|prefix=$prefix|" "$pc"/*.pc
 cp "$src/examples/timer_intr/main.c" "$dir/main.c"
 # shellcheck disable=SC2046 # flags
-${CC:-cc} -DALLOW_EXPERIMENTAL_API $(pkg-config --cflags librte_ims) "$dir/main.c" -o "$dir/timer_intr" \
-	$(pkg-config --libs librte_ims) -L"$libdir" -lrte_pmd_timer_ims -Wl,-rpath,"$libdir" \
-	-Wl,-rpath-link,"$libdir"
+${CC:-cc} -DALLOW_EXPERIMENTAL_API "$dir/main.c" -o "$dir/timer_intr" \
+	$(pkg-config --cflags --libs librte_pmd_timer_ims) -Wl,-rpath,"$libdir" -Wl,-rpath-link,"$libdir"
 IMS_DEVSRV=$prefix/bin/ims-devsrv "$dir/timer_intr" --no-huge --no-pci --no-shconf -m 64 -l 0 |
 	grep -x 'tick 10'
 
