@@ -5,9 +5,11 @@
 # Install what building and testing need: packages of Debian 12, nothing else. Where all of them are
 # installed this asks for no privilege and touches no network.
 #
-#   install-deps.sh [--print] [build] [test] [fuzz] [static] [guest] [bench]
+#   install-deps.sh [--print] [build] [test] [fuzz] [static] [guest] [bench] [package]
 #
-#   --print     only name the packages; without a group: build, and test has build
+# test has build in it; without a group: build.
+#
+#   --print     only name the packages
 
 set -eu
 
@@ -15,6 +17,7 @@ build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libh
 test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
 static="cppcheck clang-tidy-14"
 fuzz="clang-14 libclang-rt-14-dev"
+package="debhelper lintian abigail-tools libcmocka-dev pciutils doxygen graphviz python3-sphinx"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
 
 print=no
@@ -32,8 +35,9 @@ for group in "${@:-build}"; do
 	static) wanted+=" $build $static" ;;
 	guest) wanted+=" $guest" ;;
 	bench) wanted+=" libevent-dev" ;;
+	package) wanted+=" $build $package" ;;
 	*)
-		echo "install-deps: unknown group '$group', expected build, test, fuzz, static, guest or bench" >&2
+		echo "install-deps: unknown group '$group', expected build, test, fuzz, static, guest, bench or package" >&2
 		exit 2
 		;;
 	esac

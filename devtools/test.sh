@@ -9,7 +9,7 @@
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
 #   --full      also what takes long: a million moves, all of the tool under ASan+UBSan, unit and
-#               end-to-end tests under TSan
+#               end-to-end tests under TSan, the distribution's archive, Debian packages, the ABI
 #
 # IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
 
@@ -68,6 +68,7 @@ run() {
 say "packages"
 groups=(test)
 [ "$guest" = yes ] && groups+=(guest)
+[ "$sanitize" = full ] && groups+=(package)
 devtools/install-deps.sh "${groups[@]}"
 
 say "build (release)"
