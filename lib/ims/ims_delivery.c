@@ -3,35 +3,37 @@
  */
 
 /*
- * What a vector's message reaches, its eventfd or a doorbell word, and the live switch between them.
+ * What a vector's message reaches, its eventfd or a doorbell word, and the live switch between
+ * them.
  *
- * A vector keeps both ends once it has had them: its entry in the wait set has a word and, when there
- * is an eventfd, a place in the set's epoll instance. To switch is to write one message. Towards
- * memory that is stores and a read-back where the device's slots are mapped, no system call; it does
- * not matter how many objects hang on the vector.
+ * A vector keeps both ends once it has had them: its entry in the wait set has a word and, when
+ * there is an eventfd, a place in the set's epoll instance. To switch is to write one message.
+ * Towards memory that is stores and a read-back where the device's slots are mapped, no system
+ * call; it does not matter how many objects hang on the vector.
  *
  * Nothing is lost:
  *
- *   both ends are watched      counted in n_memory and n_eventfd: polls look at both, and a sleep is a
- *                              row of naps. This comes before the message is touched.
- *   message -> the other end   by the store's rules (ims_store_ops): each event is sent with the old
- *                              or the new one, and on return none with the old one is on its way
- *   the old end is looked at   towards memory: what had been sent to the eventfd may still be on its
- *                              way through the kernel, later than we could wait for. The word is rung
- *                              by ourselves instead: the handlers run once more, after the device's
- *                              stores that went before its message, and find what there is. What
- *                              arrives in the eventfd later is one call too many.
- *                              Towards the eventfd: a store to the word is there when the message has
- *                              been changed. The set's thread scans the words once more before it
- *                              sleeps: rte_ims_wait_sleep() begins with that, and a thread that sleeps
- *                              now is woken.
+ *   both ends are watched      counted in n_memory and n_eventfd: polls look at both, and a sleep
+ *                              is a row of naps. This comes before the message is touched.
+ *   message -> the other end   by the store's rules (ims_store_ops): each event is sent with the
+ *                              old or the new one, and on return none with the old one is on its
+ *                              way
+ *   the old end is looked at   towards memory: what had been sent to the eventfd may still be on
+ *                              its way through the kernel, later than we could wait for. The word
+ *                              is rung by ourselves instead: the handlers run once more, after the
+ *                              device's stores that went before its message, and find what there
+ *                              is. What arrives in the eventfd later is one call too many.
+ *                              Towards the eventfd: a store to the word is there when the message
+ *                              has been changed. The set's thread scans the words once more before
+ *                              it sleeps: rte_ims_wait_sleep() begins with that, and a thread that
+ *                              sleeps now is woken.
  *   the old end is let go      its count goes down
  *
  * A device that does not answer whether it has taken the new message (-ETIMEDOUT) leaves both ends
  * watched (vec->doubt), also through changes that it refuses, until one succeeds.
  *
- * tests/model/switch.pml checks this protocol, tests/unit/test_switch and test_move against a fake device,
- * tests/e2e against real ones.
+ * tests/model/switch.pml checks this protocol, tests/unit/test_switch and test_move against a fake
+ * device, tests/e2e against real ones.
  */
 
 #include <fcntl.h>
@@ -196,7 +198,9 @@ as_it_was(struct rte_ims_vec *vec)
 	ims_vec_apply_locked(vec);
 }
 
-/* The first switch to EVENTFD. Where the store attaches eventfds itself the slot is masked for it. */
+/*
+ * The first switch to EVENTFD. Where the store attaches eventfds itself the slot is masked for it.
+ */
 static int
 first_eventfd(struct rte_ims_vec *vec)
 {
@@ -212,8 +216,8 @@ first_eventfd(struct rte_ims_vec *vec)
 }
 
 /*
- * The kernel may have written its message anew over ours, to move an interrupt that is not remapped:
- * then the entry, not fd_msg, has what reaches the eventfd now.
+ * The kernel may have written its message anew over ours, to move an interrupt that is not
+ * remapped: then the entry, not fd_msg, has what reaches the eventfd now.
  */
 static int
 refresh_message(struct rte_ims_vec *vec)
@@ -370,7 +374,10 @@ to_memory(struct rte_ims_vec *vec)
 	if (vec->wait != NULL)
 		return to_memory_in_set(vec);
 	ims_export_revoke_locked(vec);
-	/* It has no destination until it is in a set; events that are in the eventfd go there with it. */
+	/*
+	 * It has no destination until it is in a set; events that are in the eventfd go there with
+	 * it.
+	 */
 	rc = out_of_set(vec, RTE_IMS_DELIVERY_MEMORY);
 	if (rc == 0)
 		vec->msg_valid = false;
@@ -461,7 +468,9 @@ ims_wait_deliver(struct rte_ims_wait *w, enum rte_ims_delivery delivery)
 	for (i = 0; i < n; i++) {
 		vec = lock_entry(w, i, &again);
 		if (again) {
-			/* Whoever has it waits for a device's answer, which takes a bounded time. */
+			/*
+			 * Whoever has it waits for a device's answer, which takes a bounded time.
+			 */
 			if (++spins > 100)
 				usleep(50);
 			i--;

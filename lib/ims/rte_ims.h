@@ -90,13 +90,14 @@ enum rte_ims_dev_event {
 	/** The device is gone: unplugged, or its process ended. Fires once. */
 	RTE_IMS_DEV_EVENT_REMOVED,
 	/**
-	 * The device reported an uncorrectable error (PCI Express AER, VFIO_PCI_ERR_IRQ_INDEX): what
-	 * it does from here on is not to be trusted before rte_ims_dev_reset(). Kernel devices only.
+	 * The device reported an uncorrectable error (PCI Express AER, VFIO_PCI_ERR_IRQ_INDEX):
+	 * what it does from here on is not to be trusted before rte_ims_dev_reset(). Kernel devices
+	 * only.
 	 */
 	RTE_IMS_DEV_EVENT_ERROR,
 	/**
-	 * The kernel wants the device back, to unplug or to unbind it (VFIO_PCI_REQ_IRQ_INDEX): close
-	 * it. The kernel waits for that, and asks again every 10 s. Kernel devices only.
+	 * The kernel wants the device back, to unplug or to unbind it (VFIO_PCI_REQ_IRQ_INDEX):
+	 * close it. The kernel waits for that, and asks again every 10 s. Kernel devices only.
 	 */
 	RTE_IMS_DEV_EVENT_RELEASE,
 	RTE_IMS_DEV_EVENT_MAX,
@@ -112,9 +113,9 @@ enum rte_ims_delivery {
 
 /**
  * An IMS slot of a kernel device reaches an eventfd by a copy of a message that the kernel composed
- * for an MSI-X vector. Without interrupt remapping the kernel changes that message when it moves the
- * interrupt to another CPU, and the copy is stale: such messages are refused. With this flag they
- * are taken, pinned (the library does not move the interrupt) and audited at every event.
+ * for an MSI-X vector. Without interrupt remapping the kernel changes that message when it moves
+ * the interrupt to another CPU, and the copy is stale: such messages are refused. With this flag
+ * they are taken, pinned (the library does not move the interrupt) and audited at every event.
  */
 #define RTE_IMS_DEV_F_UNSAFE_BORROW 0x1u
 
@@ -172,8 +173,8 @@ enum rte_ims_demux {
 
 /**
  * The vector is dedicated: the eventfd is the caller's, rte_ims_vec_conf.fd. The kernel, or the
- * device's process, signals it itself; no thread of this library takes part, and the vector can be in
- * no wait set. For KVM's irqfd, vhost's callfd, or another event loop.
+ * device's process, signals it itself; no thread of this library takes part, and the vector can be
+ * in no wait set. For KVM's irqfd, vhost's callfd, or another event loop.
  */
 #define RTE_IMS_VEC_F_FD 0x1u
 
@@ -183,8 +184,8 @@ struct rte_ims_vec_conf {
 	/** RTE_IMS_VEC_F_*. */
 	uint32_t flags;
 	/**
-	 * With RTE_IMS_VEC_F_FD: an eventfd that no other vector has. It is duplicated: the caller may
-	 * close it. Delivery must be EVENTFD.
+	 * With RTE_IMS_VEC_F_FD: an eventfd that no other vector has. It is duplicated: the caller
+	 * may close it. Delivery must be EVENTFD.
 	 */
 	int fd;
 	/** For listings; NULL = "<store>:<slot>". Copied. */
@@ -223,7 +224,10 @@ struct rte_ims_vec_info {
 struct rte_ims_vec_stats {
 	/** Times the handlers ran. Several messages may have merged into one. */
 	uint64_t events;
-	/** Deliveries found with the vector masked, just moved or switched: the handlers ran all the same. */
+	/**
+	 * Deliveries found with the vector masked, just moved or switched: the handlers ran all the
+	 * same.
+	 */
 	uint64_t spurious;
 	/** Deliveries that found no object attached. */
 	uint64_t unhandled;
@@ -280,8 +284,8 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf);
  * descriptor or mapping of it is left. Not to be called from a handler of the device.
  *
  * @return
- *   0; -EINVAL dev is NULL; -EBUSY a pool is over it; -EDEADLK called from a handler; -ETIMEDOUT a handler of the device did
- *   not return in time, the device is still open.
+ *   0; -EINVAL dev is NULL; -EBUSY a pool is over it; -EDEADLK called from a handler; -ETIMEDOUT a
+ *   handler of the device did not return in time, the device is still open.
  */
 __rte_experimental
 int
@@ -450,9 +454,9 @@ rte_ims_table_next(struct rte_ims_dev *dev, const struct rte_ims_table *prev);
  *   Settings, NULL for the defaults.
  * @return
  *   The vector, or NULL with rte_errno: EINVAL bad argument; ERANGE no such slot; EBUSY the slot is
- *   taken, or the eventfd another vector's; EBADF; ENOSPC no free slot or index, or the CPUs have no interrupt vector left; ENOTSUP the
- *   store cannot do the delivery; EACCES the message to copy cannot be read; ENODEV; EMFILE; ENOMEM;
- *   ETIMEDOUT.
+ *   taken, or the eventfd another vector's; EBADF; ENOSPC no free slot or index, or the CPUs have
+ *   no interrupt vector left; ENOTSUP the store cannot do the delivery; EACCES the message to copy
+ *   cannot be read; ENODEV; EMFILE; ENOMEM; ETIMEDOUT.
  */
 __rte_experimental
 struct rte_ims_vec *
@@ -488,17 +492,18 @@ int
 rte_ims_vec_unmask(struct rte_ims_vec *vec);
 
 /**
- * Switch a vector's delivery, live, in a wait set or out of one. By one change of its message, so it
- * does not matter how many objects hang on it; towards MEMORY without a system call where the device's
- * slots are mapped and the calling thread is the set's own. No event is lost; a handler may run once
- * more for nothing. The first switch to EVENTFD makes the eventfd and its message, which are kept from
- * then on.
+ * Switch a vector's delivery, live, in a wait set or out of one. By one change of its message, so
+ * it does not matter how many objects hang on it; towards MEMORY without a system call where the
+ * device's slots are mapped and the calling thread is the set's own. No event is lost; a handler
+ * may run once more for nothing. The first switch to EVENTFD makes the eventfd and its message,
+ * which are kept from then on.
  *
  * @return
- *   0, also if it has that delivery already; -EINVAL, or the vector is dedicated; -EBUSY it is being
- *   moved or freed; -ENOTSUP the store cannot, or there is no message that reaches an eventfd; -ENOSPC
- *   no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused: it is as before; -ENODEV;
- *   -ETIMEDOUT the device did not answer: both are served until a later switch succeeds.
+ *   0, also if it has that delivery already; -EINVAL, or the vector is dedicated; -EBUSY it is
+ *   being moved or freed; -ENOTSUP the store cannot, or there is no message that reaches an
+ *   eventfd; -ENOSPC no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused: it
+ *   is as before; -ENODEV; -ETIMEDOUT the device did not answer: both are served until a later
+ *   switch succeeds.
  */
 __rte_experimental
 int
@@ -521,8 +526,8 @@ rte_ims_vec_attach(struct rte_ims_vec *vec, struct rte_ims_obj *obj);
  *
  * @return
  *   0; -EINVAL bad argument or not attached; -ETIMEDOUT a handler of the vector did not return in
- *   time: the object is off the vector, but its memory must stay; call again to wait longer, or free
- *   the vector.
+ *   time: the object is off the vector, but its memory must stay; call again to wait longer, or
+ *   free the vector.
  */
 __rte_experimental
 int
