@@ -80,7 +80,11 @@ def md_blocks(path, name):
         yield Block(f"{name}:{text.count(chr(10), 0, m.start()) + 1}", m[2], m[3], m[1])
 
 
-def flags():
+def subdirs(path):
+    return sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
+
+
+def dpdk_cflags():
     return subprocess.run(
         ["pkg-config", "--cflags", "libdpdk"], check=True, capture_output=True, text=True
     ).stdout.split()
@@ -91,15 +95,13 @@ class Checker:
         self.source, self.build = source, build
         self.counts = collections.Counter()
         self.failures = []
-        drivers = os.path.join(source, "drivers")
-        dirs = ["lib/ims", "tests/doc"] + ["drivers/" + d for d in sorted(os.listdir(drivers))]
-        self.cflags = ["-I" + os.path.join(source, d) for d in dirs if os.path.isdir(os.path.join(source, d))]
+        libs = [f"{d}/{name}" for d in ("lib", "drivers") for name in subdirs(f"{source}/{d}")]
+        self.cflags = [f"-I{source}/{d}" for d in libs + ["tests/doc"]] + dpdk_cflags()
         places = [f"{build}/{p}" for p in ("app/ims-testpmd", "app/ims-bench", "devices")]
-        plugins = [f"{build}/drivers/{d}" for d in sorted(os.listdir(drivers))]
         self.env = dict(
             os.environ,
             IMS_DEVSRV=f"{build}/devices/ims-devsrv",
-            LD_LIBRARY_PATH=":".join([f"{build}/lib/ims"] + plugins),
+            LD_LIBRARY_PATH=":".join(f"{build}/{d}" for d in libs),
             PATH=":".join(places + [os.environ["PATH"]]),
         )
 
@@ -125,7 +127,7 @@ class Checker:
         cc = shlex.split(os.environ.get("CC", "cc"))
         args = ["-std=gnu11", "-Wall", "-Werror", "-fsyntax-only", "-D_GNU_SOURCE", "-DALLOW_EXPERIMENTAL_API"]
         out = subprocess.run(
-            cc + args + self.cflags + flags() + ["-x", "c", "-"], input=text, capture_output=True, text=True
+            cc + args + self.cflags + ["-x", "c", "-"], input=text, capture_output=True, text=True
         )
         if out.returncode:
             self.fail(block, "does not compile\n" + out.stderr)
