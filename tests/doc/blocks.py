@@ -23,6 +23,7 @@ import collections
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -149,7 +150,7 @@ class Checker:
         if reason:
             self.counts[f"not run, {reason}"] += 1
         elif reason is None:
-            self.run(block, ["bash", "-e"], self.script(lines))
+            self.run(block, ["bash", "-ec", self.script(lines)])
             self.counts["run"] += 1
 
     def unrun(self, block, lines):
@@ -199,24 +200,33 @@ class Checker:
         cpus = sorted(os.sched_getaffinity(0))
         lcores = ",".join(f"{i}@{cpus[i % len(cpus)]}" for i in range(3))
         own = re.sub(r"(^| )(-i|cpu=\d+)", "", own)
-        argv = ["ims-testpmd", *EAL.split(), "--lcores", lcores, "--log-level=*:error", *eal.split(), "--", *own.split()]
+        argv = ["ims-testpmd", *EAL.split(), "--lcores", lcores, "--log-level=*:error", *eal.split()]
         with tempfile.NamedTemporaryFile("w", suffix=".cli") as f:
             f.write("\n".join(kept) + "\n")
             f.flush()
-            self.run(block, argv + ["--cmdline-file", f.name], None)
+            self.run(block, argv + ["--", *own.split(), "--cmdline-file", f.name])
         self.counts["sessions"] += 1
 
-    def run(self, block, argv, script):
+    def run(self, block, argv):
         with tempfile.TemporaryDirectory() as d:
-            env = dict(self.env, XDG_RUNTIME_DIR=d)
+            process = subprocess.Popen(
+                argv,
+                cwd=d,
+                env=dict(self.env, XDG_RUNTIME_DIR=d),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
             try:
-                out = subprocess.run(
-                    argv, input=script, cwd=d, env=env, capture_output=True, text=True, timeout=60
-                )
+                out, _ = process.communicate(timeout=60)
             except subprocess.TimeoutExpired:
-                return self.fail(block, "does not end")
-        if out.returncode:
-            self.fail(block, f"ends with {out.returncode}\n{out.stdout}{out.stderr}")
+                os.killpg(process.pid, signal.SIGKILL)
+                out, _ = process.communicate()
+                return self.fail(block, f"does not end\n{out}")
+        if process.returncode:
+            self.fail(block, f"ends with {process.returncode}\n{out}")
 
 
 def main(args):
