@@ -300,7 +300,8 @@ static struct tp_topic fwd_topic = {
 TP_TOPIC_REGISTER(fwd_topic);
 
 static const struct tp_cmd show_cmds[] = {
-	{ "show port all|PORT [json]", cmd_show_port, "Attached ports; of one also its queues", NULL },
+	{ "show port all|PORT [json]", cmd_show_port, "Attached ports; of one also its queues",
+		NULL },
 	{ "show fwd [json]", cmd_show_fwd, "Queues and lcores of the forwarding",
 		"    LATE: packets were there right after the interrupt was enabled; LOAD_%: of a CPU, since it\n"
 		"    was shown last\n" },
