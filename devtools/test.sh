@@ -8,8 +8,9 @@
 #
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
-#   --full      also what takes long: a million moves, all of the tool under ASan+UBSan, unit and
-#               end-to-end tests under TSan, the distribution's archive, Debian packages, the ABI
+#   --full      also what takes long: a million moves, half an hour of soak, a NIC beside dpdk-testpmd, all
+#               end-to-end tests under ASan+UBSan, they and the unit tests under TSan, the distribution's
+#               archive, Debian packages, the ABI
 #
 # IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
 
@@ -106,7 +107,9 @@ fi
 if [ "$guest" = yes ]; then
 	say "guests (QEMU, a stock kernel's vfio-pci)"
 	devtools/guest-setup.sh
-	processes=1 run guest build --suite guest --suite guest-vfio-user
+	guest_suites=(--suite guest --suite guest-vfio-user)
+	[ "$sanitize" = full ] && guest_suites+=(--suite guest-long)
+	processes=1 run guest build "${guest_suites[@]}"
 fi
 
 say "result"
