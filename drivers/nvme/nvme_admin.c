@@ -91,7 +91,8 @@ nvme_identify(struct nvme *nvme)
 	if (rc != 0)
 		return rc;
 	memcpy(&info->n_blocks, data + NVME_ID_NS_NSZE, sizeof(info->n_blocks));
-	memcpy(&lbaf, data + NVME_ID_NS_LBAF + (data[NVME_ID_NS_FLBAS] & 0xfu) * 4, sizeof(lbaf));
+	memcpy(&lbaf, data + NVME_ID_NS_LBAF + (data[NVME_ID_NS_FLBAS] & 0xf) * sizeof(lbaf),
+		sizeof(lbaf));
 	lbads = NVME_LBAF_LBADS(lbaf);
 	if (lbads < 9 || lbads > 12 || info->n_blocks == 0) {
 		NVME_LOG(ERR, "namespace 1 has blocks of 2^%u bytes, %lu of them", lbads,

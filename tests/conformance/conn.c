@@ -26,13 +26,14 @@ verdict
 wrong(const char *fmt, ...)
 {
 	static char text[256];
-	char next[sizeof(text)]; /* an argument may be the last verdict */
+	char next[sizeof(text)] = ""; /* an argument may be the last verdict */
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(next, sizeof(next), fmt, ap);
 	va_end(ap);
-	return strcpy(text, next);
+	memcpy(text, next, sizeof(text));
+	return text;
 }
 
 void
@@ -236,7 +237,7 @@ bool
 conn_ready(void)
 {
 	static const char payload[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":16}}";
-	uint32_t error;
+	uint32_t error = 0;
 
 	return conn_open() &&
 	       conn_request(1, VFIO_USER_VERSION, 0, payload, sizeof(payload), NULL, 0) &&
