@@ -192,17 +192,21 @@ run(const struct conf *conf, enum rte_ims_policy policy, struct result *r)
 	hist_reset(&r->latency);
 	stamps_set(conf->port, conf->from != NULL);
 	rc = tp_fwd_start(TP_FWD_RXONLY, policy);
-	if (rc != 0)
+	if (rc != 0) {
+		stamps_set(conf->port, false);
 		return rc;
+	}
 	if (conf->from != NULL)
 		rc = idle_measure(conf, r);
 	if (rc == 0)
 		rc = traffic_measure(conf, r);
 	stopped = tp_fwd_stop();
+	if (stopped != 0)
+		return stopped; /* the queues are still their threads' */
 	for (i = 0; i < conf->port->n_queues; i++)
 		hist_merge(&r->latency, conf->port->queues[i].latency);
 	stamps_set(conf->port, false);
-	return rc != 0 ? rc : stopped;
+	return rc;
 }
 
 static int64_t

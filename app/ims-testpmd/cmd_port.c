@@ -38,7 +38,7 @@ port_row(struct tp_table *t, const struct tp_port *port)
 	struct rte_eth_stats stats = { 0 };
 	struct rte_eth_link link = { 0 };
 	struct rte_eth_conf conf = { 0 };
-	struct rte_ether_addr addr;
+	struct rte_ether_addr addr = { 0 };
 
 	rte_eth_dev_info_get(port->id, &info);
 	rte_eth_stats_get(port->id, &stats);

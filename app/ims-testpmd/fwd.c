@@ -155,7 +155,8 @@ queue_add(struct tp_rxq *q, enum tp_fwd_mode want)
 	q->rxq.fn = fns[want];
 	q->rxq.arg = q;
 	rc = rte_ims_ethdev_rxq_add(q->set->wait, &q->rxq);
-	q->added = rc == 0;
+	if (rc == 0)
+		q->added = true;
 	return rc;
 }
 
@@ -225,15 +226,21 @@ has_queues(const struct tp_set *set)
 }
 
 /* Vectors in these sets that cannot follow keep their delivery: wait policy says which. */
-static void
+static int
 policies_set(enum rte_ims_policy policy)
 {
 	struct rte_ims_wait_policy conf = { .policy = policy };
 	unsigned int i;
+	int rc, first = 0;
 
-	for (i = 0; i < tp_service_n_sets(); i++)
-		if (has_queues(tp_service_set(i)))
-			rte_ims_wait_policy_set(tp_service_set(i)->wait, &conf);
+	for (i = 0; i < tp_service_n_sets(); i++) {
+		rc = has_queues(tp_service_set(i))
+		             ? rte_ims_wait_policy_set(tp_service_set(i)->wait, &conf)
+		             : 0;
+		if (first == 0)
+			first = rc;
+	}
+	return first;
 }
 
 int
@@ -247,14 +254,13 @@ tp_fwd_start(enum tp_fwd_mode want, enum rte_ims_policy policy)
 	if (rc != 0)
 		return rc;
 	rc = queues_add(want);
-	if (rc != 0) {
-		queues_del();
-		policies_restore();
-		return rc;
-	}
+	if (rc == 0)
+		rc = policies_set(policy);
 	mode = want;
-	policies_set(policy);
-	return 0;
+	/* A queue that does not come out yet stays, and fwd stop takes it out. */
+	if (rc != 0)
+		tp_fwd_stop();
+	return rc;
 }
 
 int
@@ -277,6 +283,5 @@ tp_fwd_policy(enum rte_ims_policy policy)
 {
 	if (mode == TP_FWD_NONE)
 		return tp_fail(-ENOENT, "no packets are being forwarded, see fwd start");
-	policies_set(policy);
-	return 0;
+	return policies_set(policy);
 }

@@ -23,19 +23,26 @@ compare_fd(const void *fd, const void *pair)
 	return (a > b) - (a < b);
 }
 
+/* Of the snapshot: the first pair of a descriptor, NULL: no epoll instance watches it. */
+static const struct ims_epoll_pair *
+first_pair(const struct doctor *d, int fd)
+{
+	const struct ims_epoll_pair *pair;
+
+	pair = d->n_pairs == 0 ? NULL
+	                       : bsearch(&fd, d->pairs, d->n_pairs, sizeof(*pair), compare_fd);
+	while (pair != NULL && pair > d->pairs && pair[-1].fd == fd)
+		pair--;
+	return pair;
+}
+
 /* An epoll instance, but for that of its own set, that watches the vector's eventfd; -1. */
 static int
 other_watcher(const struct doctor *d, int fd, int epfd)
 {
-	const struct ims_epoll_pair *pair, *end = d->pairs + d->n_pairs;
+	const struct ims_epoll_pair *pair = first_pair(d, fd), *end = d->pairs + d->n_pairs;
 
-	pair = d->n_pairs == 0 ? NULL
-	                       : bsearch(&fd, d->pairs, d->n_pairs, sizeof(*pair), compare_fd);
-	if (pair == NULL)
-		return -1;
-	while (pair > d->pairs && pair[-1].fd == fd)
-		pair--;
-	for (; pair < end && pair->fd == fd; pair++)
+	for (; pair != NULL && pair < end && pair->fd == fd; pair++)
 		if (pair->epfd != epfd)
 			return pair->epfd;
 	return -1;
@@ -88,20 +95,35 @@ check_eventfd_locked(struct doctor_case *c)
 	}
 }
 
+static bool
+is_armed(const struct ims_epoll_pair *pairs, int n, int epfd, int fd)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (pairs[i].epfd == epfd && pairs[i].fd == fd && (pairs[i].events & EPOLLIN) != 0)
+			return true;
+	return false;
+}
+
 /*
- * Is the eventfd in the epoll instance, and armed? The kernel is asked, not our books. The set's own wake-up
- * is always in it: one that has nothing is one of a kernel that does not tell.
+ * Is the eventfd in the epoll instance, and armed? The kernel is asked, not our books: first what it has said
+ * once for all vectors, and again if it was not there then. The set's own wake-up is always in it: one that
+ * has nothing is one of a kernel that does not tell.
  */
 static bool
-is_watched(const struct rte_ims_wait *w, int fd)
+is_watched(const struct doctor *d, const struct rte_ims_wait *w, int fd)
 {
+	const struct ims_epoll_pair *pair = first_pair(d, fd), *end = d->pairs + d->n_pairs;
 	struct ims_epoll_pair *pairs;
-	bool found = false;
-	int n, i;
+	bool found;
+	int n;
 
+	for (; pair != NULL && pair < end && pair->fd == fd; pair++)
+		if (is_armed(pair, 1, w->epfd, fd))
+			return true;
 	n = ims_epoll_pairs(w->epfd, &pairs);
-	for (i = 0; i < n && !found; i++)
-		found = pairs[i].fd == fd && (pairs[i].events & EPOLLIN) != 0;
+	found = is_armed(pairs, n, w->epfd, fd);
 	free(pairs);
 	return found || n <= 0;
 }
@@ -139,7 +161,7 @@ wait_of_set(struct doctor_case *c, struct rte_ims_wait *w)
 	pthread_mutex_lock(&w->lock);
 	looks = atomic_load(&w->entries[vec->entry].vec) == vec &&
 	        (memory ? atomic_load(&w->n_memory) != 0 && vec->entry < atomic_load(&w->n_bells)
-			: atomic_load(&w->n_eventfd) != 0 && is_watched(w, vec->fd));
+			: atomic_load(&w->n_eventfd) != 0 && is_watched(c->doctor, w, vec->fd));
 	pthread_mutex_unlock(&w->lock);
 	if (looks && memory) {
 		ims_doctor_ok(

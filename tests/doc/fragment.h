@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include <rte_errno.h>
+#include <rte_ethdev.h>
 
 #include <rte_ims.h>
+#include <rte_ims_ethdev.h>
 #include <rte_ims_pool.h>
 #include <rte_ims_wait.h>
 #include <rte_pmd_queue_dev.h>
@@ -31,10 +33,15 @@ extern struct rte_ims_pool *pool;
 extern struct rte_pmd_queue_dev_queue *queue;
 extern struct rte_pmd_timer_ims_conf conf;
 extern unsigned int lcore;
+extern struct rte_eth_conf port_conf;
+extern uint16_t port;
+extern bool quit;
 extern struct ticker {
 	uint64_t ticks;
 } ticker;
 
+void
+on_packets(struct rte_ims_ethdev_rxq *rxq, struct rte_mbuf **pkts, uint16_t n_pkts);
 void
 on_tick(struct rte_ims_vec *vec, void *arg);
 

@@ -253,7 +253,7 @@ class Queues(Case):
     def test_any_depth(self):
         """As bench queue: operations at a time, no matter how long a ring that takes."""
         out = self.good(*(f"queue create 0 depth {d}" for d in (1, 3, 32768)),
-                        "queue start 0 0-1 nop", "sleep 20ms", "show queue 0", "queue stop 0 all")
+                        "queue start 0 0-1 nop", "sleep 500ms", "show queue 0", "queue stop 0 all")
         queues = rows(out, "DEV")
         self.assertEqual([q["DEPTH"] for q in queues[:3]], ["1", "3", "32768"])
         self.assertTrue(all(int(q["PENDING"]) <= int(q["DEPTH"]) for q in queues[:3]))
