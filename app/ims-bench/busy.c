@@ -12,6 +12,7 @@
 #include "busy.h"
 
 #define MAX_DEPTH 16u
+#define TURNS     64u
 
 struct queue {
 	struct busy *busy;
@@ -47,11 +48,13 @@ on_queue(struct rte_ims_vec *vec, void *arg)
 {
 	struct rte_pmd_queue_dev_completion done[MAX_DEPTH];
 	struct queue *q = arg;
+	unsigned int turns = 0;
 	int n;
 
 	(void)vec;
 	add(&q->calls, 1);
-	while ((n = rte_pmd_queue_dev_poll(q->q, done, MAX_DEPTH)) > 0) {
+	/* The device may be as fast as we are: the other queues have their turn, and what is left the next. */
+	while (turns++ < TURNS && (n = rte_pmd_queue_dev_poll(q->q, done, MAX_DEPTH)) > 0) {
 		add(&q->done, n);
 		if (!atomic_load_explicit(&q->busy->stop, memory_order_relaxed))
 			submit(q, n);

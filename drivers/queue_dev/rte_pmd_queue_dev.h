@@ -106,9 +106,11 @@ struct rte_pmd_queue_dev_queue_conf {
 	struct rte_ims_vec *vec;
 	/**
 	 * With vec, unless that is dedicated, and for vectors that the queue is attached to later:
-	 * called when there are completions. It takes all of them (until poll returns less than
-	 * asked for); the driver then asks the device for the next event. It may destroy the
-	 * queue, or attach it to another vector; after that the queue is gone, or another thread's.
+	 * called when there are completions. It takes them; the driver then asks the device for the
+	 * next event, which comes at once if some were left. Who submits what completes had
+	 * better leave some: the device may be as fast, and the vector's other queues wait. It
+	 * may destroy the queue, or attach it to another vector; after that the queue is gone, or
+	 * another thread's.
 	 */
 	rte_ims_handler_t fn;
 	void *arg;
