@@ -186,15 +186,16 @@ ends TERM 0
 if [ "$(id -u)" = 0 ]; then
 	chmod 777 "$dir"
 	as_nobody="setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all"
+	: > "$dir/nobody.log"
 	# shellcheck disable=SC2086 # words
-	$as_nobody "$devsrv" --model timer_ims --socket "$sock" > "$dir/log" 2>&1 &
+	$as_nobody "$devsrv" --model timer_ims --socket "$sock" > "$dir/nobody.log" 2>&1 &
 	pid=$!
 	n=0
-	while ! grep -q ready "$dir/log" && [ $n -lt 500 ]; do
+	while ! grep -q ready "$dir/nobody.log" && [ $n -lt 500 ]; do
 		sleep 0.01
 		n=$((n + 1))
 	done
-	[ "$(stat -c %u,%a "$sock")" = 65534,600 ] || fail "as nobody: $(cat "$dir/log")"
+	[ "$(stat -c %u,%a "$sock")" = 65534,600 ] || fail "as nobody: $(cat "$dir/nobody.log")"
 	ends TERM 0
 fi
 
