@@ -34,6 +34,7 @@ static struct figure {
 	struct rounds rounds;
 } figures[] = {
 	{ "floor_cacheline_ns", "a store to a line that is polled", NULL },
+	{ "floor_exchange_ns", "... and taken by an exchange", "ims_memory_ns" },
 	{ "ims_memory_ns", "event to handler, memory", "floor_cacheline_ns", RATIO_AT_MOST, 1.3 },
 	{ "ims_memory_64vec_ns", "... of 64 vectors", "floor_cacheline_ns", RATIO_AT_MOST, 2 },
 	{ "floor_epoll_ns", "epoll_wait and read of an eventfd", NULL },

@@ -175,6 +175,7 @@ static struct kind {
 	struct rounds rounds;
 } kinds[] = {
 	{ "floor_cacheline_ns", floor_line, true },
+	{ "floor_exchange_ns", floor_exchange, true },
 	{ "ims_memory_ns", ims_memory, true },
 	{ "ims_memory_64vec_ns", ims_memory_64vec, true },
 	{ "floor_epoll_ns", floor_epoll },

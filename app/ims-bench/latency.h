@@ -15,6 +15,8 @@
 void
 floor_line(unsigned int events, struct samples *out);
 void
+floor_exchange(unsigned int events, struct samples *out);
+void
 floor_epoll(unsigned int events, struct samples *out);
 void
 floor_socket(unsigned int events, struct samples *out);

@@ -50,8 +50,8 @@ eventfd_conf(const int *fd, unsigned int events)
 }
 
 /* The time is taken behind the branch: ahead of it the CPU could take it before the load is done. */
-void
-floor_line(unsigned int events, struct samples *out)
+static void
+line(unsigned int events, struct samples *out, bool take)
 {
 	const struct child_conf conf = {
 		.how = CHILD_LINE, .events = events, .interval_ns = LINE_INTERVAL_NS
@@ -64,7 +64,9 @@ floor_line(unsigned int events, struct samples *out)
 	s = child_start(&conf, &pid);
 	while (last < events) {
 		flag = atomic_load_explicit(&s->flag, memory_order_acquire);
-		if (flag != last) {
+		if (flag != last && flag != 0) {
+			if (take)
+				flag = atomic_exchange(&s->flag, 0);
 			child_sample(s, rte_rdtsc(), out);
 			last = flag;
 		} else if (++spins % 65536 == 0 && now_ns() > limit) {
@@ -72,6 +74,19 @@ floor_line(unsigned int events, struct samples *out)
 		}
 	}
 	child_end(s, pid);
+}
+
+void
+floor_line(unsigned int events, struct samples *out)
+{
+	line(events, out, false);
+}
+
+/* A word that can be raised again has to be taken before it is handled: the line is fetched twice. */
+void
+floor_exchange(unsigned int events, struct samples *out)
+{
+	line(events, out, true);
 }
 
 void

@@ -162,7 +162,7 @@ static const struct tp_cmd wait_cmds[] = {
 	{ "wait policy all|LCORE adaptive [min MIN] [max MAX] [gap GAP]", cmd_wait_policy,
 		"Poll while events come close to one another, else sleep",
 		"    MIN, MAX: shortest and longest time without events to go to sleep after;\n"
-		"    GAP: mean time between events below which to poll. Default: 10us, 200us, 50us\n" },
+		"    GAP: mean time between events below which to poll. Default: 100us, 200us, 50us\n" },
 };
 static struct tp_topic wait_topic = {
 	.name = "wait",

@@ -11,7 +11,8 @@
 #include "ims_trace.h"
 #include "ims_wait_private.h"
 
-#define BUDGET_MIN_NS 10000u
+/* What a sleep that was not worth it costs: two switches, and a wake-up by the kernel. */
+#define BUDGET_MIN_NS 100000u
 #define BUDGET_MAX_NS 200000u
 #define BUSY_GAP_NS   50000u
 

@@ -72,7 +72,7 @@ struct rte_ims_wait_policy {
 	enum rte_ims_policy policy;
 	/**
 	 * ADAPTIVE: a set that polls goes to sleep when nothing has come for four times as long as
-	 * usual, but not before min and not after max ns. Default 10000 and 200000.
+	 * usual, but not before min and not after max ns. Default 100000 and 200000.
 	 */
 	uint32_t budget_min_ns;
 	uint32_t budget_max_ns;

@@ -25,7 +25,7 @@ expected = """
     adaptive_1k_p99_ns adaptive_sat_ratio attach_detach_ns cpu_1k_pct_adaptive cpu_1k_pct_interrupt
     cpu_1k_pct_poll cpu_idle_pct_adaptive cpu_idle_pct_interrupt demux_1_ns demux_64_ns demux_4096_ns
     demux_16384_ns events_per_s_eventfd events_per_s_memory floor_cacheline_ns floor_epoll_ns
-    floor_socket_ns idle_wakes_per_s_adaptive idle_wakes_per_s_interrupt ims_adaptive_p50_ns
+    floor_exchange_ns floor_socket_ns idle_wakes_per_s_adaptive idle_wakes_per_s_interrupt ims_adaptive_p50_ns
     ims_eventfd_ns ims_eventfd_socket_ns ims_memory_64vec_ns ims_memory_ns interrupt_1k_p50_ns
     interrupt_1k_p99_ns interrupt_sat_ratio move_lost move_ns nap_1k_p50_ns peer_eal_intr_ns peer_epoll_4096_ns
     peer_events_per_s_epoll peer_libevent_ns peer_rte_epoll_ns peer_setup_4096_fds peer_setup_4096_ms poll_1k_p50_ns poll_1k_p99_ns
