@@ -202,7 +202,8 @@ bench_latency(void)
 	check_ptr(timer_dev, name);
 	timer_wait = rte_ims_wait_create("latency", NULL);
 	check_ptr(timer_wait, "wait set");
-	rig_open(&rig, bench.other_cpu, ",engine=sleep", RTE_IMS_DELIVERY_EVENTFD);
+	/* It looks at its clock until it sends, as the floors' process does. */
+	rig_open(&rig, bench.other_cpu, ",idle_us=1000", RTE_IMS_DELIVERY_EVENTFD);
 	queue_open();
 	for (i = 0; i < (bench.quick ? 3 : ROUNDS); i++)
 		for (k = 0; k < RTE_DIM(kinds); k++) {

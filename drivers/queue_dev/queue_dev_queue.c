@@ -282,16 +282,17 @@ rte_pmd_queue_dev_queue_create(
 	rte_errno = -rc;
 	if (rc != 0)
 		return NULL;
-	q = queue_new(qd, conf);
-	rte_errno = ENOMEM;
-	if (q == NULL)
-		return NULL;
+	/*
+	 * Rings are taken and given back under the lock: that of DPDK's heap is one ThreadSanitizer
+	 * does not see, and one queue's ring is the next one's.
+	 */
 	pthread_mutex_lock(&qd->lock);
-	rc = create_locked(qd, q, conf->vec);
+	q = queue_new(qd, conf);
+	rc = q != NULL ? create_locked(qd, q, conf->vec) : -ENOMEM;
+	if (rc != 0 && q != NULL && !q->lost) /* else the device may have it, and its rings */
+		qd_queue_free(q);
 	pthread_mutex_unlock(&qd->lock);
 	if (rc != 0) {
-		if (!q->lost) /* else the device may have it, and its rings */
-			qd_queue_free(q);
 		rte_errno = -rc;
 		return NULL;
 	}
@@ -338,8 +339,8 @@ rte_pmd_queue_dev_queue_destroy(struct rte_pmd_queue_dev_queue *queue)
 	/* Nobody looks at it any more. */
 	pthread_mutex_lock(&qd->lock);
 	qd_queue_drop(queue);
-	pthread_mutex_unlock(&qd->lock);
 	qd_queue_free(queue);
+	pthread_mutex_unlock(&qd->lock);
 	return 0;
 }
 

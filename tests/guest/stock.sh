@@ -28,11 +28,26 @@ truncate -s 64M "$dir/disk"
 	"vfio-pci vfio_iommu_type1 $(sed -n 's/^# modules: //p' "$script")" "$script" "$@"
 "$here/monitor.py" "$dir/qmp" "$dir/console" &
 monitor=$!
-# shellcheck disable=SC2086 # lists
-timeout 120 qemu-system-x86_64 $accel -smp 2 -m 1G -machine q35 \
-	-nodefaults -display none -serial stdio -no-reboot -qmp unix:$dir/qmp,server=on,wait=off \
-	-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
-	-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
-	${args//DISK/$dir/disk} < /dev/null > "$dir/console" 2>&1 || echo "QEMU ended with $?"
+run() {
+	# shellcheck disable=SC2086 # lists
+	timeout 120 qemu-system-x86_64 $accel -smp 2 -m 1G -machine q35 \
+		-nodefaults -display none -serial stdio -no-reboot -qmp unix:$dir/qmp,server=on,wait=off \
+		-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
+		-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
+		${args//DISK/$dir/disk} < /dev/null > "$dir/console" 2>&1
+}
+rc=0
+run || rc=$?
+# QEMU itself has crashed (7.2 does so once in a hundred times when memory is unmapped under a device).
+if [ $rc = 139 ] || [ $rc = 134 ]; then
+	echo "QEMU has died of signal $((rc - 128)): once more"
+	rm -f "$dir/qmp"
+	kill "$monitor" 2> /dev/null || true
+	"$here/monitor.py" "$dir/qmp" "$dir/console" &
+	monitor=$!
+	rc=0
+	run || rc=$?
+fi
+[ $rc = 0 ] || echo "QEMU ended with $rc"
 tr -d '\r' < "$dir/console" > "$dir/log"
 judge "$dir/log"
