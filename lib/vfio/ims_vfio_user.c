@@ -548,7 +548,7 @@ ims_vfio_user_attach(const char *name, int sock, pid_t child, uint32_t timeout_m
 		rc = dma_map_raw(c, VFIO_USER_MSI_WINDOW_BASE, VFIO_USER_MSI_WINDOW_SIZE,
 			VFIO_USER_DMA_F_WRITE, -1, 0);
 	if (rc == 0) {
-		c->up = true;
+		atomic_store(&c->up, true);
 		return &c->v;
 	}
 	vu_sock_fini(c);

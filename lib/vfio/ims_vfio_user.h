@@ -67,8 +67,8 @@ struct vu_handle {
 struct ims_vfio_user {
 	struct ims_vfio v;
 	int sock;
-	pid_t child; /* device process that we started, or -1 */
-	bool up;     /* opened: from here on its end is news */
+	pid_t child;    /* device process that we started, or -1 */
+	atomic_bool up; /* opened: from here on its end is news */
 
 	uint64_t peer_max_data;
 	uint32_t peer_max_fds;

@@ -55,7 +55,7 @@ broken(struct ims_vfio_user *c, const char *why)
 {
 	struct vu_call *call;
 
-	if (c->up && !atomic_load(&c->v.removed))
+	if (atomic_load(&c->up) && !atomic_load(&c->v.removed))
 		IMS_VFIO_LOG(NOTICE, "%s: device removed: %s", c->v.name, why);
 	ims_vfio_set_removed(&c->v);
 	shutdown(c->sock, SHUT_RDWR);
