@@ -9,6 +9,7 @@
 
 #include <linux/pci_regs.h>
 
+#include "../../send_fds.h"
 #include "vfu_peer.h"
 
 static void *
@@ -49,23 +50,7 @@ peer_stop(struct peer *p)
 void
 peer_send_raw(struct peer *p, const void *buf, size_t len, const int *fds, unsigned int n_fds)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(PEER_MAX_FDS * sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (n_fds != 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, n_fds * sizeof(int));
-	}
-	assert_int_equal(sendmsg(p->sock, &msg, MSG_NOSIGNAL), (ssize_t)len);
+	assert_int_equal(send_fds(p->sock, buf, len, fds, n_fds), (ssize_t)len);
 }
 
 uint16_t
