@@ -196,6 +196,7 @@ test_delay_ring_gone(void **state)
 	close(fd);
 	reg64_set(0x70, 0x300000000);
 	reg_set(0x78, 1 | 4 << 8);
+	stretch_time(10 * NORMAL); /* 300 ms to take the ring away in */
 	inject(1, 2, 30000, 0, 0);
 	ring[0] = (struct queue_dev_cmd){
 		.op = 0x30, .kind = 2, .number = 5, .ctx = QD_MEM, .token = 1
@@ -203,7 +204,8 @@ test_delay_ring_gone(void **state)
 	ring[1] = ring[0];
 	reg_set(0x7c, 2);
 	assert_int_equal(peer_dma_unmap(&t.p, 0x300000000, 4096, 0), 0);
-	usleep(40000);
+	while (timers_n() > 0)
+		usleep(1000);
 	settle();
 	assert_error(8, 0x300000000);
 	assert_int_equal(reg(0x78), 0);
