@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# What a compiler does not see: cppcheck over library, drivers, device models, examples and test programs, and
-# clang-tidy with clang's static analyzer (.clang-tidy says what it looks for). Anything found is an
-# error; a finding is mended, or told at its line why it is none.
+# What a compiler does not see: cppcheck over everything, and clang-tidy with clang's static analyzer, the
+# one scan-build runs, over everything but cmocka's tests, of whose assertions it does not know that they do not
+# return (.clang-tidy says what is looked for). Anything found is an error; a finding is mended, or told at
+# its line why it is none.
 #
 #   check-static.sh [--quick] [FILE...]       --quick: cppcheck only
 
@@ -22,8 +23,20 @@ for arg in "$@"; do
 	*) files+=("$arg") ;;
 	esac
 done
-[ ${#files[@]} -gt 0 ] || mapfile -t files < <(git ls-files 'lib/*.c' 'drivers/*.c' 'devices/*.c' \
-	'examples/*.c' 'tests/conformance/*.c' 'tests/fuzz/*.c')
+[ ${#files[@]} -gt 0 ] || mapfile -t files < <(git ls-files '*.c')
+
+# A file that several programs are made of is looked at once. (clang-tidy 14 also remembers what va_start()
+# was from one file to the next, and is wrong: hence a process for each.)
+once_each() {
+	mkdir -p build/once
+	python3 - build/compile_commands.json > build/once/compile_commands.json << 'EOF'
+import json
+import sys
+
+commands = {c["file"]: c for c in json.load(open(sys.argv[1]))}
+json.dump(list(commands.values()), sys.stdout)
+EOF
+}
 
 devtools/install-deps.sh static
 bad=0
@@ -38,8 +51,9 @@ cppcheck -j "$(nproc)" --quiet --std=c11 --platform=unix64 --enable=warning,perf
 
 if [ $tidy = yes ]; then
 	[ -f build/build.ninja ] || meson setup build > /dev/null
-	printf '%s\n' "${files[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy-14 -p build --quiet \
-		2> /dev/null || bad=1
+	once_each
+	printf '%s\n' "${files[@]}" | grep -Ev '^tests/(unit|e2e|fault|guest)/' |
+		xargs -r -P "$(nproc)" -n 1 clang-tidy-14 -p build/once --quiet 2> /dev/null || bad=1
 fi
 [ $bad = 0 ] && echo "check-static: ${#files[@]} files, nothing found"
 exit $bad

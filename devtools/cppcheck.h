@@ -26,8 +26,12 @@
 #define TAILQ_HEAD(name, type)  LIST_HEAD(name, type)
 #define TAILQ_ENTRY(type)       LIST_ENTRY(type)
 
-#define STAILQ_FOREACH(var, head, field) LIST_FOREACH(var, head, field)
-#define TAILQ_FOREACH(var, head, field)  LIST_FOREACH(var, head, field)
+#define STAILQ_FOREACH(var, head, field)              LIST_FOREACH(var, head, field)
+#define TAILQ_FOREACH(var, head, field)               LIST_FOREACH(var, head, field)
+#define TAILQ_FOREACH_REVERSE(var, head, name, field) LIST_FOREACH(var, head, field)
+
+#define RTE_LCORE_FOREACH(i)        for ((i) = 0; (i) < 128; (i)++)
+#define RTE_LCORE_FOREACH_WORKER(i) RTE_LCORE_FOREACH(i)
 
 #define RTE_INIT(name) void name(void)
 #define RTE_TRACE_POINT(name, args, ...)

@@ -91,9 +91,17 @@ struct rig {
 	struct rte_ims_wait *worker_wait; /* NULL without a second lcore */
 };
 
-/* Ends the program with a message when rc is negative. */
-void
-check(int rc, const char *what);
+/* Ends the program with a message: rc is a negative errno value. */
+_Noreturn void
+give_up(int rc, const char *what);
+
+static inline void
+check(int rc, const char *what)
+{
+	if (rc < 0)
+		give_up(rc, what);
+}
+
 #define check_ptr(p, what) check((p) != NULL ? 0 : -rte_errno, what)
 
 /* cpu: where the device runs, -1 anywhere. options: of the model, beginning with a comma, or "". */

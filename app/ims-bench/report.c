@@ -96,16 +96,18 @@ y_of(const struct plot *plot, double v)
 static void
 grid(const struct curve *c, const struct plot *plot, FILE *f)
 {
-	double v, step = plot->linear ? 20 : 10;
+	double v = plot->low, step = plot->linear ? 20 : 10;
 	unsigned int r;
 
 	fprintf(f, "<text x='%g' y='18' class='title'>%s</text>\n", LEFT, plot->title);
-	for (v = plot->low; v <= plot->high * 1.001; v = plot->linear ? v + step : v * step)
+	while (v <= plot->high * 1.001) {
 		fprintf(f,
 			"<line x1='%g' x2='%g' y1='%.1f' y2='%.1f' class='grid'/>"
 			"<text x='%g' y='%.1f' class='num' text-anchor='end'>%g</text>\n",
 			LEFT, LEFT + PLOT_W, y_of(plot, v), y_of(plot, v), LEFT - 6,
 			y_of(plot, v) + 4, v);
+		v = plot->linear ? v + step : v * step;
+	}
 	for (r = 0; r < c->n_rates; r++) {
 		v = c->point[0][r].rate;
 		if (log10(v) != floor(log10(v)))

@@ -18,10 +18,8 @@
 static atomic_bool worker_stop;
 
 void
-check(int rc, const char *what)
+give_up(int rc, const char *what)
 {
-	if (rc >= 0)
-		return;
 	fprintf(stderr, "ims-bench: %s: %s\n", what, rte_strerror(-rc));
 	exit(1);
 }

@@ -16,7 +16,7 @@ struct tp_dev;
 
 /* histogram.c: latencies in ticks, 16 steps to each power of two. */
 #define HIST_STEPS 16
-#define HIST_SIZE  (48 * HIST_STEPS)
+#define HIST_SIZE  (48ul * HIST_STEPS)
 
 struct hist {
 	uint64_t n;

@@ -285,7 +285,7 @@ rounds(struct bench *b)
 {
 	uint64_t ns = RTE_MAX(ROUND_NS, b->conf->duration_ns / MAX_ROUNDS), left;
 	struct result *r = b->result;
-	double before, after, mine;
+	double before = 0, after = 0, mine;
 	int rc;
 
 	rc = measure_floor(b, &before);

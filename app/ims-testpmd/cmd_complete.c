@@ -216,8 +216,9 @@ common_rest(const struct words *w, unsigned int n, unsigned int partial, char *r
 			if (strncmp(buf, start, partial) != 0)
 				continue;
 			/* A directory, or "pci:": the word goes on. */
-			if (strchr("/:", buf[strlen(buf) - 1]) == NULL)
-				strcat(buf, " ");
+			len = strlen(buf);
+			if (strchr("/:", buf[len - 1]) == NULL)
+				snprintf(buf + len, sizeof(buf) - len, " ");
 			if (found++ == 0) {
 				snprintf(rest, size, "%s", buf + partial);
 				continue;

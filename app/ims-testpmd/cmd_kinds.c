@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +62,7 @@ parse_time(const char *str, size_t len, uint64_t *num, double dflt)
 	val *= unit;
 	if (val > 1e18)
 		return false;
-	*num = val + 0.5;
+	*num = llround(val);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include <rte_ims_wait.h>
@@ -19,7 +20,7 @@ static void
 bar_cell(struct tp_table *t, double pct)
 {
 	char bar[BAR_WIDTH + 1];
-	unsigned int n = pct * BAR_WIDTH / 100 + 0.5, i;
+	unsigned int n = lround(pct * BAR_WIDTH / 100), i;
 
 	for (i = 0; i < BAR_WIDTH; i++)
 		bar[i] = i < n ? '#' : '.';

@@ -28,7 +28,7 @@ step_of(uint64_t ticks)
 	if (ticks < HIST_STEPS)
 		return ticks;
 	shift = 63 - __builtin_clzll(ticks) - 4;
-	return RTE_MIN((shift + 1) * HIST_STEPS + (ticks >> shift) % HIST_STEPS, HIST_SIZE - 1u);
+	return RTE_MIN((shift + 1ul) * HIST_STEPS + (ticks >> shift) % HIST_STEPS, HIST_SIZE - 1);
 }
 
 /* Lowest value of a step. */

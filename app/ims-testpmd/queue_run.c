@@ -15,7 +15,7 @@
 #include "tp_queue.h"
 
 #define BATCH    32
-#define OP_BYTES 4096
+#define OP_BYTES 4096u
 #define DRAIN_NS (5 * TP_NSEC)
 /* Operations at a rate are submitted in turns that are so far apart. */
 #define RATE_TURN_NS 200000u
@@ -61,7 +61,7 @@ tp_op_memory_get(void)
 
 	if (memory.src != NULL)
 		return 0;
-	memory.src = rte_malloc("queue", 2 * OP_BYTES, 4096);
+	memory.src = rte_malloc("queue", 2ul * OP_BYTES, 4096);
 	if (memory.src == NULL)
 		return -ENOMEM;
 	memory.dst = memory.src + OP_BYTES;

@@ -86,18 +86,17 @@ tp_report_begin(void)
 	holding = true;
 }
 
-int
-tp_fail(int rc, const char *fmt, ...)
+void
+tp_cause_set(const char *fmt, ...)
 {
 	va_list ap;
 
 	cause[0] = '\0';
 	if (fmt == NULL)
-		return rc;
+		return;
 	va_start(ap, fmt);
 	vsnprintf(cause, sizeof(cause), fmt, ap);
 	va_end(ap);
-	return rc;
 }
 
 bool

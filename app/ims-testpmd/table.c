@@ -264,27 +264,29 @@ is_number(const char *text)
 	return isdigit((unsigned char)text[0]) || strcmp(text, "-") == 0;
 }
 
+static unsigned int
+next_col(const struct tp_table *table, unsigned int col)
+{
+	return col + 1 < table->n_cols ? col + 1 : 0;
+}
+
 static void
 print_aligned(const struct tp_table *table, FILE *f)
 {
-	bool right[MAX_COLS];
-	int width[MAX_COLS];
+	bool right[MAX_COLS] = { false };
+	int width[MAX_COLS] = { 0 };
 	unsigned int i, col;
 	const char *text;
 
-	for (col = 0; col < table->n_cols; col++) {
-		width[col] = 0;
+	for (col = 0; col < table->n_cols; col++)
 		right[col] = table->n_cells > table->n_cols;
-	}
-	for (i = 0; i < table->n_cells; i++) {
-		col = i % table->n_cols;
+	for (i = 0, col = 0; i < table->n_cells; i++, col = next_col(table, col)) {
 		text = table->cells[i].text;
 		width[col] = RTE_MAX(width[col], (int)strlen(text));
 		if (i >= table->n_cols && !is_number(text))
 			right[col] = false;
 	}
-	for (i = 0; i < table->n_cells; i++) {
-		col = i % table->n_cols;
+	for (i = 0, col = 0; i < table->n_cells; i++, col = next_col(table, col)) {
 		text = table->cells[i].text;
 		if (right[col])
 			fprintf(f, "%*s", width[col], text);
@@ -339,8 +341,7 @@ print_json(const struct tp_table *table, FILE *f)
 	fputs(n_json++ == 0 ? "{" : ",\n ", f);
 	tp_json_string(f, table->name);
 	fputs(": [", f);
-	for (i = table->n_cols; i < table->n_cells; i++) {
-		col = i % table->n_cols;
+	for (i = table->n_cols, col = 0; i < table->n_cells; i++, col = next_col(table, col)) {
 		if (col == 0)
 			fprintf(f, "%s\n  {", i > table->n_cols ? "," : "");
 		key_print(text_at(table, 0, col), f);

@@ -24,7 +24,7 @@
 #include <stdio.h>
 
 #define TP_PROMPT      "ims-testpmd> "
-#define TP_MAX_OPTIONS 64
+#define TP_MAX_OPTIONS 64u
 #define TP_NSEC        1000000000ull
 
 #define TP_DIM(a) (sizeof(a) / sizeof((a)[0]))
@@ -60,8 +60,19 @@ extern bool tp_quit;
  *
  * Without a text the cause is what the library logged while the command ran, else strerror().
  */
-int
-tp_fail(int rc, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define tp_fail(rc, ...)                   \
+	__extension__({                    \
+		const int rc_ = (rc);      \
+		tp_cause_set(__VA_ARGS__); \
+		tp_same(rc_);              \
+	})
+static inline int
+tp_same(int rc)
+{
+	return rc;
+}
+void
+tp_cause_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Nothing was said yet of what the command cannot do, by tp_fail() or in the log. */
 bool
 tp_report_silent(void);

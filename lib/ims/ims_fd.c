@@ -59,7 +59,7 @@ fdinfo_get(int fd, const char *form, void *val)
 static long
 eventfd_id(int fd)
 {
-	long id;
+	long id = -EINVAL;
 	int rc;
 
 	rc = fdinfo_get(fd, "eventfd-id: %ld", &id);
