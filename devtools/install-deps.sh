@@ -14,7 +14,7 @@
 set -eu
 
 build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev libseccomp-dev"
-test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin"
+test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin valgrind"
 static="cppcheck clang-tidy-14"
 fuzz="clang-14 libclang-rt-14-dev"
 package="debhelper lintian abigail-tools libcmocka-dev pciutils doxygen graphviz python3-sphinx"

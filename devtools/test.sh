@@ -13,8 +13,8 @@
 #               archive, Debian packages, the ABI
 #
 # Without --full, up to three tests of a group that failed are run three times more, alone: many run side by
-# side, and on a loaded machine one may miss its time. It is named at the end as unsteady. A sanitizer's
-# report is a failure always.
+# side, and on a loaded machine one may miss its time. It is named at the end as unsteady. What a sanitizer
+# or valgrind reports is a failure always.
 #
 # IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
 
@@ -44,6 +44,10 @@ say() {
 
 logs=()
 
+# Exits with 99 for what it finds. Threads that poll share one CPU there.
+valgrind="valgrind --quiet --error-exitcode=99 --fair-sched=yes --leak-check=full --show-leak-kinds=definite
+	--errors-for-leak-kinds=definite"
+
 # setup DIR OPTION...: configure a build directory, once
 setup() {
 	local dir=$1
@@ -67,19 +71,21 @@ run() {
 	rm -f "$dir/meson-logs/$name"*.json
 	# Many wait for a device that does not answer, or for a time.
 	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" \
-		--num-processes $((${processes:-2} * $(nproc))) --timeout-multiplier 2 "$@" || true
-	logs+=("$dir/meson-logs/$name.json")
-	[ "$sanitize" = full ] || again "$name" "$dir"
+		--num-processes $((${processes:-2} * $(nproc))) --timeout-multiplier 2 \
+		${wrapper:+--wrapper "$wrapper"} "$@" || true
+	local log=("$dir/meson-logs/$name"*.json) # the wrapper's name is in it
+	logs+=("${log[0]}")
+	[ "$sanitize" = full ] || again "$name" "$dir" "${log[0]}"
 }
 
-# again NAME DIR: those that failed beside others, alone and three times
+# again NAME DIR LOG: those that failed beside others, alone and three times
 again() {
-	local name=$1 dir=$2 tests
-	mapfile -t tests < <(devtools/test_results.py again "$dir/meson-logs/$name.json")
+	local name=$1 dir=$2 log=$3 tests
+	mapfile -t tests < <(devtools/test_results.py again "$log")
 	[ ${#tests[@]} -gt 0 ] && [ ${#tests[@]} -le 3 ] || return 0
 	say "once more, alone: ${tests[*]}"
 	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name-again" --num-processes 1 \
-		--timeout-multiplier 5 --repeat 3 "${tests[@]}" || true
+		--timeout-multiplier 10 --repeat 3 ${wrapper:+--wrapper "$wrapper"} "${tests[@]}" || true
 }
 
 say "packages"
@@ -103,6 +109,10 @@ if [ "$sanitize" != no ]; then
 	asan_suites=(--suite unit --suite e2e)
 	[ "$sanitize" = full ] || asan_suites+=(--no-suite slow)
 	run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
+
+	say "parts, a soak and a reset under valgrind"
+	wrapper="$valgrind" run valgrind build --timeout-multiplier 10 store store_bar obj dma kernel \
+		vfio_user timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a few seconds for each target"
 	devtools/fuzz.sh --seconds 3 || fuzz=failed

@@ -9,8 +9,8 @@ test_results.py again LOG
 test_results.py sum LOG [LOG ...]
     how many tests passed, failed and were skipped; exit 1 unless all is well
 
-For x.json, x-again.json is the log of those that were run again. A test that passed each time then is
-"unsteady": named, and counted as passed. What a sanitizer reported is never run again.
+For x.json, x-again.json is the log of those that were run again (for x-wrapper.json, x-again-wrapper.json). A test that passed each time then is
+"unsteady": named, and counted as passed. What a sanitizer or valgrind reported is never run again.
 """
 
 import json
@@ -19,6 +19,7 @@ import re
 import sys
 
 GOOD = ("OK", "EXPECTEDFAIL")
+VALGRIND = 99
 SANITIZER = re.compile(r"(Thread|Address|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -36,7 +37,8 @@ def failed(test):
 
 
 def excusable(test):
-    return failed(test) and not SANITIZER.search(test.get("stdout", "") + test.get("stderr", ""))
+    said = test.get("stdout", "") + test.get("stderr", "")
+    return failed(test) and test.get("returncode") != VALGRIND and not SANITIZER.search(said)
 
 
 def again(path):
@@ -47,7 +49,8 @@ def again(path):
 
 def steady_alone(path):
     """The tests that passed whenever they were run again."""
-    path = path.removesuffix(".json") + "-again.json"
+    folder, name = os.path.split(path)
+    path = os.path.join(folder, re.sub(r"^\w+", r"\g<0>-again", name, count=1))
     if not os.path.exists(path):
         return set()
     runs = read(path)
