@@ -49,6 +49,12 @@ cppcheck -j "$(nproc)" --quiet --std=c11 --platform=unix64 --enable=warning,perf
 	--inline-suppr --error-exitcode=1 --include=devtools/cppcheck.h "${includes[@]}" \
 	--template='{file}:{line}: {id}: {message}' "${files[@]}" || bad=1
 
+# Nobody's name of a file or device becomes a command.
+if git grep -nE '\b(system|popen|wordexp)\(' -- 'lib/*.c' 'drivers/*.c' 'devices/*.c' 'app/*.c'; then
+	echo "check-static: no shell"
+	bad=1
+fi
+
 if [ $tidy = yes ]; then
 	[ -f build/build.ninja ] || meson setup build > /dev/null
 	once_each

@@ -115,7 +115,7 @@ if [ "$sanitize" != no ]; then
 		vfio_user timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a few seconds for each target"
-	devtools/fuzz.sh --seconds 3 || fuzz=failed
+	devtools/fuzz.sh --seconds 10 || fuzz=failed
 
 	say "vectors and wait sets with ThreadSanitizer"
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
