@@ -307,9 +307,12 @@ rte_ims_dev_doctor(
 	rc = d.n_pairs < 0 ? d.n_pairs : watches_begin(&d, vec);
 	if (rc == 0) {
 		watch_all(&d);
+		if (ims_dev_bdf(dev) != NULL)
+			ims_irqs_read(&d.irqs);
 		rc = examine_all(&d, vec, fn, arg);
 	}
 	free(d.watches);
 	free(d.pairs);
+	free(d.irqs);
 	return rc;
 }

@@ -41,6 +41,7 @@ struct doctor {
 	unsigned int n_watches;
 	struct ims_epoll_pair *pairs; /* by fd */
 	int n_pairs;
+	char *irqs; /* of a kernel device: /proc/interrupts, read once; NULL: cannot be read */
 };
 
 /* One vector. */

@@ -365,7 +365,7 @@ check_linux_locked(struct doctor_case *c, const char *bdf)
 	int rc;
 
 	store = source_store(c->vec, &slot);
-	rc = ims_irq_get(bdf, store->type == RTE_IMS_STORE_MSIX, slot, &irq);
+	rc = ims_irq_get(c->doctor->irqs, bdf, store->type == RTE_IMS_STORE_MSIX, slot, &irq);
 	remapping_of_linux(c, rc, &irq);
 	irq_of_linux(c, rc, &irq, bdf);
 }

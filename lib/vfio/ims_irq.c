@@ -38,30 +38,59 @@ line_parse(const char *counts, struct ims_irq *irq)
 	irq->remapped = strncmp(irq->chip, "IR-", 3) == 0;
 }
 
-static int
-irq_find(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
+int
+ims_irqs_read(char **irqs)
 {
-	char path[256], action[64], *line = NULL, *end;
-	int rc = -ENOENT;
+	char path[256];
 	size_t size = 0;
-	long n;
+	int rc = 0;
 	FILE *f;
 
+	*irqs = NULL;
 	snprintf(path, sizeof(path), "%s/interrupts", ims_irq_proc);
 	f = fopen(path, "re");
 	if (f == NULL)
 		return -errno;
+	if (getdelim(irqs, &size, '\0', f) < 0) {
+		free(*irqs);
+		*irqs = NULL;
+		rc = feof(f) ? -ENOENT : -errno;
+	}
+	fclose(f);
+	return rc;
+}
+
+static int
+irq_find_in(const char *irqs, const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
+{
+	const char *line, *at;
+	char action[64], *end;
+	long n;
+
 	snprintf(action, sizeof(action), "vfio-msi%s[%u](%s)", msix ? "x" : "", vector, bdf);
-	while (rc != 0 && getline(&line, &size, f) > 0) {
+	for (at = irqs; (at = strstr(at, action)) != NULL; at++) {
+		for (line = at; line > irqs && line[-1] != '\n'; line--)
+			;
 		n = strtol(line, &end, 10);
-		if (*end != ':' || strstr(end, action) == NULL)
+		if (*end != ':')
 			continue;
 		irq->number = n;
 		line_parse(end + 1, irq);
-		rc = 0;
+		return 0;
 	}
-	free(line);
-	fclose(f);
+	return -ENOENT;
+}
+
+static int
+irq_find(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
+{
+	char *irqs;
+	int rc;
+
+	rc = ims_irqs_read(&irqs);
+	if (rc == 0)
+		rc = irq_find_in(irqs, bdf, msix, vector, irq);
+	free(irqs);
 	return rc;
 }
 
@@ -88,11 +117,14 @@ irq_cpus(struct ims_irq *irq)
 }
 
 int
-ims_irq_get(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
+ims_irq_get(const char *irqs, const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
 {
-	int rc;
+	int rc = -ENOENT;
 
-	rc = irq_find(bdf, msix, vector, irq);
+	if (irqs != NULL)
+		rc = irq_find_in(irqs, bdf, msix, vector, irq);
+	if (rc != 0)
+		rc = irq_find(bdf, msix, vector, irq);
 	if (rc == 0)
 		irq_cpus(irq);
 	return rc;

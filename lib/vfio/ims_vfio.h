@@ -258,9 +258,12 @@ struct ims_irq {
 	char cpus[64];  /* that take it, as a list: "2", "0-3"; empty: not known */
 };
 
-/* 0; -ENOENT: there is none, -EACCES ... */
+/* /proc/interrupts as it is now, to look up several: the caller frees it. -EACCES ...: NULL. */
 int
-ims_irq_get(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq);
+ims_irqs_read(char **irqs);
+/* One that irqs (NULL: nothing was read) does not have is looked up anew. 0; -ENOENT: there is none, -EACCES ... */
+int
+ims_irq_get(const char *irqs, const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq);
 /* Where the kernel shows its interrupts, "/proc"; tests have a tree of their own. */
 extern const char *ims_irq_proc;
 

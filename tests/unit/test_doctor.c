@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -383,6 +384,31 @@ remove_tree(const char *dir)
 	}
 }
 
+/* However many vectors are examined. */
+static void
+expect_read_once(const char *dir)
+{
+	struct inotify_event ev[16]; /* none has a name */
+	struct rte_ims_obj obj;
+	struct rte_ims_vec *other = add(3, RTE_IMS_DELIVERY_EVENTFD, &obj);
+	char path[64];
+	int fd = inotify_init1(IN_NONBLOCK);
+
+	write_file(dir, "interrupts",
+		"  33:   40   2  IR-PCI-MSI 65537-edge  vfio-msi[1](" BDF ")\n"
+		"  34:    7   0  IR-PCI-MSI 65538-edge  vfio-msi[3](" BDF ")\n");
+	snprintf(path, sizeof(path), "%s/interrupts", dir);
+	assert_true(inotify_add_watch(fd, path, IN_OPEN | IN_CLOSE_NOWRITE) >= 0);
+	assert_int_equal(examine(NULL), 0);
+	assert_int_equal(n_got, 3);
+	assert_non_null(strstr(got[2].links[RTE_IMS_LINK_IRQ].what, "irq 34 to CPU ?, 7 so far"));
+	assert_int_equal(read(fd, ev, sizeof(ev)), 2 * sizeof(ev[0]));
+	close(fd);
+	assert_int_equal(rte_ims_wait_del(w, other), 0);
+	assert_int_equal(rte_ims_vec_detach(&obj), 0);
+	assert_int_equal(rte_ims_vec_free(other), 0);
+}
+
 /* A device of the kernel's, by its name; /proc is one of ours. */
 static void
 test_irq(void **state)
@@ -403,6 +429,7 @@ test_irq(void **state)
 	expect_whole(e);
 	assert_non_null(strstr(got[0].links[RTE_IMS_LINK_IRQ].what, "irq 33 to CPU 1, 42 so far"));
 	assert_non_null(strstr(got[0].links[RTE_IMS_LINK_REMAPPING].what, "IR-PCI-MSI"));
+	expect_read_once(dir);
 	write_file(dir, "interrupts", "  33:   40   2  PCI-MSI 65537-edge  vfio-msi[1](" BDF ")\n");
 	expect_whole(e);
 	assert_non_null(strstr(got[0].links[RTE_IMS_LINK_REMAPPING].what, "none (PCI-MSI)"));
