@@ -3,8 +3,8 @@
 # Copyright(c) 2026 The rte_ims authors
 #
 # The screens in the guides are real: run doc/guides/screens/*.cli and write beside each what the tool
-# has printed, NAME.txt. The first line of a .cli file names the device; what comes before a line
-# "# screen" is run and not shown.
+# has printed, NAME.txt. The first line of a .cli file names the device, or is "# none"; what comes before
+# a line "# screen" is run and not shown. Files of a screen go to a directory of its own.
 #
 #   doc-screens.sh                write them anew
 #   doc-screens.sh --check        only see that they would have the same commands, and that these succeed
@@ -13,14 +13,14 @@
 
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-build=${IMS_BUILD:-$here/build}
+build=$(realpath "${IMS_BUILD:-$here/build}")
 screens=$here/doc/guides/screens
 check=false
 case ${1:-} in
 --check) check=true ;;
 '') ;;
 *)
-	sed -n '5,13s/^# \{0,1\}//p' "$0" >&2
+	sed -n '5,14s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 	;;
 esac
@@ -44,9 +44,14 @@ commands() {
 for cli in "$screens"/*.cli; do
 	name=$(basename "$cli" .cli)
 	device=$(sed -n '1s/^# //p' "$cli")
-	"$build/app/ims-testpmd/ims-testpmd" --no-huge --no-pci -m 64 --lcores "$lcores" --no-shconf \
-		--log-level='*:error' -- --dev "$device" --cmdline-file "$cli" \
-		> "$tmp/all.txt" 2> "$tmp/err.txt" || {
+	dev=(--dev "$device")
+	[ "$device" != none ] || dev=()
+	mkdir "$tmp/$name"
+	(
+		cd "$tmp/$name"
+		"$build/app/ims-testpmd/ims-testpmd" --no-huge --no-pci -m 64 --lcores "$lcores" \
+			--no-shconf --log-level='*:error' -- "${dev[@]}" --cmdline-file "$cli"
+	) > "$tmp/all.txt" 2> "$tmp/err.txt" || {
 		cat "$tmp/err.txt" >&2
 		echo "doc-screens: $name.cli has failed" >&2
 		exit 1

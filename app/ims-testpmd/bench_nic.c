@@ -20,9 +20,10 @@
 
 /* Under way at most: there is room for so many in any ring. */
 #define WINDOW 256
-/* How long packets that are under way may take, and how long to look at a thread with nothing to do. */
-#define DRAIN_NS (2 * TP_NSEC)
-#define IDLE_NS  (TP_NSEC / 2)
+/* How long packets that are under way may take, until all is as it stays, and to look at a thread with nothing to do. */
+#define DRAIN_NS  (2 * TP_NSEC)
+#define SETTLE_NS (TP_NSEC / 4)
+#define IDLE_NS   (TP_NSEC / 2)
 
 static const struct {
 	enum rte_ims_policy policy;
@@ -36,6 +37,8 @@ static const struct {
 struct conf {
 	struct tp_port *port;
 	struct tp_port *from; /* NULL: packets come from elsewhere */
+	enum tp_fwd_mode mode;
+	const char *policy; /* NULL: by each */
 	uint64_t rate;
 	uint64_t duration_ns;
 	const char *json;
@@ -52,6 +55,7 @@ struct count {
 };
 
 struct result {
+	bool there;
 	struct count got;
 	double idle_pct;
 	uint64_t sent;
@@ -125,11 +129,8 @@ idle_measure(const struct conf *conf, struct result *r)
 	struct count start, c;
 	int rc;
 
-	/* The policy settles first. */
-	rc = tp_sleep(IDLE_NS / 2);
 	count_now(conf->port, &start);
-	if (rc == 0)
-		rc = tp_sleep(IDLE_NS);
+	rc = tp_sleep(IDLE_NS);
 	count_since(conf->port, &start, &c);
 	r->idle_pct = pct(&c);
 	return rc;
@@ -153,6 +154,7 @@ traffic_measure(const struct conf *conf, struct result *r)
 {
 	struct tp_send send = {
 		.port = conf->from,
+		.to = conf->port, /* others may hear the same packets */
 		.duration_ns = conf->duration_ns,
 		.rate = conf->rate,
 		.window = WINDOW,
@@ -191,12 +193,14 @@ run(const struct conf *conf, enum rte_ims_policy policy, struct result *r)
 
 	hist_reset(&r->latency);
 	stamps_set(conf->port, conf->from != NULL);
-	rc = tp_fwd_start(TP_FWD_RXONLY, policy);
+	rc = tp_fwd_start(conf->mode, policy);
 	if (rc != 0) {
 		stamps_set(conf->port, false);
 		return rc;
 	}
-	if (conf->from != NULL)
+	/* The policy settles first, and what has waited in the rings is received. */
+	rc = tp_sleep(SETTLE_NS);
+	if (rc == 0 && conf->from != NULL)
 		rc = idle_measure(conf, r);
 	if (rc == 0)
 		rc = traffic_measure(conf, r);
@@ -227,6 +231,8 @@ rates_print(const struct conf *conf, const struct result *results)
 	tp_head(t, names);
 	for (i = 0; i < TP_DIM(runs); i++) {
 		r = &results[i];
+		if (!r->there)
+			continue;
 		tp_cell(t, "%s", runs[i].name);
 		tp_cell(t, "%" PRIu64, r->got.rx);
 		tp_cell_num(t, lost(conf, r));
@@ -281,6 +287,7 @@ static int
 json_write(const struct conf *conf, const struct result *results)
 {
 	const struct result *r;
+	const char *sep = "";
 	unsigned int i;
 	FILE *f;
 
@@ -290,8 +297,10 @@ json_write(const struct conf *conf, const struct result *results)
 	fprintf(f, "{");
 	for (i = 0; i < TP_DIM(runs); i++) {
 		r = &results[i];
-		fprintf(f, "%s\n  \"nic_%s_packets\": %" PRIu64, i == 0 ? "" : ",", runs[i].name,
-			r->got.rx);
+		if (!r->there)
+			continue;
+		fprintf(f, "%s\n  \"nic_%s_packets\": %" PRIu64, sep, runs[i].name, r->got.rx);
+		sep = ",";
 		fprintf(f, ",\n  \"nic_%s_pps\": %.0f", runs[i].name, r->got.rx * 1e9 / r->got.ns);
 		fprintf(f, ",\n  \"nic_%s_cpu_pct\": %.1f", runs[i].name, pct(&r->got));
 		if (conf->from == NULL)
@@ -316,6 +325,9 @@ bench(const struct conf *conf, struct result *results)
 	int rc;
 
 	for (i = 0; i < TP_DIM(runs); i++) {
+		if (conf->policy != NULL && strcmp(conf->policy, runs[i].name) != 0)
+			continue;
+		results[i].there = true;
 		rc = run(conf, runs[i].policy, &results[i]);
 		if (rc != 0)
 			return rc == -EINTR ? tp_fail(rc, "interrupted") : rc;
@@ -331,6 +343,17 @@ bench(const struct conf *conf, struct result *results)
 	return rc;
 }
 
+static const char *
+policy_arg(const struct tp_args *args)
+{
+	unsigned int i;
+
+	for (i = 0; i < TP_DIM(runs); i++)
+		if (tp_arg_has(args, runs[i].name))
+			return runs[i].name;
+	return NULL;
+}
+
 static int
 cmd_bench_nic(const struct tp_args *args)
 {
@@ -338,6 +361,10 @@ cmd_bench_nic(const struct tp_args *args)
 	struct conf conf = {
 		.port = tp_arg_ptr(args, "PORT"),
 		.from = from != NULL ? tp_port_find(from) : NULL,
+		.mode = tp_arg_has(args, "io")    ? TP_FWD_IO
+		        : tp_arg_has(args, "mac") ? TP_FWD_MAC
+		                                  : TP_FWD_RXONLY,
+		.policy = policy_arg(args),
 		.rate = tp_arg_num(args, "RATE", 0),
 		.duration_ns = tp_arg_num(args, "SECONDS", 0),
 		.json = tp_arg_str(args, "FILE"),
@@ -347,6 +374,8 @@ cmd_bench_nic(const struct tp_args *args)
 
 	if (from != NULL && conf.from == NULL)
 		return tp_fail(-ENODEV, "no port %s: see show port all", from);
+	if (conf.from != NULL && conf.mode != TP_FWD_RXONLY)
+		return tp_fail(-EINVAL, "a port of ours sends or forwards");
 	if (conf.from == NULL && conf.rate != 0)
 		return tp_fail(-EINVAL, "a rate is for packets from a port of ours");
 	if (conf.duration_ns == 0 || conf.duration_ns > 86400 * TP_NSEC)
@@ -360,10 +389,12 @@ cmd_bench_nic(const struct tp_args *args)
 }
 
 static const struct tp_cmd bench_cmds[] = {
-	{ "bench nic PORT SECONDS [from FROM] [rate RATE] [json FILE]", cmd_bench_nic,
-		"Packets per second, latency and CPU by each policy",
+	{ "bench nic PORT SECONDS [from FROM] [rate RATE] [fwd io|mac|rxonly]"
+	  " [policy poll|interrupt|adaptive] [json FILE]",
+		cmd_bench_nic, "Packets per second, latency and CPU, by each policy or by one",
 		"    FROM: another attached port, which sends to this one; else packets come from elsewhere.\n"
-		"    All of these must arrive, so no more than 256 are under way.\n" },
+		"    All of these must arrive, so no more than 256 are under way.\n"
+		"    fwd: what becomes of them, as in fwd start; default: rxonly\n" },
 };
 static struct tp_topic bench_topic = {
 	.name = "bench",

@@ -39,6 +39,7 @@ lcore_row(struct tp_table *t, const struct tp_set *set, struct tp_load_mark *mar
 	tp_cell(t, "%u", set->lcore);
 	tp_cell(t, "%s", info.name);
 	tp_cell(t, "%u", info.n_memory + info.n_eventfd);
+	tp_cell(t, "%u", info.n_sources);
 	tp_cell(t, "%" PRIu64, load.events);
 	tp_cell(t, "%.0f", load.per_second);
 	tp_cell(t, "%.1f", load.cpu_pct);
@@ -50,10 +51,10 @@ lcore_row(struct tp_table *t, const struct tp_set *set, struct tp_load_mark *mar
 static int
 cmd_show_lcore(const struct tp_args *args)
 {
-	static const char *const plain[] = { "LCORE", "WAIT", "VECS", "EVENTS", "PER_S", "LOAD_%",
-		NULL };
-	static const char *const drawn[] = { "LCORE", "WAIT", "VECS", "EVENTS", "PER_S", "LOAD_%",
-		"LOAD", NULL };
+	static const char *const plain[] = { "LCORE", "WAIT", "VECS", "QUEUES", "EVENTS", "PER_S",
+		"LOAD_%", NULL };
+	static const char *const drawn[] = { "LCORE", "WAIT", "VECS", "QUEUES", "EVENTS", "PER_S",
+		"LOAD_%", "LOAD", NULL };
 	static struct tp_load_mark *marks; /* by index of the set */
 	struct tp_table *t;
 	unsigned int i;
@@ -73,6 +74,7 @@ cmd_show_lcore(const struct tp_args *args)
 
 static const struct tp_cmd show_cmds[] = {
 	{ "show lcore [json]", cmd_show_lcore, "What the lcores do, and how busy they are",
+		"    QUEUES: Rx queues of DPDK's ports, in sets that forward; an event of one is a burst.\n"
 		"    PER_S, LOAD_%: events per second and CPU use since they were shown last. To see them\n"
 		"    live: watch 1 show lcore\n" },
 };

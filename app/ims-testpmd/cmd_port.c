@@ -118,6 +118,19 @@ cmd_show_port(const struct tp_args *args)
 	return 0;
 }
 
+/* Those of the port: what the queues of fwd have counted stays. */
+static int
+cmd_clear_port(const struct tp_args *args)
+{
+	struct tp_port *only = tp_arg_ptr(args, "PORT"), *port;
+	int rc = 0;
+
+	TAILQ_FOREACH(port, &tp_ports, next)
+		if (rc == 0 && (only == NULL || only == port))
+			rc = rte_eth_stats_reset(port->id);
+	return rc;
+}
+
 /* The share of a CPU that the thread has used since it was shown last. */
 static double
 load_pct(const struct tp_set *set, unsigned int i)
@@ -313,3 +326,48 @@ static struct tp_topic show_topic = {
 	.n_cmds = TP_DIM(show_cmds),
 };
 TP_TOPIC_REGISTER(show_topic);
+
+static const struct tp_cmd start_cmds[] = {
+	{ "start fwd io|mac|rxonly [policy poll|interrupt|adaptive]", cmd_fwd_start, "As fwd start",
+		NULL },
+};
+static struct tp_topic start_topic = {
+	.name = "start",
+	.help = "Start something: timer, queue, fwd",
+	.cmds = start_cmds,
+	.n_cmds = TP_DIM(start_cmds),
+};
+TP_TOPIC_REGISTER(start_topic);
+
+static const struct tp_cmd stop_cmds[] = {
+	{ "stop fwd", cmd_fwd_stop, "As fwd stop", NULL },
+};
+static struct tp_topic stop_topic = {
+	.name = "stop",
+	.help = "Stop it",
+	.cmds = stop_cmds,
+	.n_cmds = TP_DIM(stop_cmds),
+};
+TP_TOPIC_REGISTER(stop_topic);
+
+static const struct tp_cmd set_cmds[] = {
+	{ "set fwd policy poll|interrupt|adaptive", cmd_fwd_policy, "As fwd policy", NULL },
+};
+static struct tp_topic set_topic = {
+	.name = "set",
+	.help = "Settings",
+	.cmds = set_cmds,
+	.n_cmds = TP_DIM(set_cmds),
+};
+TP_TOPIC_REGISTER(set_topic);
+
+static const struct tp_cmd clear_cmds[] = {
+	{ "clear port all|PORT", cmd_clear_port, "Set what ports count to 0", NULL },
+};
+static struct tp_topic clear_topic = {
+	.name = "clear",
+	.help = "Set counters to 0",
+	.cmds = clear_cmds,
+	.n_cmds = TP_DIM(clear_cmds),
+};
+TP_TOPIC_REGISTER(clear_topic);

@@ -471,3 +471,26 @@ static struct tp_topic bench_topic = {
 	.n_cmds = TP_DIM(bench_cmds),
 };
 TP_TOPIC_REGISTER(bench_topic);
+
+static const struct tp_cmd start_cmds[] = {
+	{ "start queue DEV all|LIST nop|copy|fill|crc32c [rate RATE]", cmd_queue_start,
+		"As queue start", NULL },
+};
+static struct tp_topic start_topic = {
+	.name = "start",
+	.help = "Start something: timer, queue, fwd",
+	.cmds = start_cmds,
+	.n_cmds = TP_DIM(start_cmds),
+};
+TP_TOPIC_REGISTER(start_topic);
+
+static const struct tp_cmd stop_cmds[] = {
+	{ "stop queue DEV all|LIST", cmd_queue_stop, "As queue stop", NULL },
+};
+static struct tp_topic stop_topic = {
+	.name = "stop",
+	.help = "Stop it",
+	.cmds = stop_cmds,
+	.n_cmds = TP_DIM(stop_cmds),
+};
+TP_TOPIC_REGISTER(stop_topic);

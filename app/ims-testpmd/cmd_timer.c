@@ -319,3 +319,26 @@ static struct tp_topic bench_topic = {
 	.n_cmds = TP_DIM(bench_cmds),
 };
 TP_TOPIC_REGISTER(bench_topic);
+
+static const struct tp_cmd start_cmds[] = {
+	{ "start timer DEV TIMER NS [periodic] [vec VEC]", cmd_timer_start, "As timer start",
+		NULL },
+};
+static struct tp_topic start_topic = {
+	.name = "start",
+	.help = "Start something: timer, queue, fwd",
+	.cmds = start_cmds,
+	.n_cmds = TP_DIM(start_cmds),
+};
+TP_TOPIC_REGISTER(start_topic);
+
+static const struct tp_cmd stop_cmds[] = {
+	{ "stop timer DEV TIMER", cmd_timer_stop, "As timer stop", NULL },
+};
+static struct tp_topic stop_topic = {
+	.name = "stop",
+	.help = "Stop it",
+	.cmds = stop_cmds,
+	.n_cmds = TP_DIM(stop_cmds),
+};
+TP_TOPIC_REGISTER(stop_topic);

@@ -122,3 +122,14 @@ static struct tp_topic vec_topic = {
 	.n_cmds = TP_DIM(vec_cmds),
 };
 TP_TOPIC_REGISTER(vec_topic);
+
+static const struct tp_cmd set_cmds[] = {
+	{ "set delivery VEC memory|eventfd", cmd_vec_delivery, "As vec delivery", NULL },
+};
+static struct tp_topic set_topic = {
+	.name = "set",
+	.help = "Settings",
+	.cmds = set_cmds,
+	.n_cmds = TP_DIM(set_cmds),
+};
+TP_TOPIC_REGISTER(set_topic);

@@ -175,6 +175,9 @@ TP_TOPIC_REGISTER(wait_topic);
 static const struct tp_cmd set_cmds[] = {
 	{ "set wait poll|sleep", cmd_set_wait,
 		"How the threads behind the wait sets wait; default: sleep", NULL },
+	{ "set policy all|LCORE manual|poll|interrupt", cmd_wait_policy, "As wait policy", NULL },
+	{ "set policy all|LCORE adaptive [min MIN] [max MAX] [gap GAP]", cmd_wait_policy,
+		"As wait policy", NULL },
 };
 static struct tp_topic set_topic = {
 	.name = "set",

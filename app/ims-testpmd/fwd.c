@@ -43,14 +43,14 @@ count(atomic_uint_fast64_t *counter, uint64_t n)
 }
 
 uint64_t
-tp_fwd_received(void)
+tp_fwd_received(const struct tp_port *only)
 {
 	struct tp_port *port;
 	uint64_t n = 0;
 	uint16_t i;
 
 	TAILQ_FOREACH(port, &tp_ports, next)
-		for (i = 0; i < port->n_queues; i++)
+		for (i = 0; i < port->n_queues && (only == NULL || only == port); i++)
 			n += atomic_load_explicit(&port->queues[i].rx, memory_order_relaxed);
 	return n;
 }

@@ -165,7 +165,7 @@ window(const struct tp_send *send, uint64_t received)
 
 	if (send->window == 0)
 		return BURST;
-	received = tp_fwd_received() - received;
+	received = tp_fwd_received(send->to) - received;
 	under_way = send->sent > received ? send->sent - received : 0;
 	return under_way < send->window ? RTE_MIN(send->window - under_way, BURST) : 0;
 }
@@ -205,7 +205,7 @@ send_some(struct tp_send *send, struct packet *model, uint16_t n, int *rc)
 int
 tp_send_run(struct tp_send *send)
 {
-	uint64_t received = tp_fwd_received(), start = rte_rdtsc(), end;
+	uint64_t received = tp_fwd_received(send->to), start = rte_rdtsc(), end;
 	struct wait since = { 0 };
 	unsigned int rounds = 0;
 	struct packet model;

@@ -84,18 +84,19 @@ tp_fwd_stop(void);
 /* While packets flow. */
 int
 tp_fwd_policy(enum rte_ims_policy policy);
-/* By all queues so far. */
+/* By all queues of a port so far; NULL: of all attached ones. */
 uint64_t
-tp_fwd_received(void);
+tp_fwd_received(const struct tp_port *only);
 
 /* fwd_send.c */
 struct tp_send {
 	struct tp_port *port;
-	uint64_t count;       /* 0: until duration_ns is over */
-	uint64_t duration_ns; /* 0: for ever */
-	uint64_t rate;        /* packets per second; 0: as fast as there is room */
-	uint64_t window;      /* most that no queue has received yet; 0: no limit */
-	uint16_t size;        /* of a packet in bytes, without FCS */
+	const struct tp_port *to; /* whose queues receive; NULL: those of all attached ports */
+	uint64_t count;           /* 0: until duration_ns is over */
+	uint64_t duration_ns;     /* 0: for ever */
+	uint64_t rate;            /* packets per second; 0: as fast as there is room */
+	uint64_t window;          /* most that no queue has received yet; 0: no limit */
+	uint16_t size;            /* of a packet in bytes, without FCS */
 
 	uint64_t sent;
 	uint64_t full; /* times that there was no room */

@@ -162,6 +162,30 @@ class Commands(Case):
             self.assertGreater(figures[f"nic_{run['POLICY']}_p50_ns"], 0)
         self.assertEqual([r["LATENCY_us"] for r in rows(out, "LATENCY_us")], list(POLICIES))
 
+    def test_bench_of_one_policy(self):
+        # What the ring is sent comes back, for ever.
+        out = self.good("port attach net_ring0 1", "fwd send 0 64",
+                        "bench nic 0 100ms fwd io policy interrupt")
+        run, = rows(out, "POLICY")
+        self.assertEqual(run["POLICY"], "interrupt")
+        self.assertGreater(int(run["PACKETS"]), 64)
+
+    def test_verb_first(self):
+        out = self.good("port attach net_ring0 1", "start fwd rxonly policy interrupt",
+                        "fwd send 0 100", "set fwd policy poll", "sleep 100ms", "show fwd",
+                        "stop fwd", "clear port all", "show port all", "set policy all interrupt",
+                        "show wait all")
+        self.assertIn("100 packets received", out)
+        self.assertEqual(rows(out, "LCORE")[0]["POLICY"], "poll")
+        self.assertEqual(rows(out[out.index("show port all"):], "PORT")[0]["RX"], "0")
+        self.assertEqual(rows(out, "WAIT")[0]["POLICY"], "interrupt")
+
+    def test_lcores_have_queues(self):
+        out = self.good("port attach net_ring0 1", "fwd start rxonly", "show lcore")
+        self.assertEqual(sum(int(r["QUEUES"]) for r in rows(out, "LCORE")), 1)
+        out = self.good("port attach net_ring0 1", "show lcore")
+        self.assertEqual(sum(int(r["QUEUES"]) for r in rows(out, "LCORE")), 0)
+
     def test_policy_comes_back(self):
         out = self.good("wait policy all interrupt", "port attach net_ring0 1", "fwd start rxonly",
                         "fwd policy poll", "fwd stop", "show wait all")
@@ -192,6 +216,7 @@ class Commands(Case):
             ("a window is for packets that come back", ring, "fwd send 0 1 window 1"),
             ("no port 1: see show port all", ring, "bench nic 0 1 from 1"),
             ("a rate is for packets from a port of ours", ring, "bench nic 0 1 rate 5"),
+            ("a port of ours sends or forwards", ring, "bench nic 0 1 from 0 fwd io"),
             ("a bench takes up to", ring, "bench nic 0 0"),
             ("packets are being forwarded already", ring, "fwd start io", "bench nic 0 1"),
             ("/nowhere/x: No such file", ring, "bench nic 0 10ms json /nowhere/x"),
