@@ -40,7 +40,10 @@ rxq_poll(void *arg)
 	return n;
 }
 
-/* A driver that cannot switch it has it on all the time: net_tap. */
+/*
+ * A driver that cannot switch it has it on all the time: net_tap. Others leave it on when the port starts, and a
+ * thread that polls would have an interrupt for each packet: it is off until it is armed (source_init()).
+ */
 static int
 rxq_arm(void *arg)
 {
@@ -143,6 +146,10 @@ source_init(struct rte_ims_ethdev_rxq *rxq)
 		rxq->source.fd = -1;
 	else if (is_only_a_signal(rxq->source.fd))
 		rxq->source.flags = RTE_IMS_SOURCE_F_EDGE;
+	/* Of net_vhost without a guest it fails: on_port_event() has it armed anew. */
+	if (rxq->source.fd >= 0)
+		rxq->always_on =
+			rte_eth_dev_rx_intr_disable(rxq->port_id, rxq->queue_id) == -ENOTSUP;
 }
 
 static int
