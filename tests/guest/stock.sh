@@ -8,7 +8,8 @@
 #   stock.sh KERNEL SCRIPT QEMU_ARGS PROGRAM...
 #
 # KERNEL is a directory of the guest cache. QEMU_ARGS are added to the machine; DISK in them stands
-# for a fresh 64 MiB disk image. A line "guest: qmp {...}" of the guest is passed on to QEMU's monitor.
+# for a fresh 64 MiB disk image. A line "guest: qmp {...}" of the guest is passed on to QEMU's
+# monitor. The guest has IMS_GUEST_SECONDS, 120 unless set. IMS_GUEST_NEWER_QEMU: run the QEMU of the guest cache.
 
 set -eu
 
@@ -17,6 +18,8 @@ shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 
+qemu=(qemu-system-x86_64)
+[ -z "${IMS_GUEST_NEWER_QEMU:-}" ] || newer_qemu
 kernel=$cache/$kernel
 need "$kernel/vmlinux"
 dir=$(mktemp -d)
@@ -30,7 +33,7 @@ truncate -s 64M "$dir/disk"
 monitor=$!
 run() {
 	# shellcheck disable=SC2086 # lists
-	timeout 120 qemu-system-x86_64 $accel -smp 2 -m 1G -machine q35 \
+	timeout "${IMS_GUEST_SECONDS:-120}" "${qemu[@]}" $accel -smp 2 -m 1G -machine q35 \
 		-nodefaults -display none -serial stdio -no-reboot -qmp unix:$dir/qmp,server=on,wait=off \
 		-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
 		-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \

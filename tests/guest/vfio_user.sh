@@ -16,17 +16,9 @@ shift 4
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 
-root=$cache/qemu
 kernel=$cache/kernel-6.1
-need "$root/.ready"
 need "$kernel/vmlinux"
-
-# The newer QEMU runs on the libraries it came with, and needs no privilege for that.
-qemu() {
-	"$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/usr/lib/x86_64-linux-gnu" \
-		"$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" \
-		-L "$root/usr/share/seabios" "$@"
-}
+newer_qemu
 
 dir=$(mktemp -d)
 pid=
@@ -51,9 +43,7 @@ for _ in $(seq 100); do
 	sleep 0.05
 done
 
-export -f qemu
-export root
-timeout 150 bash -c 'qemu "$@"' qemu -accel tcg,thread=multi -cpu max \
+timeout 150 "${qemu[@]}" -accel tcg,thread=multi -cpu max \
 	-smp 2 -m 1G -object memory-backend-memfd,id=m0,size=1G,share=on \
 	-machine q35,memory-backend=m0,kernel-irqchip=split \
 	-device intel-iommu,intremap=on,caching-mode=on \
