@@ -5,7 +5,7 @@
 # Is a program that was linked with the libraries of an earlier revision served by those of this tree? New
 # functions are no change; a change of what there was needs a new major version, which is a new soname.
 #
-#   check-abi.sh [REVISION]     default: the last release, or HEAD where there is none yet
+#   check-abi.sh [REVISION]     default: the last release, a tag; before the first one nothing is compared
 #
 # Takes abigail-tools.
 
@@ -22,7 +22,11 @@ command -v abidiff > /dev/null || {
 	echo "check-abi: no abidiff: install abigail-tools" >&2
 	exit 1
 }
-revision=${1:-$(git describe --tags --abbrev=0 2> /dev/null || echo HEAD)}
+revision=${1:-$(git describe --tags --abbrev=0 2> /dev/null || true)}
+[ -n "$revision" ] || {
+	echo "check-abi: no release yet, so NOTHING WAS COMPARED; name a revision to compare with" >&2
+	exit 0
+}
 revision=$(git rev-parse --short "$revision^{commit}")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
