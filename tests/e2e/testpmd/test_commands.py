@@ -154,6 +154,13 @@ class Timers(unittest.TestCase):
         self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "1")
         self.assertIn("timer 7 expired 1 times", r.out)
 
+    def test_verb_first(self):
+        r = pipe("start timer 0 7 1ms", "sleep 100ms", "stop timer 0 7", "vec alloc 0 9",
+                 "set delivery 0 memory", "show vector 0")
+        self.assertEqual((r.code, r.err), (0, []))
+        self.assertIn("timer 7 expired 1 times", r.out)
+        self.assertEqual(rows(r.out, "ID")[0]["DELIVERY"], "memory")
+
     def test_periodic_on_a_chosen_vector(self):
         r = pipe("vec alloc 0 33 memory", "timer start 0 1 2ms vec 0 periodic", "sleep 200ms",
                  "vec free 0")

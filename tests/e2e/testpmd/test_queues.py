@@ -118,7 +118,7 @@ class Pool(Case):
 
     def test_main_lcore_only(self):
         r = pipe("pool create p 0", "pool get p", "queue create 0 pool p count 10",
-                 "queue start 0 all nop", "sleep 100ms", "queue stop 0 all", "show pool p", dev=DEV,
+                 "start queue 0 all nop", "sleep 100ms", "stop queue 0 all", "show pool p", dev=DEV,
                  lcore_list=tool.lcores().split(",")[0])
         self.assertEqual((r.code, r.err), (0, []))
         self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 0)
