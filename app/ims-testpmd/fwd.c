@@ -211,6 +211,8 @@ policies_restore(void)
 {
 	unsigned int i;
 
+	if (saved == NULL)
+		return;
 	for (i = 0; i < tp_service_n_sets(); i++)
 		rte_ims_wait_policy_set(tp_service_set(i)->wait, &saved[i]);
 	free(saved);
@@ -270,12 +272,12 @@ tp_fwd_stop(void)
 
 	if (mode == TP_FWD_NONE)
 		return tp_fail(-ENOENT, "no packets are being forwarded, see fwd start");
-	rc = queues_del();
-	if (rc != 0)
-		return rc;
+	/* First, so that no thread polls a set that has nothing any more. */
 	policies_restore();
-	mode = TP_FWD_NONE;
-	return 0;
+	rc = queues_del();
+	if (rc == 0)
+		mode = TP_FWD_NONE;
+	return rc;
 }
 
 int
