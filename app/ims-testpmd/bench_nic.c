@@ -55,7 +55,7 @@ struct count {
 };
 
 struct result {
-	bool there;
+	const char *name; /* NULL: it was not wanted */
 	struct count got;
 	double idle_pct;
 	uint64_t sent;
@@ -149,10 +149,28 @@ drain(const struct conf *conf, const struct count *start, uint64_t sent)
 	return c.rx;
 }
 
+/* What comes from elsewhere. */
+static int
+listen_to(const struct conf *conf, const struct count *start, const char *name)
+{
+	uint64_t end = start->ns + conf->duration_ns, now;
+	struct count c;
+	int rc = 0;
+
+	for (now = tp_now_ns(); rc == 0 && now < end; now = tp_now_ns()) {
+		count_since(conf->port, start, &c);
+		tp_progress("%s: %.1f s, %" PRIu64 " packets", name, c.ns / 1e9, c.rx);
+		rc = tp_sleep(RTE_MIN(end - now, TP_NSEC / 10));
+	}
+	tp_progress_end();
+	return rc;
+}
+
 static int
 traffic_measure(const struct conf *conf, struct result *r)
 {
 	struct tp_send send = {
+		.name = r->name,
 		.port = conf->from,
 		.to = conf->port, /* others may hear the same packets */
 		.duration_ns = conf->duration_ns,
@@ -164,7 +182,7 @@ traffic_measure(const struct conf *conf, struct result *r)
 	int rc;
 
 	count_now(conf->port, &start);
-	rc = conf->from != NULL ? tp_send_run(&send) : tp_sleep(conf->duration_ns);
+	rc = conf->from != NULL ? tp_send_run(&send) : listen_to(conf, &start, r->name);
 	count_since(conf->port, &start, &r->got);
 	/* -EIO: what it has waited for in vain is lost. */
 	if (conf->from == NULL || (rc != 0 && rc != -EIO))
@@ -231,7 +249,7 @@ rates_print(const struct conf *conf, const struct result *results)
 	tp_head(t, names);
 	for (i = 0; i < TP_DIM(runs); i++) {
 		r = &results[i];
-		if (!r->there)
+		if (r->name == NULL)
 			continue;
 		tp_cell(t, "%s", runs[i].name);
 		tp_cell(t, "%" PRIu64, r->got.rx);
@@ -297,7 +315,7 @@ json_write(const struct conf *conf, const struct result *results)
 	fprintf(f, "{");
 	for (i = 0; i < TP_DIM(runs); i++) {
 		r = &results[i];
-		if (!r->there)
+		if (r->name == NULL)
 			continue;
 		fprintf(f, "%s\n  \"nic_%s_packets\": %" PRIu64, sep, runs[i].name, r->got.rx);
 		sep = ",";
@@ -327,7 +345,7 @@ bench(const struct conf *conf, struct result *results)
 	for (i = 0; i < TP_DIM(runs); i++) {
 		if (conf->policy != NULL && strcmp(conf->policy, runs[i].name) != 0)
 			continue;
-		results[i].there = true;
+		results[i].name = runs[i].name;
 		rc = run(conf, runs[i].policy, &results[i]);
 		if (rc != 0)
 			return rc == -EINTR ? tp_fail(rc, "interrupted") : rc;

@@ -249,6 +249,7 @@ cmd_fwd_send(const struct tp_args *args)
 {
 	uint64_t size = tp_arg_num(args, "SIZE", TP_SEND_SIZE_MIN), start = tp_now_ns();
 	struct tp_send send = {
+		.name = "fwd send",
 		.port = tp_arg_ptr(args, "PORT"),
 		.count = tp_arg_num(args, "COUNT", 0),
 		.rate = tp_arg_num(args, "RATE", 0),

@@ -5,6 +5,7 @@
 /* A source of packets: UDP with a stamp of the time stamp counter, which one machine has in common. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -186,6 +187,13 @@ reclaim(const struct tp_send *send)
 	rte_eth_tx_burst(send->port->id, 0, &none, 0);
 }
 
+static void
+progress_show(const struct tp_send *send, uint64_t start)
+{
+	tp_progress("%s: %.1f s, %" PRIu64 " packets", send->name,
+		(double)(rte_rdtsc() - start) / rte_get_tsc_hz(), send->sent);
+}
+
 /* Of n that are due. Gives how many have been taken care of: 0: there is no room, or no packet is free. */
 static uint16_t
 send_some(struct tp_send *send, struct packet *model, uint16_t n, int *rc)
@@ -207,7 +215,7 @@ tp_send_run(struct tp_send *send)
 {
 	uint64_t received = tp_fwd_received(send->to), start = rte_rdtsc(), end;
 	struct wait since = { 0 };
-	unsigned int rounds = 0;
+	unsigned int rounds = 0, turns = 0;
 	struct packet model;
 	uint16_t n;
 	int rc = 0;
@@ -217,8 +225,12 @@ tp_send_run(struct tp_send *send)
 	end = start + (double)send->duration_ns * rte_get_tsc_hz() / TP_NSEC;
 	packet_fill(&model, send);
 	while (rc == 0 && !over(send, end)) {
-		if (atomic_load_explicit(&tp_interrupted, memory_order_relaxed))
-			return -EINTR;
+		if (atomic_load_explicit(&tp_interrupted, memory_order_relaxed)) {
+			rc = -EINTR;
+			break;
+		}
+		if (++turns % 1024 == 0)
+			progress_show(send, start);
 		n = due(send, start);
 		if (send_some(send, &model, RTE_MIN(n, window(send, received)), &rc) != 0) {
 			since.ns = 0;
@@ -228,5 +240,6 @@ tp_send_run(struct tp_send *send)
 		if (n != 0 && ++rounds % ROUNDS == 0)
 			rc = stuck(&since);
 	}
+	tp_progress_end();
 	return rc;
 }

@@ -90,6 +90,7 @@ tp_fwd_received(const struct tp_port *only);
 
 /* fwd_send.c */
 struct tp_send {
+	const char *name; /* of what shows the progress */
 	struct tp_port *port;
 	const struct tp_port *to; /* whose queues receive; NULL: those of all attached ports */
 	uint64_t count;           /* 0: until duration_ns is over */

@@ -335,6 +335,17 @@ class Progress(unittest.TestCase):
         t.type("quit\r")
         self.assertEqual(t.close(), 0)
 
+    def test_ports(self):
+        t = Terminal()
+        t.prompt()
+        t.command("port attach net_ring0 1")
+        for line in ("bench nic 0 1 from 0 policy interrupt", "bench nic 0 1 policy interrupt"):
+            t.type(line + "\r")
+            t.expect(r"\rinterrupt: .* s, \d+ packets")
+            t.prompt()
+        t.type("quit\r")
+        self.assertEqual(t.close(), 0)
+
     def test_not_in_a_pipe(self):
         for dev, line, _ in self.BENCHES:
             r = pipe(line, dev=dev)
