@@ -184,6 +184,8 @@ poll_memory(struct rte_ims_wait *w)
 
 	/* One line is what most sets have. */
 	if (unlikely(n_bells != BELLS_PER_LINE)) {
+		if (n_bells == 0)
+			return 0;
 		i = w->scan(w->bells, 0, n_bells);
 		if (likely(i >= n_bells))
 			return 0;
