@@ -150,7 +150,7 @@ wait_cond(struct queue_dev *d, uint64_t deadline)
 		pthread_cond_timedwait(&d->cond, &d->idle_lock, &ts);
 }
 
-/* D4, and awake again. */
+/* D4, and awake again. To who has idle_lock, ASLEEP without `kicked` says that it waits, or is about to. */
 static void
 sleep_until_kicked(struct queue_dev *d)
 {
@@ -164,9 +164,9 @@ sleep_until_kicked(struct queue_dev *d)
 		wait_cond(d, deadline);
 	}
 	d->kicked = false;
-	pthread_mutex_unlock(&d->idle_lock);
 	atomic_store(&d->sleeping, false);
 	atomic_store(d->asleep, 0);
+	pthread_mutex_unlock(&d->idle_lock);
 }
 
 /* An engine that only polls still sleeps while there is nothing that it could poll. */

@@ -39,7 +39,7 @@ vfu_client_stalls(const struct vfu *vfu)
 {
 	bool owes = !vfu->versioned || vfu->in_len != 0 || !STAILQ_EMPTY(&vfu->out);
 
-	return owes && coarse_ns() - vfu->heard_ns > VFU_STALL_MS * 1000000ull;
+	return owes && coarse_ns() - vfu->heard_ns > vfu->stall_ns;
 }
 
 static void

@@ -112,6 +112,7 @@ struct vfu {
 	unsigned int n_in_fds;
 	bool fds_lost;     /* we had no room for all of them: EMFILE */
 	uint64_t heard_ns; /* when it last did what it had begun, or began something */
+	uint64_t stall_ns; /* VFU_STALL_MS; tests change it */
 	STAILQ_HEAD(, vfu_out) out;
 	uint32_t out_bytes;
 	bool broken; /* close it when the lock is about to be let go */

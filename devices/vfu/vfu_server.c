@@ -32,6 +32,7 @@ vfu_create(const struct vfu_conf *conf)
 	if (vfu == NULL)
 		return NULL;
 	vfu->conf = *conf;
+	vfu->stall_ns = VFU_STALL_MS * 1000000ull;
 	vfu->sock = vfu->listener = vfu->spare_fd = -1;
 	STAILQ_INIT(&vfu->out);
 	pthread_mutex_init(&vfu->lock, NULL);

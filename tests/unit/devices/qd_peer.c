@@ -474,6 +474,31 @@ wait_awake(void)
 	}
 }
 
+/* With the device's lock held it is not just about to, with the other nobody has kicked it meanwhile. */
+static bool
+sleeps(void)
+{
+	bool is;
+
+	vfu_lock(t.d->vfu);
+	pthread_mutex_lock(&t.d->idle_lock);
+	is = atomic_load(t.d->asleep) != 0 && !t.d->kicked;
+	pthread_mutex_unlock(&t.d->idle_lock);
+	vfu_unlock(t.d->vfu);
+	return is;
+}
+
+void
+wait_asleep(void)
+{
+	uint64_t end = clock_ns() + WAIT_NS;
+
+	while (!sleeps()) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+}
+
 void
 settle(void)
 {
@@ -508,4 +533,28 @@ timers_n(void)
 	n = t.d->heap.n;
 	vfu_unlock(t.d->vfu);
 	return n;
+}
+
+void
+wait_timers(void)
+{
+	uint64_t end = clock_ns() + WAIT_NS;
+
+	while (timers_n() != 0) {
+		assert_true(clock_ns() < end);
+		sched_yield();
+	}
+}
+
+void
+time_passes(void)
+{
+	uint32_t i;
+
+	vfu_lock(t.d->vfu);
+	for (i = 0; i < t.d->n_slots + QD_MAX_ACTIONS; i++)
+		if (t.d->heap.place[i] != TIMER_HEAP_NONE)
+			qd_timer_set(t.d, i, 0);
+	vfu_unlock(t.d->vfu);
+	wait_timers();
 }

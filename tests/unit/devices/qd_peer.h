@@ -168,6 +168,9 @@ db_trap(uint64_t db);
 /* Until ASLEEP is so. With engine=poll and a portal in use it stays 0 then. */
 void
 wait_awake(void);
+/* Until it sleeps, and nothing that was done before wakes it. */
+void
+wait_asleep(void);
 /* All that was rung is taken and done: the device has nothing to do any more. */
 void
 settle(void);
@@ -178,6 +181,12 @@ stretch_time(uint64_t usec_ns);
 /* How many of its timers run. */
 uint32_t
 timers_n(void);
+/* As if the time of all timers that run had come; returns when they have done what they were for. */
+void
+time_passes(void);
+/* Until no timer runs. */
+void
+wait_timers(void);
 #define LONG   10000000ull
 #define NORMAL 1000ull
 

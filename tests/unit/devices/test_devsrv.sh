@@ -27,7 +27,7 @@ expect() {
 	code=$1
 	message=$2
 	shift 2
-	timeout 10 "$devsrv" "$@" > "$dir/out" 2> "$dir/err" < /dev/null
+	timeout 60 "$devsrv" "$@" > "$dir/out" 2> "$dir/err" < /dev/null
 	got=$?
 	[ "$got" = "$code" ] || fail "$*: exit code $got, expected $code"
 	[ "$(cat "$dir/err")" = "ims-devsrv: $message" ] ||
@@ -35,13 +35,13 @@ expect() {
 	[ ! -s "$dir/out" ] || fail "$*: prints $(cat "$dir/out")"
 }
 
-# serve ARGS...: started, and ready within 5 s; its process is $pid.
+# serve ARGS...: started, and ready within 20 s; its process is $pid.
 serve() {
 	: > "$dir/log" # the last server's says "ready" as well
 	"$devsrv" "$@" > "$dir/log" 2> "$dir/errlog" < /dev/null &
 	pid=$!
 	n=0
-	while ! grep -q ready "$dir/log" && [ $n -lt 500 ] && kill -0 "$pid" 2> /dev/null; do
+	while ! grep -q ready "$dir/log" && [ $n -lt 2000 ] && kill -0 "$pid" 2> /dev/null; do
 		sleep 0.01
 		n=$((n + 1))
 	done
@@ -96,7 +96,7 @@ expect 2 "model queue_dev: ims=0,msix=0: expected one of them, or nothing could 
 expect 2 "model queue_dev: queue_dev: Invalid argument" --model queue_dev,cpu=1023 --dump-config
 expect 2 "model queue_dev: unknown key 'timers=1', expected queues, subdevs, eqs, msix, ims, \
 engine, idle_us, cpu, inject or mmap" --model queue_dev,timers=1 --dump-config
-timeout 10 "$devsrv" --no-such-option > "$dir/out" 2> "$dir/err" && fail "--no-such-option is taken"
+timeout 60 "$devsrv" --no-such-option > "$dir/out" 2> "$dir/err" && fail "--no-such-option is taken"
 grep -qx "ims-devsrv: try --help" "$dir/err" || fail "--no-such-option: $(cat "$dir/err")"
 [ ! -e "$sock" ] || fail "a wrong option has left a socket"
 
@@ -135,7 +135,7 @@ kill -0 "$pid" || fail "the first server has ended"
 # SIGUSR1 prints counters, and the server goes on.
 kill -USR1 "$pid"
 n=0
-while [ ! -s "$dir/errlog" ] && [ $n -lt 500 ]; do
+while ! grep -q : "$dir/errlog" && [ $n -lt 2000 ]; do
 	sleep 0.01
 	n=$((n + 1))
 done
@@ -148,7 +148,7 @@ ends INT 0
 serve --model queue_dev,queues=16,idle_us=0 --socket "$sock"
 kill -USR1 "$pid"
 n=0
-while [ ! -s "$dir/errlog" ] && [ $n -lt 500 ]; do
+while ! grep -q : "$dir/errlog" && [ $n -lt 2000 ]; do
 	sleep 0.01
 	n=$((n + 1))
 done
@@ -191,7 +191,7 @@ if [ "$(id -u)" = 0 ]; then
 	$as_nobody "$devsrv" --model timer_ims --socket "$sock" > "$dir/nobody.log" 2>&1 &
 	pid=$!
 	n=0
-	while ! grep -q ready "$dir/nobody.log" && [ $n -lt 500 ]; do
+	while ! grep -q ready "$dir/nobody.log" && [ $n -lt 2000 ]; do
 		sleep 0.01
 		n=$((n + 1))
 	done

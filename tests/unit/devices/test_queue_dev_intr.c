@@ -573,7 +573,7 @@ static void
 test_tear(void **state)
 {
 	uint32_t i, k = 1, old, round = 0, moved = 0;
-	uint64_t end;
+	uint64_t end, last;
 	pthread_t thread;
 
 	teardown(NULL);
@@ -587,7 +587,8 @@ test_tear(void **state)
 	assert_int_equal(modify_msg(2, 3, tear_addr(k), k, 0), 0);
 	assert_int_equal(pthread_create(&thread, NULL, tear_thread, NULL), 0);
 	end = clock_ns() + 500 * MS;
-	while (clock_ns() < end) {
+	last = end + 20000 * MS;
+	while (clock_ns() < end || (moved <= 5 && clock_ns() < last)) {
 		sched_yield(); /* let it come */
 		old = k;
 		k = (k * 1103515245 + 12345) & 0x7fffffff;

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -229,6 +230,32 @@ test_eventfd_blocks(void **state)
 	close(fd);
 }
 
+static void
+set_stall(struct box *box, uint64_t ns)
+{
+	vfu_lock(box->m->vfu);
+	box->m->vfu->stall_ns = ns;
+	vfu_unlock(box->m->vfu);
+}
+
+/* Until its client has been read to the end, and been silent for long enough. */
+static void
+wait_stalls(struct box *box)
+{
+	struct vfu *vfu = box->m->vfu;
+	int tries, unread = 1;
+	bool stalls = false;
+
+	for (tries = 0; tries < 20000 && !stalls; tries++) {
+		usleep(1000);
+		vfu_lock(vfu);
+		assert_int_equal(ioctl(vfu->sock, FIONREAD, &unread), 0);
+		stalls = unread == 0 && vfu_client_stalls(vfu);
+		vfu_unlock(vfu);
+	}
+	assert_true(stalls);
+}
+
 /* Three ways of doing nothing: one client waits, until the first has had its time. */
 static void
 test_stalls(void **state)
@@ -239,8 +266,11 @@ test_stalls(void **state)
 	static struct box boxes[3];
 	unsigned int i;
 
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
 		box_open(&boxes[i]);
+		assert_true(boxes[i].m->vfu->stall_ns == VFU_STALL_MS * 1000000ull);
+		set_stall(&boxes[i], UINT64_MAX);
+	}
 	connect_to(&mute, &boxes[0]);
 	connect_to(&half, &boxes[1]);
 	connect_to(&deaf, &boxes[2]);
@@ -252,11 +282,15 @@ test_stalls(void **state)
 	for (i = 0; i < 3; i++)
 		check_refused(&boxes[i]);
 	/* One that stalls nothing keeps its device for as long as it likes. */
-	usleep((VFU_STALL_MS + 100) * 1000);
+	set_stall(&b, 0);
+	usleep(50000); /* the clock that is looked at has moved on */
 	check_refused(&b);
 	peer_sync(&p);
-	for (i = 0; i < 3; i++)
+	for (i = 0; i < 3; i++) {
+		set_stall(&boxes[i], 10000000);
+		wait_stalls(&boxes[i]);
 		check_served(&boxes[i]);
+	}
 	assert_true(peer_closed(&mute));
 	assert_true(peer_closed(&half));
 	assert_true(peer_closed(&deaf));

@@ -27,7 +27,7 @@
  * server runs in a thread of this process.
  */
 
-#define PEER_TIMEOUT_MS 5000
+#define PEER_TIMEOUT_MS 20000
 #define PEER_MAX_FDS    16
 #define PEER_MAX_DATA   70000
 #define PEER_MAX_STASH  600
