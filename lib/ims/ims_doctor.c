@@ -6,7 +6,7 @@
  * Where does an interrupt get lost? All vectors of a device, link by link.
  *
  * Whether anyone serves a wait set is seen by its counters: they are noted, and looked at again until they
- * have moved or 200 ms have gone. A set cannot be destroyed while a vector is in it, and vectors leave their
+ * have moved or a second has gone. A set cannot be destroyed while a vector is in it, and vectors leave their
  * sets under dev->lock; so sets are reached through the device's vectors, with that lock held, and it is let
  * go between two looks.
  */

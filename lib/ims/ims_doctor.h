@@ -54,7 +54,7 @@ struct doctor_case {
 	bool as_expected; /* the slot has the vector's message */
 };
 
-#define DOCTOR_WATCH_NS 200000000ull
+#define DOCTOR_WATCH_NS 1000000000ull
 
 /* Write a finding. */
 void

@@ -243,7 +243,7 @@ thread_of_set(struct doctor_case *c, const struct rte_ims_wait *w)
 		ims_doctor_none(c, RTE_IMS_LINK_THREAD, "it has just come into %s", w->name);
 	} else if (watch->stuck) {
 		ims_doctor_broken(c, RTE_IMS_LINK_THREAD,
-			"a handler of %s has not returned for 200 ms", w->name);
+			"a handler of %s has not returned for a second", w->name);
 		ims_doctor_todo(
 			c, RTE_IMS_LINK_THREAD, "a handler must not wait: find what it waits for");
 	} else if (watch->asleep) {

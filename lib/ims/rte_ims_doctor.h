@@ -12,7 +12,7 @@
  * Linux make of the message, who reads the eventfd, and whether anyone looks at the wait set.
  *
  * Nothing is changed by that. It is for people who look for a fault, and for monitors that look now and
- * then: it reads /proc, asks the device, and takes up to 200 ms where a wait set seems to be served by
+ * then: it reads /proc, asks the device, and takes up to a second where a wait set seems to be served by
  * nobody.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
