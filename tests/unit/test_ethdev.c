@@ -158,17 +158,24 @@ test_without_interrupt(void **state)
 {
 	struct rte_ims_source_stats st;
 	struct receiver r;
+	unsigned int i = 0;
+	uint64_t before;
 
 	policy(RTE_IMS_POLICY_INTERRUPT);
 	receiver_init(&r, 1);
 	assert_int_equal(rte_ims_ethdev_rxq_add(w, &r.rxq), 0);
 	assert_int_equal(rte_ims_wait_sleep(w, 0), 0);
-	assert_int_equal(rte_ims_wait_sleep(w, SECOND / 5), 0);
+	/* In some sleep at last the CPU is ours for so many. */
 	assert_int_equal(rte_ims_source_stats_get(&r.rxq.source, &st), 0);
-	assert_true(st.polls > 5);
+	do {
+		before = st.polls;
+		assert_int_equal(rte_ims_wait_sleep(w, SECOND / 5), 0);
+		assert_int_equal(rte_ims_source_stats_get(&r.rxq.source, &st), 0);
+	} while (st.polls - before <= 5 && ++i < 100);
+	assert_true(st.polls - before > 5);
 	assert_int_equal(st.arms + st.wakes, 0);
 	transmit(1, 1);
-	assert_int_equal(rte_ims_wait_sleep(w, 5 * SECOND), 1);
+	assert_int_equal(rte_ims_wait_sleep(w, 20 * SECOND), 1);
 	assert_int_equal(r.packets, 1);
 	assert_int_equal(rte_ims_ethdev_rxq_del(&r.rxq), 0);
 }

@@ -408,7 +408,7 @@ await(atomic_int *n, int want)
 {
 	int i;
 
-	for (i = 0; i < 2000 && *n < want; i++)
+	for (i = 0; i < 20000 && *n < want; i++)
 		usleep(1000);
 	assert_int_equal(*n, want);
 }

@@ -15,7 +15,8 @@
 
 #include "fake_dev.h"
 
-#define ROUNDS 20000
+#define ROUNDS  20000
+#define LONG_NS 20000000000ull
 
 static struct rte_ims_wait *wait_set;
 static struct fake_dev *f;
@@ -277,9 +278,11 @@ test_detach_in_vain(void **state)
 	pthread_create(&thread, NULL, poll_set, NULL);
 	while (!atomic_load(&in_slow))
 		usleep(100);
+	ims_sync_timeout_ns = 100000000;
 	assert_int_equal(rte_ims_vec_detach(&slow), -ETIMEDOUT);
 	assert_int_equal(rte_ims_vec_detach(&again), -ETIMEDOUT);
 	assert_int_equal(rte_ims_vec_detach(&again), -ETIMEDOUT);
+	ims_sync_timeout_ns = LONG_NS;
 	atomic_store(&leave_slow, true);
 	pthread_join(thread, NULL);
 	assert_int_equal(rte_ims_vec_detach(&again), 0);
@@ -402,6 +405,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_detach_in_vain, setup, teardown),
 	};
 
-	ims_sync_timeout_ns = 500000000;
+	ims_sync_timeout_ns = LONG_NS;
 	return cmocka_run_group_tests(tests, group_setup, NULL);
 }

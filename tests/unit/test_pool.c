@@ -25,6 +25,7 @@
 #include <rte_lcore.h>
 
 #include "fake_dev.h"
+#include "ims_wait_private.h"
 
 #define ims_lcore_cpu(lcore) ((int)(lcore))
 #include "../../lib/ims/ims_pool.c"
@@ -32,6 +33,9 @@
 #include "../../lib/ims/ims_pool_vec.c"
 
 #define MAX_LCORES 64
+/* A call that waits for a handler in vain need not do so for long; others have all the time. */
+#define SHORT_NS 100000000ull
+#define LONG_NS  20000000000ull
 
 static struct fake_dev *f;
 static struct rte_ims_pool *pool;
@@ -467,7 +471,7 @@ getput_thread(void *arg)
 {
 	struct rte_ims_vec_info vinfo;
 	struct rte_ims_vec *vec;
-	unsigned int *n = arg;
+	atomic_uint *n = arg;
 
 	while (!atomic_load(&stop)) {
 		vec = rte_ims_pool_get(pool, NULL);
@@ -476,7 +480,7 @@ getput_thread(void *arg)
 		if (rte_ims_vec_info_get(vec, &vinfo) != 0 || !vinfo.waited ||
 			rte_ims_pool_put(pool, vec) != 0)
 			break;
-		(*n)++;
+		atomic_fetch_add(n, 1);
 	}
 	return NULL;
 }
@@ -488,7 +492,8 @@ test_free_idle_threads(void **state)
 		.flags = RTE_IMS_POOL_F_FREE_IDLE,
 		.delivery = RTE_IMS_DELIVERY_MEMORY,
 	};
-	unsigned int n[2] = { 0 };
+	int64_t least = ims_now_ns() + 300000000, most = ims_now_ns() + 20000000000;
+	atomic_uint n[2] = { 0 };
 	pthread_t thread[2];
 
 	open_pool("node:1 core:2 pu:1", &conf);
@@ -496,7 +501,8 @@ test_free_idle_threads(void **state)
 	atomic_store(&stop, false);
 	pthread_create(&thread[0], NULL, getput_thread, &n[0]);
 	pthread_create(&thread[1], NULL, getput_thread, &n[1]);
-	usleep(300000);
+	while (ims_now_ns() < least || ((n[0] == 0 || n[1] == 0) && ims_now_ns() < most))
+		usleep(1000);
 	atomic_store(&stop, true);
 	pthread_join(thread[0], NULL);
 	pthread_join(thread[1], NULL);
@@ -602,7 +608,9 @@ test_move_late(void **state)
 	add_lcore(0);
 	add_lcore(1);
 	vec = busy_vec(&slow, &poller);
+	ims_sync_timeout_ns = SHORT_NS;
 	assert_int_equal(rte_ims_pool_move(pool, vec, 1), -ETIMEDOUT);
+	ims_sync_timeout_ns = LONG_NS;
 	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), 1);
 	atomic_store(&leave_handler, true);
 	pthread_join(poller, NULL);
@@ -626,7 +634,9 @@ test_put_late(void **state)
 	open_pool("node:1 core:2 pu:1", &conf);
 	add_lcore(0);
 	vec = busy_vec(&slow, &poller);
+	ims_sync_timeout_ns = SHORT_NS;
 	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+	ims_sync_timeout_ns = LONG_NS;
 	assert_int_equal(info().n_vecs, 1);
 	assert_int_not_equal(get(RTE_IMS_PLACE_ANY, 0, 0), vec);
 	atomic_store(&leave_handler, true);
@@ -715,7 +725,7 @@ main(void)
 		cmocka_unit_test(test_make_in_vain),
 	};
 
-	ims_sync_timeout_ns = 500000000;
+	ims_sync_timeout_ns = LONG_NS;
 	fake_eal_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

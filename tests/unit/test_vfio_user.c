@@ -29,7 +29,8 @@
 #include "ims_vfio_user.h"
 
 #define BAR_SIZE   0x4000
-#define TIMEOUT_MS 500
+#define TIMEOUT_MS 20000
+#define SILENT_MS  200 /* for an answer that does not come */
 
 /* How the scripted server differs from a good one. */
 enum quirk {
@@ -296,7 +297,7 @@ start(struct server *s, enum quirk quirk)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	s->sock = sv[1];
 	assert_int_equal(pthread_create(&s->thread, NULL, server_main, s), 0);
-	return ims_vfio_user_attach("test", sv[0], -1, TIMEOUT_MS);
+	return ims_vfio_user_attach("test", sv[0], -1, quirk == SILENT ? SILENT_MS : TIMEOUT_MS);
 }
 
 static void
@@ -569,7 +570,7 @@ test_removed(void **state)
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ENODEV);
 	assert_true(v->removed);
-	for (i = 0; i < 1000 && removed == 0; i++)
+	for (i = 0; i < 20000 && removed == 0; i++)
 		usleep(1000); /* another thread is telling */
 	assert_int_equal(removed, 1);
 	/* What is mapped stays readable, whatever it says. */
@@ -591,7 +592,9 @@ test_timeout(void **state)
 
 	v = start(&s, GOOD);
 	s.quirk = SILENT;
+	v->timeout_ms = SILENT_MS;
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ETIMEDOUT);
+	v->timeout_ms = TIMEOUT_MS;
 	assert_false(v->removed);
 	s.quirk = GOOD;
 	late.id = s.commands[1] + s.commands[2] + s.commands[4] + s.commands[5] + s.commands[7];

@@ -453,7 +453,7 @@ test_sleep(void **state)
 		while (rte_ims_wait_sleep(w, 1000) != 0)
 			;
 		assert_int_equal(pthread_create(&thread, NULL, late_firer, NULL), 0);
-		assert_int_equal(rte_ims_wait_sleep(w, 5000000000), 1);
+		assert_int_equal(rte_ims_wait_sleep(w, 20000000000), 1);
 		assert_int_equal(c.n, 1);
 		pthread_join(thread, NULL);
 		assert_int_equal(rte_ims_vec_free(vec), 0);
