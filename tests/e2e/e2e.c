@@ -93,7 +93,7 @@ e2e_open(void)
 struct rte_ims_dev *
 e2e_open_flags(uint32_t flags)
 {
-	struct rte_ims_dev_conf conf = { .flags = flags };
+	struct rte_ims_dev_conf conf = { .flags = flags, .timeout_ms = E2E_PATIENCE_MS };
 	struct rte_ims_dev *dev;
 
 	dev = rte_ims_dev_open(e2e_dev_name, &conf);
@@ -251,4 +251,17 @@ e2e_timer_start(struct e2e_timer *t, uint64_t interval_ns, uint64_t limit, uint3
 
 	t->accounted = 0;
 	assert_int_equal(rte_pmd_timer_ims_start(t->dev, t->n, t->vec, &conf), 0);
+}
+
+/*
+ * A request is answered behind the messages that the device has sent before it. A message that was merged
+ * goes out when the one under way has been answered, which is done before the next request.
+ */
+void
+e2e_timer_stop(struct rte_ims_dev *dev, uint32_t n)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3; i++)
+		assert_int_equal(rte_pmd_timer_ims_stop(dev, n), 0);
 }

@@ -59,6 +59,10 @@ e2e_can(struct rte_ims_dev *dev, enum rte_ims_delivery delivery);
 struct rte_ims_vec *
 e2e_vec(struct rte_ims_dev *dev, uint32_t slot, enum rte_ims_delivery delivery);
 
+/* For what must come: a machine that is busy with other things has had time for us by then. */
+#define E2E_PATIENCE_NS 20000000000ull
+#define E2E_PATIENCE_MS 20000
+
 /* Poll or sleep until fn(arg) or a timeout; returns fn(arg). */
 bool
 e2e_wait_for(struct rte_ims_wait *wait, bool (*fn)(void *arg), void *arg, uint64_t timeout_ns);
@@ -86,5 +90,8 @@ void
 e2e_timer_init(struct e2e_timer *t, struct rte_ims_dev *dev, uint32_t n, struct rte_ims_vec *vec);
 void
 e2e_timer_start(struct e2e_timer *t, uint64_t interval_ns, uint64_t limit, uint32_t flags);
+/* Stop timer n; all that timers which have ended or been stopped had to say is here then. */
+void
+e2e_timer_stop(struct rte_ims_dev *dev, uint32_t n);
 
 #endif /* _E2E_H_ */

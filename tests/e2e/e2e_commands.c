@@ -12,7 +12,7 @@
 
 #include "e2e_commands.h"
 
-#define ANSWER_US 3000000 /* nobody waits that long */
+#define ANSWER_US 10000000 /* nobody waits that long */
 
 struct qc qc;
 
@@ -190,7 +190,7 @@ qc_works(struct tq *t)
 
 	for (i = 0; i < 10; i++) {
 		qc_submit(t);
-		assert_true(e2e_wait_for(qc.set, qc_all_done, t, 5 * SECOND_NS));
+		assert_true(e2e_wait_for(qc.set, qc_all_done, t, E2E_PATIENCE_NS));
 	}
 }
 

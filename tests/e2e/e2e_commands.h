@@ -13,8 +13,6 @@
 
 /* What the programs share whose queue_dev does not do what it is told: it, a wait set, and queues. */
 
-#define SECOND_NS 1000000000ull
-
 /* What happens to the command. */
 enum fate {
 	REFUSED,

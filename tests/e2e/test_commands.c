@@ -190,12 +190,12 @@ test_queue_modify_events(void **state)
 		assert_int_equal(rte_pmd_queue_dev_queue_attach(t.q, vec[1]), -ETIMEDOUT);
 		qc_submit(&t);
 		if (fate == DROPPED_UNKNOWN)
-			assert_true(e2e_wait_for(qc.set, qc_all_done, &t, 5 * SECOND_NS));
+			assert_true(e2e_wait_for(qc.set, qc_all_done, &t, E2E_PATIENCE_NS));
 		else
-			assert_false(e2e_wait_for(qc.set, qc_all_done, &t, SECOND_NS / 20));
+			assert_false(e2e_wait_for(qc.set, qc_all_done, &t, 50000000));
 		assert_int_equal(rte_pmd_queue_dev_queue_destroy(other.q), 0);
 		assert_int_equal(qc_tq_open(&other, NULL), 0);
-		assert_true(e2e_wait_for(qc.set, qc_all_done, &t, 5 * SECOND_NS));
+		assert_true(e2e_wait_for(qc.set, qc_all_done, &t, E2E_PATIENCE_NS));
 		qc_works(&t);
 		assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
 		assert_int_equal(rte_pmd_queue_dev_queue_destroy(other.q), 0);

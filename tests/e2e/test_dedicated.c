@@ -25,8 +25,6 @@
 
 #include "e2e.h"
 
-#define SECOND_NS 1000000000ull
-
 static struct rte_ims_dev *dev;
 static struct rte_ims_pool *pool;
 static struct rte_ims_wait *set;
@@ -92,7 +90,7 @@ one_op(struct rte_pmd_queue_dev_queue *q, int fd)
 	struct rte_pmd_queue_dev_completion done;
 
 	assert_int_equal(rte_pmd_queue_dev_submit(q, &op, 1), 1);
-	assert_true(fd_wait(fd, 5000));
+	assert_true(fd_wait(fd, E2E_PATIENCE_MS));
 	assert_int_equal(rte_pmd_queue_dev_poll(q, &done, 1), 1);
 	assert_int_equal(done.status, 0);
 	assert_int_equal(rte_pmd_queue_dev_arm(q), 0);
@@ -371,7 +369,7 @@ error_arrives(struct rte_ims_vec *vec)
 	assert_int_equal(
 		ims_dev_bar_write(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_DOORBELL, &bad, sizeof(bad)),
 		0);
-	assert_true(fd_wait(rte_ims_vec_fd_get(vec), 5000));
+	assert_true(fd_wait(rte_ims_vec_fd_get(vec), E2E_PATIENCE_MS));
 	assert_int_equal(rte_pmd_queue_dev_error_get(dev, &operand), QUEUE_DEV_ERROR_DOORBELL);
 	assert_true(operand == bad);
 }

@@ -20,8 +20,6 @@
 
 #include "e2e.h"
 
-#define SECOND_NS 1000000000ull
-
 #define EDU_RAISE      0x60
 #define EDU_ACK        0x64
 #define EDU_DMA_SRC    0x80 /* 64-bit, as are the other two */
@@ -147,7 +145,7 @@ seen(void *arg)
 static void
 wait_events(uint64_t n)
 {
-	assert_true(e2e_wait_for(set, seen, &n, 5 * SECOND_NS));
+	assert_true(e2e_wait_for(set, seen, &n, E2E_PATIENCE_NS));
 	assert_int_equal(events, n);
 }
 

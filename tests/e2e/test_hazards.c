@@ -77,6 +77,19 @@ injected(enum inject kind)
 	return done;
 }
 
+/* Until the device has done it so often. */
+static void
+wait_injected(enum inject kind, uint32_t n)
+{
+	uint64_t end = e2e_now_ns() + E2E_PATIENCE_NS;
+
+	while (injected(kind) < n) {
+		assert_true(e2e_now_ns() < end);
+		usleep(1000);
+	}
+	assert_int_equal(injected(kind), n);
+}
+
 static void
 on_queue(struct rte_ims_vec *v, void *arg)
 {
@@ -149,7 +162,7 @@ works(struct rte_ims_wait *set, unsigned int n)
 	while (n-- > 0) {
 		want++;
 		submit(1);
-		assert_true(e2e_wait_for(set, reached, &want, 5 * SECOND_NS));
+		assert_true(e2e_wait_for(set, reached, &want, E2E_PATIENCE_NS));
 		assert_int_equal(n_done, want);
 	}
 }
@@ -175,7 +188,7 @@ test_delayed(void **state)
 	assert_int_equal(injected(CMD_DELAY), 1);
 	assert_true(e2e_now_ns() - start >= 30000000);
 	want = 10;
-	assert_true(e2e_wait_for(sets[1], reached, &want, 5 * SECOND_NS));
+	assert_true(e2e_wait_for(sets[1], reached, &want, E2E_PATIENCE_NS));
 	e2e_settle(sets[1]);
 	works(sets[1], 10);
 	assert_int_equal(rte_ims_vec_mask(vec), 0);
@@ -247,13 +260,34 @@ test_reordered(void **state)
 	}
 }
 
+static uint64_t
+strays(struct rte_ims_wait *set)
+{
+	struct rte_ims_wait_stats stats;
+
+	assert_int_equal(rte_ims_wait_stats_get(set, &stats), 0);
+	return stats.stray;
+}
+
+static void
+wait_stray(struct rte_ims_wait *set, uint64_t before)
+{
+	uint64_t end = e2e_now_ns() + E2E_PATIENCE_NS;
+
+	while (strays(set) == before) {
+		assert_true(e2e_now_ns() < end);
+		rte_ims_wait_poll(set);
+		usleep(100);
+	}
+}
+
 /* A message of the old contents after the change: it finds a word that is nobody's. */
 static void
 test_late_message(void **state)
 {
 	const struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
-	struct rte_ims_wait_stats stats;
 	struct rte_ims_vec *beside;
+	uint64_t want, before;
 	unsigned int i;
 
 	/* Words beside this one's are looked at, those of a line that nobody uses are not. */
@@ -262,18 +296,22 @@ test_late_message(void **state)
 	assert_non_null(beside);
 	assert_int_equal(rte_ims_wait_add(sets[0], beside), 0);
 	for (i = 0; i < 5; i++) {
+		before = strays(sets[0]);
 		inject(MSG_LATE, 1, 5000, 0, 0);
 		assert_int_equal(rte_ims_wait_move(sets[(i + 1) % 2], vec), 0);
 		submit(1);
-		usleep(20000);
+		want = i * 4 + 1;
+		assert_true(e2e_wait_for(sets[(i + 1) % 2], reached, &want, E2E_PATIENCE_NS));
+		if (i % 2 == 0)
+			wait_stray(sets[0], before);
+		else
+			usleep(20000);
 		rte_ims_wait_poll(sets[i % 2]);
 		rte_ims_wait_poll(sets[(i + 1) % 2]);
-		assert_int_equal(n_done, i * 4 + 1);
+		assert_int_equal(n_done, want);
 		works(sets[(i + 1) % 2], 3);
 	}
 	assert_int_equal(injected(MSG_LATE), 5);
-	assert_int_equal(rte_ims_wait_stats_get(sets[0], &stats), 0);
-	assert_true(stats.stray > 0);
 	assert_int_equal(rte_ims_vec_free(beside), 0);
 }
 
@@ -282,24 +320,22 @@ static void
 test_late_message_next_owner(void **state)
 {
 	struct rte_ims_vec_conf vconf = { .delivery = RTE_IMS_DELIVERY_MEMORY };
-	struct rte_ims_wait_stats before, after;
 	struct rte_ims_vec *other;
+	uint64_t before;
 
-	inject(MSG_LATE, 1, 20000, 0, 0);
+	inject(MSG_LATE, 1, 1000000, 0, 0); /* a second to make it another's */
 	assert_int_equal(rte_pmd_queue_dev_queue_destroy(q), 0);
 	assert_int_equal(rte_ims_vec_free(vec), 0); /* masks: a change of the message */
 	other = rte_ims_vec_alloc(rte_ims_dev_table(dev), eq_store(), RTE_IMS_SLOT_ANY, &vconf);
 	assert_non_null(other);
 	assert_int_equal(rte_ims_wait_add(sets[0], other), 0); /* the same word */
-	assert_int_equal(rte_ims_wait_stats_get(sets[0], &before), 0);
-	usleep(50000);
-	rte_ims_wait_poll(sets[0]);
-	assert_int_equal(rte_ims_wait_stats_get(sets[0], &after), 0);
+	before = strays(sets[0]);
+	assert_int_equal(injected(MSG_LATE), 1);
+	wait_stray(sets[0], before);
 	/*
 	 * Seen for what it is; its handlers may run for nothing, it might have hidden a good one.
 	 */
-	assert_int_equal(injected(MSG_LATE), 1);
-	assert_int_equal(after.stray, before.stray + 1);
+	assert_int_equal(strays(sets[0]), before + 1);
 	assert_int_equal(rte_ims_vec_free(other), 0);
 }
 
@@ -329,7 +365,7 @@ test_torn(void **state)
 		assert_int_equal(rte_ims_wait_move(sets[(i + 1) % 2], vec), 0);
 		rte_ims_wait_poll(sets[i % 2]);
 		want = i * 4 + 1;
-		assert_true(e2e_wait_for(sets[(i + 1) % 2], reached, &want, 5 * SECOND_NS));
+		assert_true(e2e_wait_for(sets[(i + 1) % 2], reached, &want, E2E_PATIENCE_NS));
 		works(sets[(i + 1) % 2], 3);
 		assert_int_equal(n_done, (i + 1) * 4);
 	}
@@ -340,43 +376,40 @@ test_torn(void **state)
 static void
 test_stray(void **state)
 {
-	struct rte_ims_wait_stats stats;
+	uint64_t end = e2e_now_ns() + E2E_PATIENCE_NS;
 	struct rte_ims_dev_info before, after;
 	struct rte_ims_vec_info vinfo;
 
 	assert_int_equal(rte_ims_dev_info_get(dev, &before), 0);
 	inject(MSG_STRAY, 1, 0, 0xfee12350, 77);
-	usleep(20000);
+	wait_injected(MSG_STRAY, 1);
 	inject(MSG_STRAY, 1, 0, 0x10, 77);
-	usleep(20000);
+	wait_injected(MSG_STRAY, 2);
 	works(sets[0], 5);
-	assert_int_equal(rte_ims_dev_info_get(dev, &after), 0);
-	assert_true(after.stray_msgs > before.stray_msgs);
-	assert_true(after.dma_faults > before.dma_faults);
+	do {
+		assert_true(e2e_now_ns() < end);
+		assert_int_equal(rte_ims_dev_info_get(dev, &after), 0);
+	} while (after.stray_msgs == before.stray_msgs || after.dma_faults == before.dma_faults);
 	assert_int_equal(rte_ims_vec_info_get(vec, &vinfo), 0);
 	inject(MSG_STRAY, 1, 0, vinfo.msg.addr + 4, 77); /* the next vector's word, free now */
-	usleep(20000);
+	wait_injected(MSG_STRAY, 3);
 	works(sets[0], 5);
-	assert_int_equal(rte_ims_wait_stats_get(sets[0], &stats), 0);
-	assert_int_equal(injected(MSG_STRAY), 3);
 }
 
 /* It forgets everything, at a bad moment; the error interrupt tells, and a reset makes it good. */
 static void
 test_spontaneous_reset(void **state)
 {
-	uint64_t want;
-	int rc;
+	uint64_t want, end = e2e_now_ns() + E2E_PATIENCE_NS;
 
 	submit(20);
 	inject(RESET, 1, 0, 0, 0);
-	usleep(50000);
-	rc = rte_pmd_queue_dev_error_get(dev, NULL);
-	assert_true(rc & QUEUE_DEV_ERROR_RESET);
+	while ((rte_pmd_queue_dev_error_get(dev, NULL) & QUEUE_DEV_ERROR_RESET) == 0)
+		assert_true(e2e_now_ns() < end);
 	submit(20);
 	assert_int_equal(rte_ims_dev_reset(dev), 0);
 	want = 40;
-	assert_true(e2e_wait_for(sets[0], reached, &want, 5 * SECOND_NS));
+	assert_true(e2e_wait_for(sets[0], reached, &want, E2E_PATIENCE_NS));
 	assert_int_equal(n_done, 40); /* well, or as aborted */
 	works(sets[0], 20);
 	assert_int_equal(last_status, 0);
@@ -386,20 +419,26 @@ static void
 test_halt(void **state)
 {
 	uint64_t want = 20, start;
+	uint32_t status = 0;
 
 	submit(20);
-	assert_true(e2e_wait_for(sets[0], reached, &want, 5 * SECOND_NS));
+	assert_true(e2e_wait_for(sets[0], reached, &want, E2E_PATIENCE_NS));
 	inject(HALT, 1, 0, 0, 0);
-	usleep(20000);
+	start = e2e_now_ns();
+	while (status != QUEUE_DEV_STATUS_HALTED) {
+		assert_true(e2e_now_ns() - start < E2E_PATIENCE_NS);
+		assert_int_equal(
+			ims_dev_bar_read32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_STATUS, &status), 0);
+	}
 	submit(10);
 	start = e2e_now_ns();
-	/* Nobody answers, and nobody waits for ever. */
+	/* Nobody answers, and nobody waits for ever: a second for each command. */
 	assert_int_equal(rte_ims_wait_move(sets[1], vec), -ETIMEDOUT);
-	assert_true(e2e_now_ns() - start < 10 * SECOND_NS);
+	assert_true(e2e_now_ns() - start < 2 * E2E_PATIENCE_NS);
 	assert_true(rte_pmd_queue_dev_error_get(dev, NULL) & QUEUE_DEV_ERROR_HALT);
 	assert_int_equal(rte_ims_dev_reset(dev), 0);
 	want = 30;
-	assert_true(e2e_wait_for(sets[0], reached, &want, 5 * SECOND_NS));
+	assert_true(e2e_wait_for(sets[0], reached, &want, E2E_PATIENCE_NS));
 	works(sets[0], 10);
 }
 
@@ -455,7 +494,7 @@ test_bogus_events_of_the_dying(void **state)
 	struct rte_pmd_queue_dev_op op = { .type = RTE_PMD_QUEUE_DEV_NOP };
 	struct rte_pmd_queue_dev_queue *busy[64], *dying;
 	uint32_t n = get_info().n_queues - 2, i;
-	uint64_t end;
+	uint64_t end, last;
 	pthread_t thread;
 
 	assert_true(n <= 64);
@@ -470,7 +509,9 @@ test_bogus_events_of_the_dying(void **state)
 	for (i = 0; i < n; i++)
 		assert_int_equal(rte_pmd_queue_dev_submit(busy[i], &op, 1), 1);
 	assert_int_equal(pthread_create(&thread, NULL, poll_set, sets[0]), 0);
-	for (end = e2e_now_ns() + 3 * SECOND_NS; e2e_now_ns() < end;) {
+	end = e2e_now_ns() + 3 * SECOND_NS;
+	last = end + E2E_PATIENCE_NS;
+	while (e2e_now_ns() < end || (injected(EQE_BOGUS) <= 100 && e2e_now_ns() < last)) {
 		dying = rte_pmd_queue_dev_queue_create(dev, &polled);
 		assert_non_null(dying);
 		assert_int_equal(rte_pmd_queue_dev_queue_number(dying), n + 1);
@@ -505,7 +546,7 @@ test_late_arm(void **state)
 	for (i = 0; i < 20; i++) {
 		submit(3);
 		want += 3;
-		assert_true(e2e_wait_for(sets[0], reached, &want, 5 * SECOND_NS));
+		assert_true(e2e_wait_for(sets[0], reached, &want, E2E_PATIENCE_NS));
 	}
 	assert_true(injected(ARM_LATE) > 0);
 	assert_int_equal(n_done, want);

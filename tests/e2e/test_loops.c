@@ -31,7 +31,7 @@
 
 #define N_TIMERS 150u
 #define LIMIT    40u
-#define TURN_MS  2000
+#define TURN_MS  E2E_PATIENCE_MS
 #define N_WAKES  10u
 
 static struct rte_ims_dev *dev;
@@ -85,6 +85,19 @@ struct loop {
 	void *event;
 };
 
+/* The event of each timer is in its eventfd. */
+static void
+wait_signalled(void)
+{
+	struct pollfd pfd = { .events = POLLIN };
+	unsigned int i;
+
+	for (i = 0; i < N_TIMERS; i++) {
+		pfd.fd = rte_ims_vec_fd_get(timers[i].vec);
+		assert_int_equal(poll(&pfd, 1, E2E_PATIENCE_MS), 1);
+	}
+}
+
 /* All at once: one turn takes all of it, for an edge-triggered loop is not told again. */
 static void
 run_burst(struct loop *l)
@@ -93,10 +106,11 @@ run_burst(struct loop *l)
 
 	for (i = 0; i < N_TIMERS; i++)
 		e2e_timer_start(&timers[i], 20000000, 1, RTE_PMD_TIMER_IMS_F_PERIODIC);
-	usleep(200000);
+	wait_signalled();
 	assert_true(l->turn(l, TURN_MS));
 	for (i = 0; i < N_TIMERS; i++)
 		assert_int_equal(timers[i].accounted, 1);
+	e2e_timer_stop(dev, elsewhere.n);
 	while (l->turn(l, 20))
 		;
 }
@@ -126,6 +140,7 @@ run(struct loop *l)
 	events = after.events - before.events;
 	/* Each turn had a reason: one look may find nothing where the one before it took that as well. */
 	assert_true(turns <= 2 * events + wakes);
+	e2e_timer_stop(dev, elsewhere.n);
 	while (l->turn(l, 20))
 		assert_true(turns++ <= 3 * events + wakes);
 	/* And is quiet when there is none. */

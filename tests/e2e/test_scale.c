@@ -428,6 +428,20 @@ test_switches_sleeping(void **state)
 	switches(true);
 }
 
+/* The other lcore's set has got so far: it polls memory, or sleeps on eventfds. */
+static void
+wait_memory(bool polls)
+{
+	uint64_t end = e2e_now_ns() + E2E_PATIENCE_NS;
+	struct rte_ims_wait_info winfo;
+
+	do {
+		assert_true(e2e_now_ns() < end);
+		usleep(100);
+		assert_int_equal(rte_ims_wait_info_get(lcores[1].wait, &winfo), 0);
+	} while ((winfo.n_memory != 0) != polls);
+}
+
 /* The other lcore's set is adaptive, and the load goes from full to none and back. */
 static void
 test_adaptive(void **state)
@@ -448,13 +462,15 @@ test_adaptive(void **state)
 		target = busy_done() + ops;
 		while (busy_done() < target)
 			usleep(100);
+		if (i % 10 == 0)
+			wait_memory(true);
 		workers_stop();
 		for (k = 0; k < N_BUSY; k++)
 			busy[k].target = busy[k].submitted;
 		workers_start();
 		serve_until_done(busy, N_BUSY, 20 * SECOND_NS);
 		if (i % 10 == 0)
-			usleep(5000);
+			wait_memory(false);
 		workers_stop();
 		for (k = 0; k < N_BUSY; k++) {
 			busy[k].target = UINT64_MAX;

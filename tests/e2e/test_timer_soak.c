@@ -98,6 +98,7 @@ soak(enum rte_ims_delivery delivery, uint64_t ops, bool disturbed)
 		pthread_join(thread, NULL);
 	assert_int_equal(counted(), each * N_TIMERS);
 	assert_int_equal(accounted(), counted());
+	e2e_timer_stop(dev, 0);
 	while (rte_ims_wait_sleep(set, 20000000) > 0)
 		; /* what the disturbing thread left over: carried events */
 	e2e_assert_quiet(set, 50000000);
