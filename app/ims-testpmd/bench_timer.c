@@ -29,6 +29,7 @@
 #include "tp_service.h"
 
 #define DRAIN_NS 20000000ull
+#define DRAINS   250 /* at most: 5 s on a machine that has no time for us */
 #define QUIET_NS 50000000ull
 /*
  * The machine changes while we measure, above all a virtual one: so in many short rounds, each with
@@ -235,6 +236,34 @@ timers_stop(struct bench *b)
 	return rc;
 }
 
+static uint64_t
+counted(const struct bench *b)
+{
+	uint64_t n = 0;
+	uint32_t i;
+
+	for (i = 0; i < b->conf->n_timers; i++)
+		n += rte_pmd_timer_ims_count(b->conf->dev->dev, i, NULL);
+	return n;
+}
+
+/*
+ * Until all is accounted for. A stop is answered behind the messages that the device has sent; one that was
+ * merged with another goes out when that has been answered, which is done before the next stop.
+ */
+static int
+drain(struct bench *b, uint64_t n)
+{
+	unsigned int i;
+	int rc = 0;
+
+	for (i = 0; i < 2 && rc == 0; i++)
+		rc = timers_stop(b);
+	for (i = 0; i == 0 || (i < DRAINS && b->result->accounted != n); i++)
+		serve(b, DRAIN_NS);
+	return rc;
+}
+
 /* Let the timers run for a while, then wait until all is accounted for and quiet. */
 static int
 measure(struct bench *b, uint64_t ns)
@@ -255,9 +284,10 @@ measure(struct bench *b, uint64_t ns)
 	if (rc != 0)
 		return rc;
 	r->seconds += (double)(rte_rdtsc() - start) / rte_get_tsc_hz();
-	serve(b, DRAIN_NS);
-	for (i = 0; i < b->conf->n_timers; i++)
-		r->counted += rte_pmd_timer_ims_count(b->conf->dev->dev, i, NULL);
+	r->counted += counted(b);
+	rc = drain(b, r->counted);
+	if (rc != 0)
+		return rc;
 	calls = r->calls;
 	serve(b, QUIET_NS);
 	r->late += r->calls - calls;
