@@ -10,7 +10,7 @@ import signal
 import unittest
 
 import tool
-from tool import DEV, pipe, rows, run, script
+from tool import DEV, at_least, grows, pipe, rows, run, script, until
 
 
 class Files(unittest.TestCase):
@@ -133,8 +133,8 @@ class Vectors(unittest.TestCase):
         for delivery in "eventfd", "memory":
             with self.subTest(delivery=delivery):
                 r = pipe(f"vec alloc 0 9 {delivery}", "vec mask 0", "timer start 0 5 1us vec 0",
-                         "sleep 100ms", "show vector all", "vec unmask 0", "sleep 100ms",
-                         "show stats 0")
+                         until("show vector all", fn=lambda t: rows(t, "ID")[0]["PENDING"] == "yes"),
+                         "vec unmask 0", until("show stats 0", fn=at_least(1, "EVENTS")))
                 self.assertEqual((r.code, r.err), (0, []))
                 vec = rows(r.out, "ID")[0]
                 self.assertEqual((vec["MASKED"], vec["PENDING"], vec["EVENTS"]),
@@ -142,14 +142,16 @@ class Vectors(unittest.TestCase):
                 self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "1")
 
     def test_clear_stats(self):
-        r = pipe("timer start 0 0 1us", "sleep 50ms", "clear stats all", "show stats all")
+        r = pipe("timer start 0 0 1us", until("show stats all", fn=at_least(1, "EVENTS")),
+                 "clear stats all", "show stats all")
         self.assertEqual(r.code, 0)
-        self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "0")
+        self.assertEqual(rows(r.out.split("clear stats all")[1], "VECTOR")[0]["EVENTS"], "0")
 
 
 class Timers(unittest.TestCase):
     def test_one_shot(self):
-        r = pipe("timer start 0 7 1ms", "sleep 100ms", "show stats all", "timer stop 0 7")
+        r = pipe("timer start 0 7 1ms", until("show stats all", fn=at_least(1, "EVENTS")),
+                 "timer stop 0 7")
         self.assertEqual((r.code, r.err), (0, []))
         self.assertEqual(rows(r.out, "VECTOR")[0]["EVENTS"], "1")
         self.assertIn("timer 7 expired 1 times", r.out)
@@ -167,10 +169,9 @@ class Timers(unittest.TestCase):
         self.assertEqual(r.code, 1)
         self.assertEqual(r.err, [f"stdin:4: vec free: timer 1 of {DEV} raises it, see timer stop "
                                  "(EBUSY)"])
-        r = pipe("vec alloc 0 33 memory", "timer start 0 1 2ms vec 0 periodic", "sleep 200ms",
-                 "timer stop 0 1", "show stats 0", "vec free 0")
+        r = pipe("vec alloc 0 33 memory", "timer start 0 1 2ms vec 0 periodic",
+                 until("show stats 0", fn=at_least(21, "EVENTS")), "timer stop 0 1", "vec free 0")
         self.assertEqual((r.code, r.err), (0, []))
-        self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 20)
 
     def test_dev_close_with_running_timers(self):
         r = pipe("timer start 0 1 10us periodic", "timer start 0 2 10us periodic", "sleep 20ms",
@@ -179,19 +180,18 @@ class Timers(unittest.TestCase):
         self.assertEqual((r.code, r.err), (0, []))
 
     def test_polling_service(self):
-        r = pipe("set wait poll", "timer start 0 1 1ms periodic", "sleep 100ms", "show wait all",
-                 "set wait sleep", "sleep 100ms", "show stats all")
+        r = pipe("set wait poll", "timer start 0 1 1ms periodic",
+                 until("show stats all", fn=at_least(25, "EVENTS")), "show wait all",
+                 "set wait sleep", until("show stats all", fn=grows(25, "EVENTS")))
         self.assertEqual((r.code, r.err), (0, []))
         self.assertEqual(rows(r.out, "WAIT")[0]["MODE"], "poll")
-        self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 50)
 
     def test_main_lcore_only(self):
         one = tool.lcores().split(",")[0]
-        r = pipe("timer start 0 1 1ms periodic", "sleep 100ms", "show wait all", "show stats all",
-                 lcore_list=one)
+        r = pipe("timer start 0 1 1ms periodic", "show wait all",
+                 until("sleep 20ms", "show stats all", fn=at_least(21, "EVENTS")), lcore_list=one)
         self.assertEqual((r.code, r.err), (0, []))
         self.assertEqual(rows(r.out, "WAIT")[0]["LCORE"], "-")
-        self.assertGreater(int(rows(r.out, "VECTOR")[0]["EVENTS"]), 20)
 
     def test_reset(self):
         r = pipe("timer start 0 1 1ms periodic", "dev reset 0", "timer start 0 1 1ms",

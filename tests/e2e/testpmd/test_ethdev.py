@@ -14,7 +14,7 @@ import time
 import unittest
 
 import tool
-from tool import PROMPT, TIMEOUT, Terminal, pipe, rows
+from tool import PROMPT, TIMEOUT, Terminal, at_least, pipe, rows, until
 
 POLICIES = ("poll", "interrupt", "adaptive")
 ETHERTYPE = 0x88B5  # for experiments
@@ -140,7 +140,8 @@ class Commands(Case):
         for policy in POLICIES:
             with self.subTest(policy=policy):
                 out = self.good("port attach net_ring0 1", "fwd start rxonly policy " + policy,
-                                "fwd send 0 50000", "sleep 200ms", "show fwd", "fwd stop")
+                                "fwd send 0 50000",
+                                until("show fwd", fn=at_least(50000, "RX", "PORT")), "fwd stop")
                 self.assertEqual(rows(out, "PORT")[0]["RX"], "50000")
                 self.assertEqual(rows(out, "LCORE")[0]["POLICY"], policy)
                 self.assertIn("50000 packets received, 0 sent, 0 dropped", out)

@@ -19,6 +19,9 @@ import tempfile
 import time
 import unittest
 
+import tool
+from tool import at_least, pipe, rows, until
+
 PROGRAM = None
 EAL = ["--no-huge", "--no-pci", "-m", "64", "--no-shconf", "--log-level=*:error"]
 
@@ -39,21 +42,22 @@ def run(lines, *args, dev="emu:timer_ims,timers=64", **kw):
 
 class Pipe(unittest.TestCase):
     def test_vectors(self):
-        done = run("vec alloc 0 0\nvec alloc 0 any memory\ntimer start 0 5 1ms periodic vec 1\n"
-                   "sleep 0.2\ntimer stop 0 5\nsleep 0.1\nshow stats all\n")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        expired = int(re.search(r"expired (\d+) times", done.stdout).group(1))
-        events = int(re.search(r"^ +1 +ims-bar:1 +(\d+) ", done.stdout, re.M).group(1))
-        self.assertGreater(events, 10)
+        done = pipe("vec alloc 0 0", "vec alloc 0 any memory", "timer start 0 5 1ms periodic vec 1",
+                    until("show stats all", fn=at_least(11, "EVENTS", row=1)), "timer stop 0 5",
+                    "show stats all")
+        self.assertEqual((done.code, done.err), (0, []))
+        expired = int(re.search(r"expired (\d+) times", done.out).group(1))
+        events = int(rows(done.out.split("timer stop")[1], "VECTOR")[1]["EVENTS"])
         self.assertLessEqual(events, expired)
 
     def test_mask(self):
-        done = run("vec alloc 0 any memory\nvec mask 0\ntimer start 0 0 1ms vec 0\nsleep 0.1\n"
-                   "show vector 0\nvec unmask 0\nsleep 0.1\nshow vector 0\n")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        rows = re.findall(r"^ 0 +0 .*$", done.stdout, re.M)
-        self.assertRegex(rows[0], r"memory +yes +yes .* 0$")
-        self.assertRegex(rows[1], r"memory +no +no .* 1$")
+        done = pipe("vec alloc 0 any memory", "vec mask 0", "timer start 0 0 1ms vec 0",
+                    until("show vector 0", fn=lambda t: rows(t, "ID")[0]["PENDING"] == "yes"),
+                    "vec unmask 0", until("show vector 0", fn=at_least(1, "EVENTS", "ID")))
+        self.assertEqual((done.code, done.err), (0, []))
+        found = re.findall(r"^ 0 +0 .*$", done.out, re.M)
+        self.assertRegex(found[0], r"memory +yes +yes .* 0$")
+        self.assertRegex(found[1], r"memory +no +no .* 1$")
 
     def check_error(self, lines, cause, err, line=1):
         done = run(lines)
@@ -175,7 +179,10 @@ class Terminal(unittest.TestCase):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             cmd = command("-i")
-            os.execv(cmd[0], cmd)
+            try:
+                os.execv(cmd[0], cmd)
+            finally:
+                os._exit(127)
         self.seen = ""
         self.addCleanup(self.end)
         self.expect("ims-testpmd> ")
@@ -191,7 +198,7 @@ class Terminal(unittest.TestCase):
         except ChildProcessError:
             pass
 
-    def expect(self, text, timeout=20):
+    def expect(self, text, timeout=60):
         end = time.time() + timeout
         while text not in self.seen:
             left = end - time.time()
@@ -232,19 +239,25 @@ class Terminal(unittest.TestCase):
         self.send("bench timer 0 1 1ms 60\r")
         time.sleep(1.5)
         self.send("\x03")
-        self.expect("interrupted", timeout=10)
+        self.expect("interrupted")
         self.expect("ims-testpmd> ")
         self.send("show store all\r")
         self.expect("ims-bar")
 
     def test_quit(self):
         self.send("quit\r")
-        for _ in range(200):
+        end = time.time() + 60
+        while time.time() < end:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self.assertEqual(os.waitstatus_to_exitcode(status), 0)
                 return
-            time.sleep(0.05)
+            # What it has to say on the way is read.
+            if select.select([self.fd], [], [], 0.05)[0]:
+                try:
+                    os.read(self.fd, 4096)
+                except OSError:
+                    time.sleep(0.05)
         self.fail("it did not end")
 
     def test_device_dies(self):
@@ -260,5 +273,5 @@ class Terminal(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    PROGRAM = tool.prog = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

@@ -64,10 +64,108 @@ def run(*args, stdin="", lcore_list=None, **kwargs):
     return Result(p.returncode, p.stdout, p.stderr)
 
 
+class until:
+    """Commands on a pipe that are given again and again until fn(what they wrote) is true."""
+
+    def __init__(self, *commands, fn):
+        self.commands = commands
+        self.fn = fn
+
+
+def column(name, table="VECTOR", row=0):
+    """A function for what a command wrote: a number in its table."""
+    return lambda text: int(rows(text, table)[row][name])
+
+
+def at_least(n, *args, **kwargs):
+    get = column(*args, **kwargs)
+    return lambda text: get(text) >= n
+
+
+def grows(n, *args, **kwargs):
+    """By so much since the first look."""
+    get, first = column(*args, **kwargs), []
+
+    def fn(text):
+        first.append(get(text))
+        return first[-1] >= first[0] + n
+
+    return fn
+
+
+class Talk:
+    """A run whose commands are given as what came before them has been answered."""
+
+    def __init__(self, args, lcore_list=None, **kwargs):
+        self.err = tempfile.TemporaryFile("w+")
+        self.p = subprocess.Popen(eal(lcore_list) + list(args), stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=self.err, **kwargs)
+        self.out = ""
+        self.marks = 0
+
+    def say(self, *commands):
+        try:
+            self.p.stdin.write("".join(c + "\n" for c in commands).encode())
+            self.p.stdin.flush()
+        except BrokenPipeError:
+            pass  # its exit code tells
+
+    def read_to(self, mark, end):
+        """False: it has ended."""
+        fd = self.p.stdout.fileno()
+        while mark not in self.out:
+            if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+                self.p.kill()
+                self.p.wait()
+                raise AssertionError(f"{mark!r} did not come in {self.out}")
+            data = os.read(fd, 65536)
+            if not data:
+                return False
+            self.out += data.decode(errors="replace")
+        return True
+
+    def mark(self, end):
+        self.marks += 1
+        mark = f"# mark {self.marks}\n"
+        self.say(mark[:-1])
+        return self.read_to(mark, end)
+
+    def until(self, step):
+        end = time.monotonic() + TIMEOUT
+        going = self.mark(end)
+        before = self.out
+        while going:
+            self.say(*step.commands)
+            going = self.mark(end)
+            if not going or step.fn(self.out[len(before):]):
+                return
+            if time.monotonic() > end:
+                self.p.kill()
+                self.p.wait()
+                raise AssertionError(f"{step.commands} show to the end:\n{self.out[len(before):]}")
+            self.out = before
+            time.sleep(0.02)
+
+    def close(self):
+        out, _ = self.p.communicate(timeout=TIMEOUT)
+        self.err.seek(0)
+        with self.err:
+            return Result(self.p.returncode, self.out + out.decode(errors="replace"),
+                          self.err.read())
+
+
 def pipe(*lines, dev=DEV, options=(), **kwargs):
     """Commands on a pipe."""
-    args = ["--dev", dev] if dev else []
-    return run(*args, *options, stdin="".join(line + "\n" for line in lines), **kwargs)
+    args = (["--dev", dev] if dev else []) + list(options)
+    if not any(isinstance(line, until) for line in lines):
+        return run(*args, stdin="".join(line + "\n" for line in lines), **kwargs)
+    talk = Talk(args, **kwargs)
+    for line in lines:
+        if isinstance(line, until):
+            talk.until(line)
+        else:
+            talk.say(line)
+    return talk.close()
 
 
 def script(*lines, name="test.cli", dev=DEV, options=(), **kwargs):
@@ -113,7 +211,10 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             cmd = eal(lcore_list) + list(args)
-            os.execv(cmd[0], cmd)
+            try:
+                os.execv(cmd[0], cmd)
+            finally:
+                os._exit(127)
 
     def _read(self, timeout):
         if not select.select([self.fd], [], [], timeout)[0]:
@@ -151,6 +252,26 @@ class Terminal:
         self.expect(re.escape(line) + "\n")
         return self.prompt()[: -len(PROMPT)]
 
+    def interrupt(self, pattern):
+        """Ctrl-C until this comes: one that comes before the command has begun is not for it."""
+        end = time.monotonic() + TIMEOUT
+        while True:
+            self.type("\x03")
+            try:
+                return self.expect(pattern, timeout=5)
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+
+    def until(self, line, fn):
+        """Give it again until fn(what it wrote) is true."""
+        end = time.monotonic() + TIMEOUT
+        while not fn(out := self.command(line)):
+            if time.monotonic() > end:
+                raise AssertionError(f"{line} shows to the end: {out}")
+            time.sleep(0.02)
+        return out
+
     def close(self):
         """The exit code after all output was read."""
         end = time.monotonic() + TIMEOUT
@@ -187,6 +308,14 @@ def resources(pid):
         "threads": len(os.listdir(f"/proc/{pid}/task")),
         "children": len(children(pid)),
     }
+
+
+def same_resources(test, pid, before):
+    """What is on its way out has gone, what has leaked stays."""
+    end = time.monotonic() + TIMEOUT
+    while resources(pid) != before and time.monotonic() < end:
+        time.sleep(0.02)
+    test.assertEqual(resources(pid), before)
 
 
 def main():
