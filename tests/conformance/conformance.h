@@ -14,7 +14,7 @@
 #include "vfio_user_proto.h"
 
 /* How long a server may take for an answer. */
-#define ANSWER_MS 2000
+#define ANSWER_MS 20000
 #define MAX_FDS   16
 #define MAX_DATA  (1u << 20)
 

@@ -66,7 +66,7 @@ conn_open(void)
 
 	conn_close();
 	/* A server that serves one client at a time may not listen before the last one has gone. */
-	for (tries = 0; tries < 200; tries++) {
+	for (tries = 0; tries < 2000; tries++) {
 		sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if (connect(sock, (const struct sockaddr *)&address, sizeof(address)) == 0)
 			return true;

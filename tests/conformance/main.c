@@ -66,7 +66,7 @@ server_start(void)
 		fprintf(stderr, "conformance: %s: %s\n", run.server[0], strerror(errno));
 		_exit(127);
 	}
-	for (tries = 0; tries < 500 && access(run.path, F_OK) < 0; tries++)
+	for (tries = 0; tries < 2000 && access(run.path, F_OK) < 0; tries++)
 		usleep(10000);
 }
 

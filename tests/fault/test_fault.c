@@ -29,8 +29,7 @@
 #include "e2e.h"
 #include "fault.h"
 
-#define SECOND_NS 1000000000ull
-#define DEPTH     8
+#define DEPTH 8
 
 struct queue {
 	struct rte_pmd_queue_dev_queue *q;
@@ -75,7 +74,7 @@ static int
 operate(struct rte_ims_dev *dev, struct rte_ims_wait *wait, struct queue *s)
 {
 	static const struct rte_pmd_queue_dev_op ops[DEPTH];
-	uint64_t end = e2e_now_ns() + 5 * SECOND_NS;
+	uint64_t end = e2e_now_ns() + E2E_PATIENCE_NS;
 	int n;
 
 	n = rte_pmd_queue_dev_submit(s->q, ops, DEPTH);
