@@ -88,14 +88,22 @@ group_setup(void **state)
 	return 0;
 }
 
+/* With lower numbers free, what another thread opens does not get that of e's eventfd when it is closed. */
 static int
 setup_mapped(bool mapped)
 {
+	int low[8];
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(low); i++)
+		low[i] = dup(STDERR_FILENO);
 	w = rte_ims_wait_create("t", NULL);
 	f = fake_dev_create(mapped);
 	assert_int_equal(ims_vfio_dma_start(&f->v), 0);
 	e = add(1, RTE_IMS_DELIVERY_EVENTFD, &oe);
 	m = add(2, RTE_IMS_DELIVERY_MEMORY, &om);
+	for (i = 0; i < RTE_DIM(low); i++)
+		close(low[i]);
 	atomic_store(&held, false);
 	thread_start();
 	return 0;
