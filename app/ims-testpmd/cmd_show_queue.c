@@ -143,9 +143,9 @@ cmd_show_eq(const struct tp_args *args)
 	tp_table_print(t, stdout);
 	free(eqs);
 	tp_text("%u of %u event queues, %u of %u queues; stray events %" PRIu64
-		", commands without an answer %" PRIu64 "\n",
+		", stray completions %" PRIu64 ", commands without an answer %" PRIu64 "\n",
 		info.used_eqs, info.n_eqs, info.used_queues, info.n_queues, info.stray_events,
-		info.cmd_timeouts);
+		info.stray_completions, info.cmd_timeouts);
 	return 0;
 }
 

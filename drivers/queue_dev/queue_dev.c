@@ -375,6 +375,8 @@ rte_pmd_queue_dev_info_get(struct rte_ims_dev *dev, struct rte_pmd_queue_dev_inf
 	info->cmd_timeouts = qd->cmd_timeouts;
 	pthread_mutex_unlock(&qd->lock);
 	info->stray_events = atomic_load_explicit(&qd->stray_events, memory_order_relaxed);
+	info->stray_completions =
+		atomic_load_explicit(&qd->stray_completions, memory_order_relaxed);
 	return 0;
 }
 

@@ -88,7 +88,6 @@ struct rte_pmd_queue_dev_queue {
 	atomic_bool inside;
 	void **cookies; /* by position in the ring: the device is not trusted with ours */
 	bool aborting;  /* what is under way will not be completed by the device */
-	uint64_t n_bad; /* completions that make no sense */
 	rte_ims_handler_t fn;
 	void *arg;
 
@@ -166,6 +165,7 @@ struct qd {
 	struct rte_pmd_queue_dev_subdev **subdevs; /* by number */
 
 	atomic_uint_fast64_t stray_events;
+	atomic_uint_fast64_t stray_completions;
 };
 
 extern struct ims_driver qd_driver;

@@ -173,6 +173,19 @@ take_aborted(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_complet
 	return got;
 }
 
+static void
+count_stray(struct rte_pmd_queue_dev_queue *q)
+{
+	atomic_fetch_add_explicit(&q->qd->stray_completions, 1, memory_order_relaxed);
+}
+
+/* The device has taken the one that it completes, and none that was not submitted. */
+static bool
+is_head(const struct rte_pmd_queue_dev_queue *q, uint32_t sq_head)
+{
+	return sq_head - q->completed - 1 < q->submitted - q->completed;
+}
+
 /* Section 7.3. Completions come in order, so whose they are is known without the device's word. */
 static unsigned int
 poll_cq(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *done,
@@ -191,9 +204,11 @@ poll_cq(struct rte_pmd_queue_dev_queue *q, struct rte_pmd_queue_dev_completion *
 		if (last >> 63 == (q->completed >> q->log_size & 1))
 			break;
 		if (unlikely(q->completed == q->submitted)) {
-			q->n_bad++; /* of what nobody submitted */
+			count_stray(q); /* of what nobody submitted */
 			break;
 		}
+		if (unlikely(!is_head(q, last)))
+			count_stray(q);
 		done[got].cookie = q->cookies[q->completed & mask];
 		done[got].result = cqe->result;
 		done[got].status = last >> 32 & QUEUE_DEV_CQE_STATUS_MASK;

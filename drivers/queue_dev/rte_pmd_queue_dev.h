@@ -56,6 +56,11 @@ struct rte_pmd_queue_dev_info {
 	uint64_t stray_events;
 	/** Commands that were not answered in time. */
 	uint64_t cmd_timeouts;
+	/**
+	 * Completions of what nobody had submitted, or that say so of what they tell: the former are
+	 * dropped, of the latter only the place counts.
+	 */
+	uint64_t stray_completions;
 };
 
 enum rte_pmd_queue_dev_op_type {

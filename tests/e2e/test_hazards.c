@@ -532,6 +532,7 @@ test_bogus_completions(void **state)
 	inject(CQE_BOGUS, 20, 0, 0, 0x10000);
 	works(sets[0], 30);
 	assert_int_equal(injected(CQE_BOGUS), 20);
+	assert_int_equal(get_info().stray_completions, 20);
 	assert_int_equal(rte_pmd_queue_dev_queue_pending(q), 0);
 }
 
