@@ -41,6 +41,7 @@
 #define MAX_VECS_DEFAULT 1024u
 #define NAP_NS_DEFAULT   50000u
 #define SOURCE_BATCH     32
+#define SOURCE_BUDGET    256
 #define LOOK_POLLS       65536 /* about a millisecond */
 
 uint64_t ims_sync_timeout_ns = 5000000000;
@@ -234,26 +235,37 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 	return 0;
 }
 
-/* Messages that this thread reads from the transport itself: handlers first, then the replies. */
+/*
+ * Messages that this thread reads from the transport itself: handlers first, then the replies. A device
+ * that sends without end gets its turn like the others. Its descriptor stays readable then, which a loop
+ * around us that is edge-triggered is not told.
+ */
 static unsigned int
 serve_source(struct rte_ims_wait *w, uint32_t i)
 {
 	struct ims_vfio_event ev[SOURCE_BATCH];
+	unsigned int served = 0, taken = 0;
 	struct wait_source *src;
-	unsigned int served = 0;
 	int n, k;
 
 	do {
 		src = atomic_load(&w->sources[i]);
 		if (src == NULL)
 			return served;
-		n = src->vfio->ops->source_read(src->vfio, w, ev, SOURCE_BATCH);
+		n = src->vfio->ops->source_read(
+			src->vfio, w, ev, SOURCE_BATCH, taken < SOURCE_BUDGET);
+		taken += n;
 		for (k = 0; k < n; k++)
 			served += serve_cookie(w, ev[k].cookie);
 		/* A handler may have closed the device, and the source with it. */
 		if (n > 0 && atomic_load(&w->sources[i]) == src)
 			src->vfio->ops->source_ack(src->vfio, ev, n);
 	} while (n == SOURCE_BATCH);
+	/* The end of a connection is readable for ever. Nobody closes it before we have left. */
+	if (n == 0 && unlikely(atomic_load(&src->vfio->removed)))
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
+	if (taken >= SOURCE_BUDGET && atomic_load(&w->fd_given))
+		rte_ims_wait_wake(w);
 	return served;
 }
 

@@ -109,12 +109,13 @@ struct ims_vfio_ops {
 	/*
 	 * Let one reader, a wait set, read the source itself: its descriptor, or -EBUSY. It must
 	 * read (until source_read returns less than n) when the descriptor is readable, handle the
-	 * events, then acknowledge them.
+	 * events, then acknowledge them. recv: also what has come since; else only what an earlier
+	 * call has taken from the descriptor.
 	 */
 	int (*source_take)(struct ims_vfio *v, const void *reader);
 	void (*source_give)(struct ims_vfio *v, const void *reader);
-	int (*source_read)(
-		struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n);
+	int (*source_read)(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev,
+		unsigned int n, bool recv);
 	void (*source_ack)(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
 };
 

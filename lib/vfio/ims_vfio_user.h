@@ -24,13 +24,15 @@
  * elsewhere holds up nobody; rx_lock lets only one of them parse.
  *
  * Locks: rx_lock -> lock; tx_lock -> lock; msi_lock is a leaf. None is held while a reply is
- * awaited.
+ * awaited, or room in the socket. Replies that find none are kept, and the client's thread sends them: a
+ * taker has other devices to serve. Who asks too much and reads too little is given up.
  */
 
 #define VU_MAX_FDS  16
 #define VU_MAX_DATA 65536u /* payload of one access that we accept */
 #define VU_MAX_MSG  (VU_MAX_DATA + 64)
-#define VU_HANDLES  65536u /* what 16 bits of a remappable-format message can name */
+#define VU_MAX_TX   (1u << 20) /* bytes that wait for a server that does not read */
+#define VU_HANDLES  65536u     /* what 16 bits of a remappable-format message can name */
 
 /* A command and its reply. */
 struct vu_call {
@@ -75,8 +77,12 @@ struct ims_vfio_user {
 	uint32_t peer_max_maps;
 
 	pthread_mutex_t tx_lock;
+	uint8_t *tx_buf; /* what the socket had no room for */
+	size_t tx_at;    /* where it starts */
+	size_t tx_len;
 
 	pthread_mutex_t lock; /* calls, next_id, reader, polled events of the socket */
+	bool tx_waits;
 	LIST_HEAD(, vu_call) calls;
 	uint16_t next_id;
 	const void *reader;
@@ -121,7 +127,8 @@ vu_source_take(struct ims_vfio *v, const void *reader);
 void
 vu_source_give(struct ims_vfio *v, const void *reader);
 int
-vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n);
+vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
+	bool recv);
 void
 vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
 

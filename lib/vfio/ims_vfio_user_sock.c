@@ -5,6 +5,7 @@
 /* Framing, descriptors, commands and replies, and who reads the socket. */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +13,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <rte_branch_prediction.h>
 
 #include "ims_thread.h"
 #include "ims_vfio_log.h"
@@ -37,6 +40,8 @@ watch_update_locked(struct ims_vfio_user *c)
 
 	if (c->reader == NULL || !LIST_EMPTY(&c->calls) || c->n_fdless != 0)
 		ev.events |= EPOLLIN;
+	if (c->tx_waits)
+		ev.events |= EPOLLOUT;
 	epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->sock, &ev);
 }
 
@@ -65,19 +70,116 @@ broken(struct ims_vfio_user *c, const char *why)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Descriptors travel with the first byte. The socket has a send timeout. */
+static void
+tx_waits_set(struct ims_vfio_user *c, bool waits)
+{
+	pthread_mutex_lock(&c->lock);
+	c->tx_waits = waits;
+	watch_update_locked(c);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* For the client's thread to send. */
 static int
-send_all(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, int n_fds)
+tx_keep_locked(struct ims_vfio_user *c, const struct iovec *iov, size_t n_iov)
+{
+	size_t len = 0, i;
+
+	for (i = 0; i < n_iov; i++)
+		len += iov[i].iov_len;
+	if (c->tx_len + len > VU_MAX_TX)
+		return -ENOBUFS;
+	/* Of twice the size: what is moved to its front is less than what has been sent. */
+	if (c->tx_buf == NULL)
+		c->tx_buf = malloc(2 * VU_MAX_TX);
+	if (c->tx_buf == NULL)
+		return -ENOMEM;
+	if (c->tx_at + c->tx_len + len > 2 * VU_MAX_TX) {
+		memmove(c->tx_buf, c->tx_buf + c->tx_at, c->tx_len);
+		c->tx_at = 0;
+	}
+	for (i = 0; i < n_iov; i++) {
+		memcpy(c->tx_buf + c->tx_at + c->tx_len, iov[i].iov_base, iov[i].iov_len);
+		c->tx_len += iov[i].iov_len;
+	}
+	tx_waits_set(c, true);
+	return 0;
+}
+
+/* Descriptors travel with the first byte. How much was sent; -EAGAIN: nothing now; -ENODEV. */
+static ssize_t
+tx_some(struct ims_vfio_user *c, const struct msghdr *msg)
+{
+	ssize_t n;
+
+	do {
+		n = sendmsg(c->sock, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN)
+		return -EAGAIN;
+	broken(c, strerror(errno));
+	return -ENODEV;
+}
+
+/* What has been kept. 0; -EAGAIN: there is more; -ENODEV. */
+static int
+tx_flush_locked(struct ims_vfio_user *c)
+{
+	struct iovec iov = { .iov_len = c->tx_len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (likely(c->tx_len == 0))
+		return 0;
+	iov.iov_base = c->tx_buf + c->tx_at;
+	n = tx_some(c, &msg);
+	if (n < 0)
+		return n;
+	c->tx_at += n;
+	c->tx_len -= n;
+	if (c->tx_len != 0)
+		return -EAGAIN;
+	free(c->tx_buf);
+	c->tx_buf = NULL;
+	c->tx_at = 0;
+	tx_waits_set(c, false);
+	return 0;
+}
+
+static void
+iov_advance(struct msghdr *msg, size_t n)
+{
+	while (msg->msg_iovlen != 0 && n >= msg->msg_iov->iov_len) {
+		n -= msg->msg_iov->iov_len;
+		msg->msg_iov++;
+		msg->msg_iovlen--;
+	}
+	if (msg->msg_iovlen != 0) {
+		msg->msg_iov->iov_base = (uint8_t *)msg->msg_iov->iov_base + n;
+		msg->msg_iov->iov_len -= n;
+	}
+}
+
+/*
+ * Never blocks: the thread may be a wait set's, and have other devices to serve. 0: it is sent, or the
+ * rest of it will be; -EAGAIN: the socket has room for nothing; -ENODEV.
+ */
+static int
+tx_send_locked(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, int n_fds)
 {
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
 	} control;
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = n_iov };
-	bool begun = false;
 	struct cmsghdr *cm;
 	ssize_t n;
 
+	n = tx_flush_locked(c);
+	if (n != 0)
+		return n;
 	if (n_fds != 0) {
 		memset(&control, 0, sizeof(control));
 		msg.msg_control = control.buf;
@@ -88,29 +190,16 @@ send_all(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, 
 		cm->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
 		memcpy(CMSG_DATA(cm), fds, n_fds * sizeof(int));
 	}
-	for (;;) {
-		n = sendmsg(c->sock, &msg, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN && !begun)
-			return -ETIMEDOUT;
-		if (n < 0) {
-			broken(c, errno == EAGAIN ? "its process does not read" : strerror(errno));
-			return -ENODEV;
-		}
-		begun = true;
-		msg.msg_control = NULL;
-		msg.msg_controllen = 0;
-		while (msg.msg_iovlen != 0 && (size_t)n >= msg.msg_iov->iov_len) {
-			n -= msg.msg_iov->iov_len;
-			msg.msg_iov++;
-			msg.msg_iovlen--;
-		}
-		if (msg.msg_iovlen == 0)
-			return 0;
-		msg.msg_iov->iov_base = (uint8_t *)msg.msg_iov->iov_base + n;
-		msg.msg_iov->iov_len -= n;
-	}
+	n = tx_some(c, &msg);
+	if (n < 0)
+		return n;
+	iov_advance(&msg, n);
+	if (msg.msg_iovlen == 0)
+		return 0;
+	n = tx_keep_locked(c, msg.msg_iov, msg.msg_iovlen);
+	if (n != 0)
+		broken(c, strerror(-n)); /* half a message is out */
+	return n != 0 ? -ENODEV : 0;
 }
 
 static void
@@ -128,9 +217,13 @@ reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, const v
 		{ .iov_base = &hdr, .iov_len = sizeof(hdr) },
 		{ .iov_base = (void *)(uintptr_t)data, .iov_len = len },
 	};
+	int n = error == 0 && len != 0 ? 2 : 1, rc;
 
 	pthread_mutex_lock(&c->tx_lock);
-	if (send_all(c, iov, error == 0 && len != 0 ? 2 : 1, NULL, 0) == -ETIMEDOUT)
+	rc = tx_send_locked(c, iov, n, NULL, 0);
+	if (rc == -EAGAIN)
+		rc = tx_keep_locked(c, iov, n);
+	if (rc != 0)
 		broken(c, "its process does not read the replies it asked for");
 	pthread_mutex_unlock(&c->tx_lock);
 }
@@ -355,19 +448,21 @@ rx_recv(struct ims_vfio_user *c)
 }
 
 static unsigned int
-rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
+rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n,
+	bool recv)
 {
 	unsigned int got;
 
 	/* What an earlier call had no room for comes first. */
 	got = rx_parse(c, reader, ev, n);
-	if ((reader == NULL || got < n) && rx_recv(c))
+	if (recv && (reader == NULL || got < n) && rx_recv(c))
 		got += rx_parse(c, reader, ev + got, n - got);
 	return got;
 }
 
 int
-vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n)
+vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
+	bool recv)
 {
 	struct ims_vfio_user *c = vu_from(v);
 	int got;
@@ -375,7 +470,7 @@ vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev
 	/* Another thread that reads delivers to the eventfds of all: nothing to do here. */
 	if (pthread_mutex_trylock(&c->rx_lock) != 0)
 		return 0;
-	got = rx_locked(c, reader, ev, n);
+	got = rx_locked(c, reader, ev, n, recv);
 	pthread_mutex_unlock(&c->rx_lock);
 	return got;
 }
@@ -450,22 +545,60 @@ call_begin(struct ims_vfio_user *c, struct vu_call *call)
 	pthread_mutex_unlock(&c->lock);
 }
 
-static int
-call_wait(struct ims_vfio_user *c, struct vu_call *call, int rc)
+static void
+deadline_in_ms(struct timespec *deadline, uint32_t ms)
 {
-	struct timespec deadline;
+	clock_gettime(CLOCK_MONOTONIC, deadline);
+	deadline->tv_sec += ms / 1000;
+	deadline->tv_nsec += ms % 1000 * 1000000L;
+	if (deadline->tv_nsec >= 1000000000L) {
+		deadline->tv_sec++;
+		deadline->tv_nsec -= 1000000000L;
+	}
+}
+
+/* ms, not more than poll() takes and not less than 0. */
+static int
+left_ms(const struct timespec *deadline)
+{
+	struct timespec now;
+	int64_t ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (deadline->tv_sec - now.tv_sec) * INT64_C(1000) +
+	     (deadline->tv_nsec - now.tv_nsec) / 1000000;
+	return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+/* The lock is not held while the socket has no room: replies are kept meanwhile. */
+static int
+call_send(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const struct vu_call *call,
+	const struct timespec *deadline)
+{
+	struct pollfd pfd = { .fd = c->sock, .events = POLLOUT };
+	int rc, ms;
+
+	for (;;) {
+		pthread_mutex_lock(&c->tx_lock);
+		rc = tx_send_locked(c, iov, n_iov, call->fds, call->n_fds);
+		pthread_mutex_unlock(&c->tx_lock);
+		if (rc != -EAGAIN)
+			return rc;
+		ms = left_ms(deadline);
+		if (ms == 0)
+			return -ETIMEDOUT;
+		poll(&pfd, 1, ms);
+	}
+}
+
+static int
+call_wait(struct ims_vfio_user *c, struct vu_call *call, const struct timespec *deadline, int rc)
+{
 	int err = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &deadline);
-	deadline.tv_sec += c->v.timeout_ms / 1000;
-	deadline.tv_nsec += c->v.timeout_ms % 1000 * 1000000L;
-	if (deadline.tv_nsec >= 1000000000L) {
-		deadline.tv_sec++;
-		deadline.tv_nsec -= 1000000000L;
-	}
 	pthread_mutex_lock(&c->lock);
 	while (rc == 0 && !call->done && err == 0)
-		err = pthread_cond_timedwait(&call->cond, &c->lock, &deadline);
+		err = pthread_cond_timedwait(&call->cond, &c->lock, deadline);
 	if (!call->done)
 		call_finish_locked(call, rc != 0 ? rc : -ETIMEDOUT);
 	watch_update_locked(c);
@@ -479,23 +612,23 @@ vu_call(struct ims_vfio_user *c, struct vu_call *call)
 {
 	struct vfio_user_header hdr = { .command = call->command, .size = sizeof(hdr) };
 	struct iovec iov[4] = { { .iov_base = &hdr, .iov_len = sizeof(hdr) } };
+	struct timespec deadline;
 	int i, rc;
 
 	if (atomic_load(&c->v.removed))
 		return -ENODEV;
+	deadline_in_ms(&deadline, c->v.timeout_ms);
 	for (i = 0; i < call->n_iov; i++) {
 		iov[i + 1] = call->iov[i];
 		hdr.size += call->iov[i].iov_len;
 	}
 	call_begin(c, call);
 	hdr.id = call->id;
-	pthread_mutex_lock(&c->tx_lock);
-	rc = send_all(c, iov, call->n_iov + 1, call->fds, call->n_fds);
-	pthread_mutex_unlock(&c->tx_lock);
+	rc = call_send(c, iov, call->n_iov + 1, call, &deadline);
 	/* Gone between the check above and call_begin(): nobody else would end the wait. */
 	if (rc == 0 && atomic_load(&c->v.removed))
 		rc = -ENODEV;
-	rc = call_wait(c, call, rc);
+	rc = call_wait(c, call, &deadline, rc);
 	if (rc == -ETIMEDOUT)
 		IMS_VFIO_LOG(ERR, "%s: no answer to command %u in %u ms", c->v.name, call->command,
 			c->v.timeout_ms);
@@ -518,8 +651,15 @@ sock_thread(void *arg)
 			continue;
 		if (ev.data.fd == c->stop_fd)
 			break;
+		if (ev.events & EPOLLOUT) {
+			pthread_mutex_lock(&c->tx_lock);
+			tx_flush_locked(c);
+			pthread_mutex_unlock(&c->tx_lock);
+		}
+		if ((ev.events & ~EPOLLOUT) == 0)
+			continue;
 		pthread_mutex_lock(&c->rx_lock);
-		rx_locked(c, NULL, &none, 0);
+		rx_locked(c, NULL, &none, 0, true);
 		pthread_mutex_unlock(&c->rx_lock);
 	}
 	return IMS_THREAD_RET_NONE;
@@ -528,10 +668,6 @@ sock_thread(void *arg)
 int
 vu_sock_init(struct ims_vfio_user *c)
 {
-	struct timeval tv = {
-		.tv_sec = c->v.timeout_ms / 1000,
-		.tv_usec = c->v.timeout_ms % 1000 * 1000L,
-	};
 	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;
 
@@ -545,8 +681,7 @@ vu_sock_init(struct ims_vfio_user *c)
 		goto fail;
 	rc = -EIO;
 	ev.data.fd = c->sock;
-	if (setsockopt(c->sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ||
-		epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->sock, &ev) < 0)
+	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->sock, &ev) < 0)
 		goto fail;
 	ev.data.fd = c->stop_fd;
 	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->stop_fd, &ev) < 0)
@@ -586,4 +721,5 @@ vu_sock_fini(struct ims_vfio_user *c)
 	close(c->stop_fd);
 	free(c->rx_buf);
 	free(c->rx_reply);
+	free(c->tx_buf);
 }
