@@ -122,6 +122,10 @@ eq_run(struct rte_ims_vec *vec, void *priv)
 	struct qd_eq *eq = priv;
 	unsigned int n;
 
+	/* Its thread ended in a handler: of which queue, and which it had not armed, nobody knows. */
+	if (unlikely(eq->running))
+		atomic_store(&eq->look, true);
+	eq->running = true;
 	if (unlikely(take_look(eq)))
 		run_all(eq, vec);
 	for (n = 0; n < BUDGET && eq_take(eq, &q); n++) {
@@ -131,6 +135,7 @@ eq_run(struct rte_ims_vec *vec, void *priv)
 			atomic_fetch_add_explicit(&eq->qd->stray_events, 1, memory_order_relaxed);
 	}
 	eq_arm(eq, n);
+	eq->running = false;
 }
 
 /* With MSI-X any number does that is not set aside for own messages. */

@@ -61,6 +61,7 @@ struct qd_eq {
 	atomic_uint_fast64_t n_taken; /* written by the vector's thread */
 	/* The device was reset: each queue may have completions, without an event. */
 	atomic_bool look;
+	bool running; /* the vector's thread's */
 	struct rte_ims_vec *vec;
 	uint16_t intr;
 	bool lost; /* queue_dev_lost.c */

@@ -40,17 +40,14 @@
 
 #define MAX_VECS_DEFAULT 1024u
 #define NAP_NS_DEFAULT   50000u
-#define SOURCE_BATCH     32
 #define SOURCE_BUDGET    256
+#define FLAGS            (RTE_IMS_WAIT_F_LCORE | RTE_IMS_WAIT_F_CANCEL)
 #define LOOK_POLLS       65536 /* about a millisecond */
 
 uint64_t ims_sync_timeout_ns = 5000000000;
 
-/*
- * Whose handlers this thread is running: the innermost set, and from there on rte_ims_wait.outer. The model
- * makes an access a load; of the static TLS that is left for libraries loaded late it takes one pointer.
- */
-static __thread struct rte_ims_wait *inside __attribute__((tls_model("initial-exec")));
+__thread struct rte_ims_wait *ims_wait_inside IMS_WAIT_TLS;
+__thread bool ims_wait_guarded IMS_WAIT_TLS;
 
 static pthread_mutex_t waits_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, rte_ims_wait) waits = TAILQ_HEAD_INITIALIZER(waits);
@@ -78,10 +75,14 @@ epoch_step(struct rte_ims_wait *w, memory_order order)
 bool
 ims_wait_run_begin(struct rte_ims_wait *w)
 {
-	if (unlikely(inside != NULL) && ims_wait_runs_here(w))
+	if (unlikely(ims_wait_inside != NULL) && ims_wait_runs_here(w))
 		return false;
-	w->outer = inside;
-	inside = w;
+	if (unlikely(!ims_wait_guarded))
+		ims_wait_guard_thread();
+	if (unlikely(w->cancel))
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &w->cancel_state);
+	w->outer = ims_wait_inside;
+	ims_wait_inside = w;
 	epoch_step(w, memory_order_release);
 	if (atomic_load_explicit(&w->policy, memory_order_relaxed) == RTE_IMS_POLICY_ADAPTIVE)
 		w->found = rte_rdtsc();
@@ -93,8 +94,10 @@ ims_wait_run_end(struct rte_ims_wait *w, unsigned int n)
 {
 	ims_wait_add_to(&w->events, n);
 	w->running = NULL;
-	inside = w->outer;
+	ims_wait_inside = w->outer;
 	epoch_step(w, memory_order_release);
+	if (unlikely(w->cancel))
+		pthread_setcancelstate(w->cancel_state, NULL);
 }
 
 static void
@@ -122,12 +125,8 @@ is_word_of(const struct wait_entry *entry, uint32_t data)
 	return data == 0 || data == atomic_load_explicit(&entry->gen, memory_order_relaxed);
 }
 
-/*
- * An event of an entry that is empty: its vector has left, or moves here and is not open yet. The mark
- * comes before the second look, as the opening comes before the look at the mark (ims_wait_move.c).
- */
-static struct rte_ims_vec *
-missed(struct wait_entry *entry)
+struct rte_ims_vec *
+ims_wait_missed(struct wait_entry *entry)
 {
 	atomic_store(&entry->missed, true);
 	return atomic_load(&entry->vec);
@@ -151,7 +150,7 @@ serve_bell(struct rte_ims_wait *w, uint32_t i)
 	if (vec == NULL || !is_word_of(entry, data))
 		ims_wait_add_to(&w->stray, 1);
 	if (vec == NULL)
-		vec = missed(entry);
+		vec = ims_wait_missed(entry);
 	if (vec == NULL)
 		return 0;
 	run_vec(w, vec, data == BELL_OURS || late(vec, RTE_IMS_DELIVERY_MEMORY));
@@ -209,7 +208,7 @@ serve_eventfd(struct rte_ims_wait *w, uint32_t i)
 	uint64_t count;
 
 	if (vec == NULL)
-		vec = missed(&w->entries[i]);
+		vec = ims_wait_missed(&w->entries[i]);
 	if (vec == NULL || read(vec->fd, &count, sizeof(count)) < 0)
 		return 0;
 	if (unlikely(vec->mutable))
@@ -226,7 +225,7 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 	bool mine = atomic_load_explicit(&entry->gen, memory_order_relaxed) == cookie >> 32;
 
 	if (vec == NULL && mine)
-		vec = missed(entry);
+		vec = ims_wait_missed(entry);
 	if (vec != NULL && mine) {
 		run_vec(w, vec, late(vec, RTE_IMS_DELIVERY_EVENTFD));
 		return 1;
@@ -243,24 +242,26 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 static unsigned int
 serve_source(struct rte_ims_wait *w, uint32_t i)
 {
-	struct ims_vfio_event ev[SOURCE_BATCH];
 	unsigned int served = 0, taken = 0;
 	struct wait_source *src;
-	int n, k;
+	int n;
 
 	do {
 		src = atomic_load(&w->sources[i]);
 		if (src == NULL)
 			return served;
 		n = src->vfio->ops->source_read(
-			src->vfio, w, ev, SOURCE_BATCH, taken < SOURCE_BUDGET);
+			src->vfio, w, w->batch, WAIT_BATCH, taken < SOURCE_BUDGET);
 		taken += n;
-		for (k = 0; k < n; k++)
-			served += serve_cookie(w, ev[k].cookie);
+		w->batch_of = i;
+		w->batch_n = n;
+		for (w->batch_next = 0; w->batch_next < w->batch_n;)
+			served += serve_cookie(w, w->batch[w->batch_next++].cookie);
+		w->batch_n = 0;
 		/* A handler may have closed the device, and the source with it. */
 		if (n > 0 && atomic_load(&w->sources[i]) == src)
-			src->vfio->ops->source_ack(src->vfio, ev, n);
-	} while (n == SOURCE_BATCH);
+			src->vfio->ops->source_ack(src->vfio, w->batch, n);
+	} while (n == WAIT_BATCH);
 	/* The end of a connection is readable for ever. Nobody closes it before we have left. */
 	if (n == 0 && unlikely(atomic_load(&src->vfio->removed)))
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
@@ -380,7 +381,7 @@ ims_wait_runs_here(const struct rte_ims_wait *w)
 {
 	const struct rte_ims_wait *in;
 
-	for (in = inside; in != NULL; in = in->outer)
+	for (in = ims_wait_inside; in != NULL; in = in->outer)
 		if (in == w)
 			return true;
 	return false;
@@ -391,7 +392,7 @@ ims_vec_runs_here(const struct rte_ims_vec *vec)
 {
 	const struct rte_ims_wait *in;
 
-	for (in = inside; in != NULL; in = in->outer)
+	for (in = ims_wait_inside; in != NULL; in = in->outer)
 		if (in->running == vec)
 			return true;
 	return false;
@@ -434,7 +435,7 @@ check_conf(const char *name, const struct rte_ims_wait_conf *conf)
 		return -EINVAL;
 	if (conf == NULL)
 		return 0;
-	if (conf->max_vecs > IMS_WAIT_MAX || (conf->flags & ~RTE_IMS_WAIT_F_LCORE) != 0 ||
+	if (conf->max_vecs > IMS_WAIT_MAX || (conf->flags & ~FLAGS) != 0 ||
 		memcmp(conf->reserved, zero.reserved, sizeof(zero.reserved)) != 0)
 		return -EINVAL;
 	if ((conf->flags & RTE_IMS_WAIT_F_LCORE) != 0 && !rte_lcore_is_enabled(conf->lcore_id))
@@ -520,6 +521,7 @@ rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf)
 	                                                                     : -1;
 	w->nap_ns = conf != NULL && conf->nap_ns != 0 ? conf->nap_ns : NAP_NS_DEFAULT;
 	rte_cpu_get_intrinsics_support(&power);
+	w->cancel = conf != NULL && (conf->flags & RTE_IMS_WAIT_F_CANCEL) != 0;
 	w->scan = ims_bells_scan_best();
 	w->monitor = power.power_monitor != 0;
 	pthread_mutex_init(&w->policy_lock, NULL);

@@ -18,6 +18,7 @@
  */
 
 #define IMS_WAIT_EPOLL_BATCH 64
+#define WAIT_BATCH           32 /* messages of a source that are taken at once */
 #define WAIT_SOURCES         64 /* devices whose message source one set reads itself */
 
 /*
@@ -65,6 +66,7 @@ struct rte_ims_wait {
 	int wake_fd;
 	atomic_bool woken; /* by rte_ims_wait_wake(), for a thread that does not look at wake_fd */
 	bool monitor;      /* the CPU can sleep on a cache line */
+	bool cancel;       /* RTE_IMS_WAIT_F_CANCEL */
 	uint32_t nap_ns;
 	/* The policy, in ticks of the time stamp counter; written under policy_lock. */
 	atomic_int policy;
@@ -81,7 +83,13 @@ struct rte_ims_wait {
 	const struct rte_ims_vec *running; /* whose handlers run */
 	const struct rte_ims_source *polling;
 	struct rte_ims_wait *outer; /* a handler of that set polls this one */
-	uint32_t deaf;              /* sources that would not end a sleep */
+	int cancel_state;           /* with `cancel`: as it was outside of the handlers */
+	/* Messages read from this source; those from batch_next on have not been served. */
+	struct ims_vfio_event batch[WAIT_BATCH];
+	uint32_t batch_of;
+	uint32_t batch_n;
+	uint32_t batch_next;
+	uint32_t deaf; /* sources that would not end a sleep */
 	atomic_uint_fast64_t events;
 	atomic_uint_fast64_t busy_polls;
 	atomic_uint_fast64_t sleeps;
@@ -145,6 +153,26 @@ bool
 ims_wait_run_begin(struct rte_ims_wait *w);
 void
 ims_wait_run_end(struct rte_ims_wait *w, unsigned int n);
+
+/*
+ * ims_wait.c: whose handlers this thread is running, the innermost set, and from there on
+ * rte_ims_wait.outer; and that its end would be noticed. The model makes an access a load; of the static
+ * TLS that is left for libraries loaded late it takes a pointer and a byte.
+ */
+#define IMS_WAIT_TLS __attribute__((tls_model("initial-exec")))
+extern __thread struct rte_ims_wait *ims_wait_inside IMS_WAIT_TLS;
+extern __thread bool ims_wait_guarded IMS_WAIT_TLS;
+
+/*
+ * ims_wait.c: an event of an entry that is empty: its vector has left, or moves here and is not open yet.
+ * The mark comes before the second look, as the opening comes before the look at the mark (ims_wait_move.c).
+ */
+struct rte_ims_vec *
+ims_wait_missed(struct wait_entry *entry);
+
+/* ims_wait_thread.c: see to it that the end of this thread is noticed. */
+void
+ims_wait_guard_thread(void);
 
 /* ims_source.c: look at all sources; returns how many had something. */
 unsigned int

@@ -184,6 +184,9 @@ pace(struct rte_ims_wait *w)
 static void
 switch_to(struct rte_ims_wait *w, bool busy)
 {
+	int cancel_state;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	pthread_mutex_lock(&w->policy_lock);
 	/* Another thread may have set another policy meanwhile: its delivery stays. */
 	if (atomic_load(&w->policy) == RTE_IMS_POLICY_ADAPTIVE) {
@@ -193,6 +196,7 @@ switch_to(struct rte_ims_wait *w, bool busy)
 		ims_wait_deliver(w, busy ? RTE_IMS_DELIVERY_MEMORY : RTE_IMS_DELIVERY_EVENTFD);
 	}
 	pthread_mutex_unlock(&w->policy_lock);
+	pthread_setcancelstate(cancel_state, NULL);
 }
 
 static void

@@ -26,6 +26,10 @@
  * All other functions may be called from any thread, also while that thread polls, sleeps or
  * runs a handler; from handlers too, unless they say otherwise.
  *
+ * A thread may end in poll or sleep, by pthread_exit() in a handler, or with RTE_IMS_WAIT_F_CANCEL by
+ * pthread_cancel(). Another thread takes the set over, or its vectors are moved to another set: no call
+ * waits for the dead, no event is lost, and handlers of vectors that it had begun to serve run once more.
+ *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
 
@@ -39,6 +43,12 @@ struct rte_ims_wait;
 
 /** Place the set for conf.lcore_id, not for the calling thread. */
 #define RTE_IMS_WAIT_F_LCORE 0x1u
+/**
+ * The set's thread may be cancelled (pthread_cancel(), deferred): it is not while handlers run, which costs
+ * some 20 ns each time, but where it sleeps. While it calls other functions of this library outside of
+ * handlers it must not be cancelled.
+ */
+#define RTE_IMS_WAIT_F_CANCEL 0x2u
 
 /** Settings of rte_ims_wait_create(). All zero is the default. */
 struct rte_ims_wait_conf {
