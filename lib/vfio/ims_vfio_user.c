@@ -564,6 +564,26 @@ fini:
 	return ims_vfio_err_ptr(rc);
 }
 
+/* The send timeout is also how long connect() waits for room in the server's backlog. */
+static int
+connect_within(int sock, const struct sockaddr_un *sa, uint32_t timeout_ms)
+{
+	struct timeval tv = {
+		.tv_sec = timeout_ms / 1000,
+		.tv_usec = timeout_ms % 1000 * 1000L,
+	};
+	int rc;
+
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
+		return -errno;
+	do {
+		rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa));
+	} while (rc < 0 && errno == EINTR);
+	if (rc == 0)
+		return 0;
+	return errno == EAGAIN ? -ETIMEDOUT : -errno;
+}
+
 struct ims_vfio *
 ims_vfio_user_open(const char *name, const char *path, uint32_t timeout_ms)
 {
@@ -580,8 +600,8 @@ ims_vfio_user_open(const char *name, const char *path, uint32_t timeout_ms)
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (sock < 0)
 		return ims_vfio_err_ptr(-errno);
-	if (connect(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		rc = -errno;
+	rc = connect_within(sock, &sa, timeout_ms);
+	if (rc != 0) {
 		IMS_VFIO_LOG(ERR, "%s: cannot connect: %s", name, strerror(-rc));
 		close(sock);
 		return ims_vfio_err_ptr(rc);

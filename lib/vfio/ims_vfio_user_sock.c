@@ -403,6 +403,10 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
 	}
+	/* The kernel drops those that this process has no room for: a region is reached by messages then. */
+	if ((msg->msg_flags & MSG_CTRUNC) != 0 && n < VU_MAX_FDS)
+		IMS_VFIO_LOG(WARNING, "%s: no descriptor is left for what the device sends: %s",
+			c->v.name, strerror(EMFILE));
 	if (n == 0)
 		return;
 	if (c->n_rx_fds != 0) {

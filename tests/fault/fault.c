@@ -206,18 +206,20 @@ fault_site_name(unsigned int i)
 		return real args;                                                 \
 	}
 
-WRAP(int, eventfd, (unsigned int n, int flags), (n, flags), -1, EMFILE)
-WRAP(int, epoll_create1, (int flags), (flags), -1, EMFILE)
-WRAP(int, socketpair, (int d, int t, int p, int sv[2]), (d, t, p, sv), -1, EMFILE)
-WRAP(FILE *, fopen64, (const char *path, const char *mode), (path, mode), NULL, EMFILE)
+WRAP(int, eventfd, (unsigned int n, int flags), (n, flags), -1, EMFILE, ENFILE, ENOMEM)
+WRAP(int, epoll_create1, (int flags), (flags), -1, EMFILE, ENFILE, ENOMEM)
+WRAP(int, socketpair, (int d, int t, int p, int sv[2]), (d, t, p, sv), -1, EMFILE, ENFILE, ENOBUFS)
+WRAP(FILE *, fopen64, (const char *path, const char *mode), (path, mode), NULL, EMFILE, ENOMEM,
+	EINTR)
 WRAP(void *, mmap64, (void *addr, size_t len, int prot, int flags, int fd, off_t off),
-	(addr, len, prot, flags, fd, off), MAP_FAILED, ENOMEM)
+	(addr, len, prot, flags, fd, off), MAP_FAILED, ENOMEM, EAGAIN)
 WRAP(ssize_t, sendmsg, (int fd, const struct msghdr *m, int flags), (fd, m, flags), -1, EINTR,
-	ENOBUFS)
-WRAP(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags), -1, EINTR)
-WRAP(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n), -1, EINTR)
+	EAGAIN, ENOBUFS, ENOMEM)
+WRAP(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags), -1, EINTR, EAGAIN,
+	ENOMEM)
+WRAP(ssize_t, read, (int fd, void *buf, size_t n), (fd, buf, n), -1, EINTR, EAGAIN)
 WRAP(ssize_t, write, (int fd, const void *buf, size_t n), (fd, buf, n), -1, EINTR)
-WRAP(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms), -1, EINTR)
+WRAP(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms), -1, EINTR, ENOMEM)
 WRAP(int, epoll_wait, (int epfd, struct epoll_event *ev, int n, int ms), (epfd, ev, n, ms), -1,
 	EINTR)
 WRAP(int, epoll_pwait2,
@@ -233,7 +235,7 @@ int
 epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
 {
 	static int (*real)(int, int, int, struct epoll_event *);
-	static const int ways[] = { ENOSPC, 0 };
+	static const int ways[] = { ENOSPC, ENOMEM, 0 };
 	int error = 0;
 
 	if (op == EPOLL_CTL_ADD)
@@ -275,7 +277,7 @@ int
 open64(const char *path, int flags, ...)
 {
 	static int (*real)(const char *, int, ...);
-	static const int ways[] = { EMFILE, 0 };
+	static const int ways[] = { EMFILE, ENFILE, EINTR, ENOMEM, 0 };
 	int error = fault_here("open", __builtin_return_address(0), ways);
 	va_list ap;
 	int mode;
@@ -299,7 +301,7 @@ posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *fa,
 {
 	static int (*real)(pid_t *, const char *, const posix_spawn_file_actions_t *,
 		const posix_spawnattr_t *, char *const[], char *const[]);
-	static const int ways[] = { EAGAIN, 0 };
+	static const int ways[] = { EAGAIN, ENOMEM, 0 };
 	int error = fault_here("posix_spawn", __builtin_return_address(0), ways);
 
 	if (error != 0)
@@ -315,7 +317,7 @@ rte_ctrl_thread_create(pthread_t *thread, const char *name, const pthread_attr_t
 {
 	static int (*real)(
 		pthread_t *, const char *, const pthread_attr_t *, void *(*)(void *), void *);
-	static const int ways[] = { EAGAIN, 0 };
+	static const int ways[] = { EAGAIN, ENOMEM, 0 };
 	int error = fault_here("rte_ctrl_thread_create", __builtin_return_address(0), ways);
 
 	if (error != 0)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,11 @@ static struct {
 	int err_fd;
 	int req_fd;
 	uint32_t class_rev;
+	unsigned int n_calls;
+	unsigned int fail_at; /* of n_calls, with fail_error */
+	int fail_error;
+	unsigned long failed; /* the request that did */
+	bool failed_msix;     /* it asked for MSI-X */
 } kernel;
 
 static const char *
@@ -142,6 +148,13 @@ fake_ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	if (++kernel.n_calls == kernel.fail_at) {
+		kernel.failed = request;
+		kernel.failed_msix =
+			request == VFIO_DEVICE_GET_IRQ_INFO &&
+			((struct vfio_irq_info *)arg)->index == VFIO_PCI_MSIX_IRQ_INDEX;
+		return answer(kernel.fail_error);
+	}
 	switch (request) {
 	case VFIO_CDEV_BIND_IOMMUFD:
 		return answer(kernel.bind_error);
@@ -176,6 +189,11 @@ fake_ioctl(int fd, unsigned long request, ...)
 		return dup(fd);
 	case VFIO_IOMMU_MAP_DMA:
 		kernel.n_maps++;
+		return 0;
+	case VFIO_IOMMU_UNMAP_DMA:
+		kernel.n_unmaps++;
+		return 0;
+	case VFIO_DEVICE_RESET:
 		return 0;
 	case VFIO_DEVICE_GET_INFO:
 		((struct vfio_device_info *)arg)->num_regions = 9;
@@ -438,6 +456,105 @@ test_events(void **state)
 	v->ops->close(v);
 }
 
+static unsigned int
+count_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n;
+}
+
+/* All that is asked of a device, until something fails. */
+static int
+live(void)
+{
+	struct ims_vfio *v = open_dev();
+	int fds[4] = { -1, -1, -1, -1 }, rc;
+
+	if (v == NULL)
+		return -rte_errno;
+	rc = v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, 0, 4, fds);
+	if (rc == 0)
+		rc = v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0, NULL);
+	if (rc == 0)
+		rc = v->ops->dma_map(v, 0x1000, NULL, 4096, -1, 0);
+	if (rc == 0)
+		rc = v->ops->dma_unmap(v, 0x1000, 4096);
+	if (rc == 0)
+		rc = v->ops->reset(v);
+	v->ops->close(v);
+	return rc;
+}
+
+/* What an error means that is more than "it failed". */
+static int
+expected(unsigned long request, int error)
+{
+	switch (request) {
+	case VFIO_GET_API_VERSION:
+	case VFIO_CHECK_EXTENSION:
+		return -ENOTSUP;
+	case VFIO_DEVICE_GET_REGION_INFO:
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return error == EINVAL && !kernel.failed_msix ? 0 : -error; /* there is none */
+	case VFIO_DEVICE_RESET:
+		return error == EINVAL ? -ENOTSUP : -error;
+	default:
+		return -error;
+	}
+}
+
+/* Each call of the kernel fails once with each error: told, and nothing is left. */
+static void
+fail_each(void)
+{
+	static const int errors[] = { EINVAL, ENOMEM, ENOSPC, EMFILE, EINTR, EAGAIN, EBUSY, EPERM,
+		ENODEV, EIO };
+	unsigned int n, i, calls, fds;
+	int rc;
+
+	setup(NULL);
+	assert_int_equal(live(), 0);
+	calls = kernel.n_calls;
+	assert_true(calls > 20);
+	fds = count_fds();
+	for (n = 1; n <= calls; n++)
+		for (i = 0; i < RTE_DIM(errors); i++) {
+			setup(NULL);
+			kernel.fail_at = n;
+			kernel.fail_error = errors[i];
+			rc = live();
+			assert_true(kernel.failed != 0);
+			if (rc != expected(kernel.failed, errors[i]))
+				fail_msg("ioctl %#lx, error %d: %d", kernel.failed, errors[i], rc);
+			assert_int_equal(count_fds(), fds);
+		}
+	print_message("%u calls of the kernel, %u failures\n", calls, calls * i);
+}
+
+static void
+test_failures_iommufd(void **state)
+{
+	fail_each();
+}
+
+static void
+test_failures_container(void **state)
+{
+	char node[256], away[256];
+
+	snprintf(node, sizeof(node), "%s/dev/iommu", root);
+	snprintf(away, sizeof(away), "%s/dev/away", root);
+	assert_int_equal(rename(node, away), 0);
+	fail_each();
+	assert_int_equal(rename(away, node), 0);
+}
+
 static void
 test_bad_names(void **state)
 {
@@ -467,6 +584,8 @@ main(void)
 		cmocka_unit_test_setup(test_container, setup),
 		cmocka_unit_test_setup(test_too_many_vectors, setup),
 		cmocka_unit_test_setup(test_events, setup),
+		cmocka_unit_test_setup(test_failures_iommufd, setup),
+		cmocka_unit_test_setup(test_failures_container, setup),
 		cmocka_unit_test_setup(test_bad_names, setup),
 	};
 

@@ -19,7 +19,9 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -51,6 +53,7 @@ enum quirk {
 	REGION_CAP_LOOP,
 	REGION_AREA_OUTSIDE,
 	REGION_FDS, /* five descriptors where one is due */
+	NO_ROOM,    /* the client has none left for it */
 	BYTEWISE,   /* every reply a byte at a time */
 	DMA_FIRST,  /* a DMA_READ and an unknown request before each reply */
 };
@@ -60,6 +63,7 @@ struct server {
 	atomic_int quirk;
 	int memfd;
 	pthread_t thread;
+	rlim_t max_fds;
 	unsigned int maps;
 	unsigned int commands[32];
 	struct vfio_user_dma_map last_map;
@@ -123,6 +127,16 @@ server_reply(struct server *s, const struct vfio_user_header *req, uint32_t erro
 }
 
 static void
+limit_fds(rlim_t max)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void
 server_region(struct server *s, const struct vfio_user_header *req, uint32_t index)
 {
 	struct {
@@ -149,6 +163,8 @@ server_region(struct server *s, const struct vfio_user_header *req, uint32_t ind
 	}
 	if (s->quirk == REGION_INDEX)
 		r.info.index++;
+	if (s->quirk == NO_ROOM)
+		limit_fds(index == 0 ? 3 : s->max_fds);
 	if (s->quirk == REGION_CAP_OUTSIDE)
 		r.info.cap_offset = 0x10000;
 	if (s->quirk == REGION_CAP_LOOP) {
@@ -288,10 +304,13 @@ server_main(void *arg)
 static struct ims_vfio *
 start(struct server *s, enum quirk quirk)
 {
+	struct rlimit limit;
 	int sv[2];
 
 	memset(s, 0, sizeof(*s));
 	s->quirk = quirk;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	s->max_fds = limit.rlim_cur;
 	s->memfd = memfd_create("bar", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(s->memfd, quirk == REGION_FILE_SHORT ? 0x2000 : BAR_SIZE), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
@@ -362,6 +381,7 @@ test_good(void **state)
 	expect_success(GOOD, 1);
 	expect_success(BYTEWISE, 1);
 	expect_success(REGION_FDS, 1);
+	expect_success(NO_ROOM, 0);
 	expect_success(VERSION_JSON, 1);
 	expect_success(REGION_CAP_OUTSIDE, 1);
 	expect_success(REGION_CAP_LOOP, 1);
@@ -606,6 +626,29 @@ test_timeout(void **state)
 	finish(&s, v);
 }
 
+/* A server whose backlog is full, and that takes nobody: the wait is bounded. */
+static void
+test_full(void **state)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), other, n;
+	char name[64];
+
+	snprintf(name, sizeof(name), "vfio-user:/tmp/ims-full-%d", getpid());
+	strcpy(sa.sun_path, name + strlen("vfio-user:"));
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(other, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	n = count_fds();
+	assert_null(ims_vfio_user_open(name, sa.sun_path, 100));
+	assert_int_equal(rte_errno, ETIMEDOUT);
+	assert_int_equal(count_fds(), n);
+	close(other);
+	close(listener);
+	unlink(sa.sun_path);
+}
+
 int
 main(void)
 {
@@ -618,6 +661,7 @@ main(void)
 		cmocka_unit_test(test_dma_by_message),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_full),
 	};
 
 	fake_eal_init();
