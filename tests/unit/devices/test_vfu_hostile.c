@@ -301,6 +301,121 @@ test_stalls(void **state)
 		box_close(&boxes[i]);
 }
 
+static bool
+is_served(const struct box *box)
+{
+	static struct peer other;
+	static const struct {
+		struct vfio_user_header hdr;
+		uint16_t major, minor;
+	} version = { .hdr = { .command = VFIO_USER_VERSION, .size = sizeof(version) },
+		.minor = VFIO_USER_MINOR };
+	bool served;
+
+	connect_to(&other, box);
+	/* Refused, it may be closed by now. */
+	send(other.sock, &version, sizeof(version), MSG_NOSIGNAL);
+	served = peer_recv(&other, PEER_TIMEOUT_MS) == 1;
+	close(other.sock);
+	return served;
+}
+
+/* A byte now and then is no progress. */
+static void
+test_drips(void **state)
+{
+	const struct vfio_user_header hdr = { .command = VFIO_USER_DEVICE_GET_INFO, .size = 32 };
+	bool served = false;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(hdr) && !served; i++) {
+		send(p.sock, (const uint8_t *)&hdr + i, 1, MSG_NOSIGNAL);
+		usleep(VFU_STALL_MS * 1000 / 8);
+		served = is_served(&b);
+	}
+	assert_true(served);
+	assert_true(peer_closed(&p));
+}
+
+/* Descriptors with each piece of a message: what is more than the limit is closed at once. */
+static void
+test_many_descriptors(void **state)
+{
+	struct vfio_user_dma_map map = { .argsz = sizeof(map), .flags = 3, .size = PAGE };
+	struct {
+		struct vfio_user_header hdr;
+		uint8_t map[sizeof(struct vfio_user_dma_map)];
+	} m = { .hdr = { .id = 7, .command = VFIO_USER_DMA_MAP, .size = sizeof(m) } };
+	unsigned int before = count_fds(), i;
+	int fds[8], memfd = make_memfd(PAGE);
+
+	memcpy(m.map, &map, sizeof(map));
+	for (i = 0; i < 8; i++)
+		fds[i] = memfd;
+	for (i = 0; i < sizeof(m) - 1; i++)
+		peer_send_raw(&p, (uint8_t *)&m + i, 1, fds, 8);
+	check_refused(&b); /* the server has been at work since */
+	assert_true(count_fds() <= before + 1 + VFU_MAX_FDS);
+	peer_send_raw(&p, (uint8_t *)&m + i, 1, fds, 8);
+	assert_int_equal(peer_reply_wait(&p, 7), EINVAL);
+	peer_sync(&p);
+	close(memfd);
+	assert_int_equal(count_fds(), before);
+}
+
+static atomic_bool flood_stop;
+static atomic_uint flood_sent;
+
+static void *
+flood(void *arg)
+{
+	/* Many at once: faster than the server takes them one by one; in one piece, beside other threads. */
+	struct {
+		struct vfio_user_header hdr;
+		struct vfio_user_device_info info;
+	} many[400];
+	unsigned int i;
+
+	for (i = 0; i < 400; i++) {
+		many[i].hdr = (struct vfio_user_header){ .command = VFIO_USER_DEVICE_GET_INFO,
+			.flags = VFIO_USER_F_NO_REPLY,
+			.size = sizeof(many[0]) };
+		many[i].info.argsz = sizeof(many[0].info);
+	}
+	while (!atomic_load(&flood_stop) && send(p.sock, many, sizeof(many), MSG_NOSIGNAL) > 0)
+		atomic_fetch_add(&flood_sent, 1);
+	return NULL;
+}
+
+/* Requests without end: others are told at once that it is taken, the model has its lock and its events. */
+static void
+test_flood(void **state)
+{
+	pthread_t threads[4];
+	unsigned int i;
+
+	atomic_store(&flood_stop, false);
+	atomic_store(&flood_sent, 0);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, flood, NULL), 0);
+	while (atomic_load(&flood_sent) < 10)
+		usleep(100);
+	for (i = 0; i < 20; i++) {
+		check_refused(&b);
+		vfu_lock(b.m->vfu);
+		assert_true(b.m->vfu->out_bytes <= VFU_MAX_QUEUE);
+		vfu_unlock(b.m->vfu);
+	}
+	atomic_store(&flood_stop, true);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	shutdown(p.sock, SHUT_RDWR);
+	/* What it has sent comes before its end. */
+	for (i = 0; i < 1000 && !is_served(&b); i++)
+		usleep(5000);
+	assert_true(i < 1000);
+}
+
 int
 main(void)
 {
@@ -311,6 +426,9 @@ main(void)
 		cmocka_unit_test(test_file_cut_short),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stalls, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drips, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_descriptors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
