@@ -50,7 +50,7 @@ struct wait_source {
 	uint32_t n_vecs;
 	uint32_t n_leaving; /* left, but the set has not been drained yet */
 	bool taken;
-	int fd;
+	atomic_int fd; /* the set's thread looks at it when the device is gone */
 };
 
 struct rte_ims_wait {
