@@ -88,8 +88,9 @@ irq_find(const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq)
 	int rc;
 
 	rc = ims_irqs_read(&irqs);
-	if (rc == 0)
-		rc = irq_find_in(irqs, bdf, msix, vector, irq);
+	if (irqs == NULL)
+		return rc != 0 ? rc : -ENOENT;
+	rc = irq_find_in(irqs, bdf, msix, vector, irq);
 	free(irqs);
 	return rc;
 }

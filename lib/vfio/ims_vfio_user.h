@@ -31,8 +31,8 @@
 #define VU_MAX_FDS  16
 #define VU_MAX_DATA 65536u /* payload of one access that we accept */
 #define VU_MAX_MSG  (VU_MAX_DATA + 64)
-#define VU_MAX_TX   (1u << 20) /* bytes that wait for a server that does not read */
-#define VU_HANDLES  65536u     /* what 16 bits of a remappable-format message can name */
+#define VU_MAX_TX   (1ul << 20) /* bytes that wait for a server that does not read */
+#define VU_HANDLES  65536u      /* what 16 bits of a remappable-format message can name */
 
 /* A command and its reply. */
 struct vu_call {

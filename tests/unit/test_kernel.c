@@ -534,7 +534,8 @@ fail_each(void)
 				fail_msg("ioctl %#lx, error %d: %d", kernel.failed, errors[i], rc);
 			assert_int_equal(count_fds(), fds);
 		}
-	print_message("%u calls of the kernel, %u failures\n", calls, calls * i);
+	print_message("%u calls of the kernel, %u failures\n", calls,
+		calls * (unsigned int)RTE_DIM(errors));
 }
 
 static void
