@@ -223,10 +223,10 @@ struct small_request {
 	struct vfio_user_region_access acc;
 };
 
-static struct small_request
-config_read(uint16_t id, uint32_t count)
+static void
+config_read(struct small_request *req, uint16_t id, uint32_t count)
 {
-	return (struct small_request){
+	*req = (struct small_request){
 		{ id, VFIO_USER_REGION_READ, sizeof(struct small_request), 0, 0 },
 		{ .region = VFIO_PCI_CONFIG_REGION_INDEX, .count = count },
 	};
@@ -235,13 +235,14 @@ config_read(uint16_t id, uint32_t count)
 static verdict
 byte_by_byte(void)
 {
-	struct small_request req = config_read(0, 4);
+	struct small_request req;
 	uint32_t error = 0;
 	size_t i;
 	verdict v;
 
 	if (!conn_ready())
 		return wrong("no connection");
+	config_read(&req, 0, 4);
 	for (i = 0; i < sizeof(req); i++)
 		if (!conn_send((uint8_t *)&req + i, 1, NULL, 0))
 			return wrong("the server hung up");
@@ -258,7 +259,7 @@ pipelined(void)
 	verdict v;
 
 	for (i = 0; i < 64; i++)
-		req[i] = config_read(i / 2, 1 + i);
+		config_read(&req[i], i / 2, 1 + i);
 	if (!conn_ready() || !conn_send(req, sizeof(req), NULL, 0))
 		return wrong("no connection");
 	for (i = 0; i < 64; i++) {

@@ -469,6 +469,17 @@ count_fds(void)
 	return n;
 }
 
+/* One that another thread, of EAL or a sanitizer, has for a moment is not ours. */
+static void
+no_more_fds(unsigned int fds)
+{
+	unsigned int tries = 0;
+
+	while (count_fds() > fds && tries++ < 10000)
+		usleep(1000);
+	assert_int_equal(count_fds(), fds);
+}
+
 /* All that is asked of a device, until something fails. */
 static int
 live(void)
@@ -532,7 +543,7 @@ fail_each(void)
 			assert_true(kernel.failed != 0);
 			if (rc != expected(kernel.failed, errors[i]))
 				fail_msg("ioctl %#lx, error %d: %d", kernel.failed, errors[i], rc);
-			assert_int_equal(count_fds(), fds);
+			no_more_fds(fds);
 		}
 	print_message("%u calls of the kernel, %u failures\n", calls,
 		calls * (unsigned int)RTE_DIM(errors));
