@@ -47,6 +47,7 @@ struct wait_source {
 	struct rte_ims_wait *w;
 	struct rte_ims_dev *dev;
 	struct ims_vfio *vfio;
+	uint32_t slot;
 	uint32_t n_vecs;
 	uint32_t n_leaving; /* left, but the set has not been drained yet */
 	bool taken;
@@ -120,6 +121,7 @@ struct rte_ims_wait {
 	uint32_t max_vecs;
 	uint32_t n_used;
 	uint32_t n_sources;
+	uint64_t source_slots; /* of message sources, also of those that leave */
 	uint32_t n_sources_ever;
 	bool place_used[RTE_IMS_SOURCES_MAX];
 	atomic_uint n_entries; /* no entry has ever had a higher index */

@@ -8,35 +8,28 @@
  * it instead: one hop less for each event.
  */
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 
 #include "ims_wait_private.h"
 
 static struct wait_source *
-source_find_locked(struct rte_ims_wait *w, const struct rte_ims_dev *dev, uint32_t *slot)
+source_find_locked(const struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
-	uint32_t i;
 
-	*slot = WAIT_SOURCES;
-	for (i = 0; i < WAIT_SOURCES; i++) {
-		src = atomic_load(&w->sources[i]);
-		if (src != NULL && src->dev == dev) {
-			*slot = i;
+	TAILQ_FOREACH(src, &dev->sources, next)
+		if (src->w == w)
 			return src;
-		}
-		if (src == NULL && *slot == WAIT_SOURCES)
-			*slot = i;
-	}
 	return NULL;
 }
 
 static void
-source_update_locked(struct rte_ims_wait *w, struct wait_source *src, uint32_t slot)
+source_update_locked(struct rte_ims_wait *w, struct wait_source *src)
 {
 	bool want = src->n_vecs != 0 && src->n_vecs == src->dev->n_msg_fds;
-	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_SOURCE | slot };
+	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = EV_SOURCE | src->slot };
 
 	if (want == src->taken)
 		return;
@@ -59,18 +52,22 @@ source_update_locked(struct rte_ims_wait *w, struct wait_source *src, uint32_t s
 }
 
 static struct wait_source *
-source_new_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev, uint32_t slot)
+source_new_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
 
+	static_assert(WAIT_SOURCES == 64, "a bit of source_slots each");
+	if (w->source_slots == UINT64_MAX)
+		return NULL;
 	src = calloc(1, sizeof(*src));
 	if (src == NULL)
 		return NULL;
 	src->w = w;
 	src->dev = dev;
 	src->vfio = dev->vfio;
+	src->slot = __builtin_ctzll(~w->source_slots);
+	w->source_slots |= UINT64_C(1) << src->slot;
 	TAILQ_INSERT_TAIL(&dev->sources, src, next);
-	atomic_store(&w->sources[slot], src);
 	return src;
 }
 
@@ -78,31 +75,33 @@ void
 ims_wait_source_add_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
-	uint32_t slot;
 
 	if (dev->vfio->ops->source_take == NULL)
 		return;
-	src = source_find_locked(w, dev, &slot);
-	if (src == NULL && slot != WAIT_SOURCES)
-		src = source_new_locked(w, dev, slot);
+	src = source_find_locked(w, dev);
+	if (src == NULL)
+		src = source_new_locked(w, dev);
 	if (src == NULL)
 		return; /* the transport's thread serves it */
-	src->n_vecs++;
-	source_update_locked(w, src, slot);
+	if (src->n_vecs++ == 0)
+		atomic_store(&w->sources[src->slot], src);
+	source_update_locked(w, src);
 }
 
 bool
 ims_wait_source_leave_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
-	uint32_t slot;
 
-	src = source_find_locked(w, dev, &slot);
+	src = source_find_locked(w, dev);
 	if (src == NULL || src->n_vecs == 0)
 		return false;
 	src->n_vecs--;
 	src->n_leaving++;
-	source_update_locked(w, src, slot);
+	source_update_locked(w, src);
+	/* Before the set is drained, after which a poll may begin at any time: it must not find it. */
+	if (src->n_vecs == 0)
+		atomic_store(&w->sources[src->slot], NULL);
 	return true;
 }
 
@@ -111,12 +110,11 @@ void
 ims_wait_source_left_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 {
 	struct wait_source *src;
-	uint32_t slot;
 
-	src = source_find_locked(w, dev, &slot);
+	src = source_find_locked(w, dev);
 	if (src == NULL || --src->n_leaving != 0 || src->n_vecs != 0)
 		return;
-	atomic_store(&w->sources[slot], NULL);
+	w->source_slots &= ~(UINT64_C(1) << src->slot);
 	TAILQ_REMOVE(&dev->sources, src, next);
 	free(src);
 }
@@ -124,11 +122,8 @@ ims_wait_source_left_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 static void
 check_locked(struct wait_source *src)
 {
-	uint32_t slot;
-
 	pthread_mutex_lock(&src->w->lock);
-	source_find_locked(src->w, src->dev, &slot);
-	source_update_locked(src->w, src, slot);
+	source_update_locked(src->w, src);
 	pthread_mutex_unlock(&src->w->lock);
 }
 
