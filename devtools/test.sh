@@ -112,7 +112,7 @@ if [ "$sanitize" != no ]; then
 
 	say "parts, a soak and a reset under valgrind"
 	wrapper="$valgrind" run valgrind build --timeout-multiplier 10 store store_bar obj dma kernel \
-		vfio_user timer-timerfd queue-small soak-mixed
+		devices-vfu_msg timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a few seconds for each target"
 	devtools/fuzz.sh --seconds 10 || fuzz=failed
