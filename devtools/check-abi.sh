@@ -25,7 +25,7 @@ command -v abidiff > /dev/null || {
 revision=${1:-$(git describe --tags --abbrev=0 2> /dev/null || true)}
 [ -n "$revision" ] || {
 	echo "check-abi: no release yet, so NOTHING WAS COMPARED; name a revision to compare with" >&2
-	exit 0
+	exit 77
 }
 revision=$(git rev-parse --short "$revision^{commit}")
 dir=$(mktemp -d)

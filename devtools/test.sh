@@ -13,8 +13,8 @@
 #               archive, Debian packages, the ABI
 #
 # Without --full, up to three tests of a group that failed are run three times more, alone: many run side by
-# side, and on a loaded machine one may miss its time. It is named at the end as unsteady. What a sanitizer
-# or valgrind reports is a failure always.
+# side, and on a loaded machine one may miss its time. It is named at the end as unsteady. A crash, or
+# what a sanitizer or valgrind reports, is a failure always.
 #
 # IMS_WERROR=1 makes warnings errors. The last line says how many tests passed, failed, were skipped.
 
@@ -97,7 +97,7 @@ devtools/install-deps.sh "${groups[@]}"
 say "build (release)"
 werror=false
 [ "${IMS_WERROR:-0}" = 1 ] && werror=true
-setup build -Dwerror=$werror
+setup build -Dtests=true -Dwerror=$werror
 
 say "unit and end-to-end tests, models"
 run quick build --suite unit --suite e2e --suite model
@@ -108,7 +108,7 @@ if [ "$sanitize" != no ]; then
 		-Db_lundef=false
 	asan_suites=(--suite unit --suite e2e)
 	[ "$sanitize" = full ] || asan_suites+=(--no-suite slow)
-	run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
 
 	say "parts, a soak and a reset under valgrind"
 	wrapper="$valgrind" run valgrind build --timeout-multiplier 10 store store_bar obj dma kernel \

@@ -9,18 +9,24 @@ test_results.py again LOG
 test_results.py sum LOG [LOG ...]
     how many tests passed, failed and were skipped; exit 1 unless all is well
 
-For x.json, x-again.json is the log of those that were run again (for x-wrapper.json, x-again-wrapper.json). A test that passed each time then is
-"unsteady": named, and counted as passed. What a sanitizer or valgrind reported is never run again.
+For x.json, x-again.json is the log of those that were run again (for x-wrapper.json,
+x-again-wrapper.json). A test that passed each time then is "unsteady": named, and counted as passed. A
+crash, and what a sanitizer or valgrind reported, is never run again; a report is a failure also of a test
+that passed.
 """
 
+import collections
 import json
 import os
 import re
 import sys
 
 GOOD = ("OK", "EXPECTEDFAIL")
+AGAIN = 3  # as test.sh has it
 VALGRIND = 99
-SANITIZER = re.compile(r"(Thread|Address|Leak|UndefinedBehavior)Sanitizer|runtime error:")
+REPORT = re.compile(
+    r"(Thread|Address|Leak|UndefinedBehavior)Sanitizer|: runtime error:|^==\d+== ", re.MULTILINE
+)
 
 
 def read(path):
@@ -36,9 +42,15 @@ def failed(test):
     return test["result"] not in GOOD + ("SKIP",)
 
 
-def excusable(test):
+def reported(test):
     said = test.get("stdout", "") + test.get("stderr", "")
-    return failed(test) and test.get("returncode") != VALGRIND and not SANITIZER.search(said)
+    return test.get("returncode") == VALGRIND or REPORT.search(said) is not None
+
+
+def excusable(test):
+    """It missed its time, or an assertion failed: no crash, no report."""
+    timely = test["result"] == "TIMEOUT" or 0 < test.get("returncode", 0) < 128
+    return failed(test) and timely and not reported(test)
 
 
 def again(path):
@@ -53,8 +65,8 @@ def steady_alone(path):
     path = os.path.join(folder, re.sub(r"^\w+", r"\g<0>-again", name, count=1))
     if not os.path.exists(path):
         return set()
-    runs = read(path)
-    return {short(r["name"]) for r in runs} - {short(r["name"]) for r in runs if r["result"] not in GOOD}
+    passed = collections.Counter(short(r["name"]) for r in read(path) if r["result"] in GOOD)
+    return {name for name, n in passed.items() if n == AGAIN}
 
 
 def total(paths):
@@ -65,7 +77,7 @@ def total(paths):
             if test["result"] == "SKIP":
                 skipped += 1
                 print("skipped:", test["name"])
-            elif not failed(test):
+            elif not failed(test) and not reported(test):
                 passed += 1
             elif excusable(test) and short(test["name"]) in alone:
                 passed += 1

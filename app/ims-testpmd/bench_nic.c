@@ -20,7 +20,7 @@
 
 /* Under way at most: there is room for so many in any ring. */
 #define WINDOW 256
-/* How long packets that are under way may take, until all is as it stays, and to look at a thread with nothing to do. */
+/* How long packets under way may take, until all is as it stays, and to look at an idle thread. */
 #define DRAIN_NS  (2 * TP_NSEC)
 #define SETTLE_NS (TP_NSEC / 4)
 #define IDLE_NS   (TP_NSEC / 2)

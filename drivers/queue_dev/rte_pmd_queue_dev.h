@@ -57,8 +57,9 @@ struct rte_pmd_queue_dev_info {
 	/** Commands that were not answered in time. */
 	uint64_t cmd_timeouts;
 	/**
-	 * Completions of what nobody had submitted, or that say so of what they tell: the former are
-	 * dropped, of the latter only the place counts.
+	 * Completions that the device wrote for operations which nobody had submitted, counted at each
+	 * look, or with a head of the submission ring that cannot be. Only their place is believed: one of
+	 * the former completes the operation that is submitted there next.
 	 */
 	uint64_t stray_completions;
 };

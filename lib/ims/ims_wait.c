@@ -92,12 +92,18 @@ ims_wait_run_begin(struct rte_ims_wait *w)
 void
 ims_wait_run_end(struct rte_ims_wait *w, unsigned int n)
 {
+	bool cancel;
+	int state;
+
 	ims_wait_add_to(&w->events, n);
 	w->running = NULL;
 	ims_wait_inside = w->outer;
+	/* The set may be another thread's from the step on, or none any more. */
+	cancel = w->cancel;
+	state = w->cancel_state;
 	epoch_step(w, memory_order_release);
-	if (unlikely(w->cancel))
-		pthread_setcancelstate(w->cancel_state, NULL);
+	if (unlikely(cancel))
+		pthread_setcancelstate(state, NULL);
 }
 
 static void
@@ -242,26 +248,29 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 static unsigned int
 serve_source(struct rte_ims_wait *w, uint32_t i)
 {
+	struct wait_source *src = atomic_load(&w->sources[i]);
 	unsigned int served = 0, taken = 0;
-	struct wait_source *src;
 	int n;
 
+	if (src == NULL)
+		return 0;
+	/*
+	 * It stays: no vector is let go of in its own handler, and another thread waits for us. Also if all
+	 * leave meanwhile, what has been read is served and answered here.
+	 */
+	w->batch_src = src;
 	do {
-		src = atomic_load(&w->sources[i]);
-		if (src == NULL)
-			return served;
 		n = src->vfio->ops->source_read(
 			src->vfio, w, w->batch, WAIT_BATCH, taken < SOURCE_BUDGET);
 		taken += n;
-		w->batch_of = i;
 		w->batch_n = n;
 		for (w->batch_next = 0; w->batch_next < w->batch_n;)
 			served += serve_cookie(w, w->batch[w->batch_next++].cookie);
-		w->batch_n = 0;
-		/* A handler may have closed the device, and the source with it. */
-		if (n > 0 && atomic_load(&w->sources[i]) == src)
+		if (n > 0)
 			src->vfio->ops->source_ack(src->vfio, w->batch, n);
+		w->batch_n = 0;
 	} while (n == WAIT_BATCH);
+	w->batch_src = NULL;
 	/* The end of a connection is readable for ever. Nobody closes it before we have left. */
 	if (n == 0 && unlikely(atomic_load(&src->vfio->removed)))
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);

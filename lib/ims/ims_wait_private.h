@@ -86,8 +86,8 @@ struct rte_ims_wait {
 	struct rte_ims_wait *outer; /* a handler of that set polls this one */
 	int cancel_state;           /* with `cancel`: as it was outside of the handlers */
 	/* Messages read from this source; those from batch_next on have not been served. */
+	struct wait_source *batch_src;
 	struct ims_vfio_event batch[WAIT_BATCH];
-	uint32_t batch_of;
 	uint32_t batch_n;
 	uint32_t batch_next;
 	uint32_t deaf; /* sources that would not end a sleep */

@@ -155,7 +155,11 @@ spin_until(struct sleeper *s, uint64_t tsc)
 		}
 		if (tsc != 0 && rte_rdtsc() >= tsc)
 			break;
-		if (unlikely(++i % 1024 == 0) && s->timeout_ns > 0 && left_ns(s) == 0)
+		if (likely(++i % 1024 != 0))
+			continue;
+		if (w->cancel)
+			pthread_testcancel(); /* nothing is held here, and no system call made */
+		if (s->timeout_ns > 0 && left_ns(s) == 0)
 			break;
 	}
 	return n;

@@ -38,19 +38,18 @@ give_back(struct rte_ims_wait *w, uint64_t cookie)
 static void
 give_back_messages(struct rte_ims_wait *w)
 {
-	struct wait_source *src = atomic_load(&w->sources[w->batch_of]);
+	struct wait_source *src = w->batch_src;
 	uint32_t n = w->batch_n;
 
-	while (n != 0) {
+	while (src != NULL && n != 0) {
 		for (; w->batch_next < n; w->batch_next++)
 			give_back(w, w->batch[w->batch_next].cookie);
-		if (src == NULL)
-			break;
 		src->vfio->ops->source_ack(src->vfio, w->batch, n);
 		n = src->vfio->ops->source_read(src->vfio, w, w->batch, WAIT_BATCH, false);
 		w->batch_next = 0;
 	}
 	w->batch_n = 0;
+	w->batch_src = NULL;
 }
 
 /* The set cannot be drained before, so what it refers to is there. */
@@ -66,6 +65,8 @@ end_run(struct rte_ims_wait *w)
 	if (polling != NULL)
 		__atomic_store_n(&polling->rearm, true, __ATOMIC_SEQ_CST);
 	w->polling = NULL;
+	/* What epoll has told of once, it has told the dead: a loop around the set looks again. */
+	rte_ims_wait_wake(w);
 	ims_wait_run_end(w, 0);
 }
 

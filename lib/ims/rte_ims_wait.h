@@ -27,8 +27,9 @@
  * runs a handler; from handlers too, unless they say otherwise.
  *
  * A thread may end in poll or sleep, by pthread_exit() in a handler, or with RTE_IMS_WAIT_F_CANCEL by
- * pthread_cancel(). Another thread takes the set over, or its vectors are moved to another set: no call
- * waits for the dead, no event is lost, and handlers of vectors that it had begun to serve run once more.
+ * pthread_cancel(). Its vectors are moved to another set, or once it has been joined another thread takes the
+ * set over, or destroys it: no call waits for the dead, no event is lost, and handlers of vectors that it had
+ * begun to serve run once more.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */

@@ -72,6 +72,8 @@ struct rte_ims_ethdev_rxq {
 /**
  * Add an Rx queue of a started port. Packets that it has already are found. The port's irq, if it is one of
  * vfio-pci's and /proc/irq can be written, goes to the CPU of the set's lcore (RTE_IMS_WAIT_F_LCORE).
+ * The queue's Rx interrupt, which drivers leave on at start, is off from here on but for sleep; also
+ * when this fails.
  *
  * @return
  *   0; -EINVAL; -ENODEV no such port; -ERANGE no such queue; -EBUSY it is in a set; -ENOSPC the set is full;

@@ -262,7 +262,7 @@ struct ims_irq {
 /* /proc/interrupts as it is now, to look up several: the caller frees it. -EACCES ...: NULL. */
 int
 ims_irqs_read(char **irqs);
-/* One that irqs (NULL: nothing was read) does not have is looked up anew. 0; -ENOENT: there is none, -EACCES ... */
+/* One that irqs (NULL: nothing was read) lacks is looked up anew. 0; -ENOENT: there is none, -EACCES ... */
 int
 ims_irq_get(const char *irqs, const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq);
 /* Where the kernel shows its interrupts, "/proc"; tests have a tree of their own. */

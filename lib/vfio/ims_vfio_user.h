@@ -23,7 +23,7 @@
  * command waits for its reply the client's thread reads as well, so that a taker who is busy
  * elsewhere holds up nobody; rx_lock lets only one of them parse.
  *
- * Locks: rx_lock -> lock; tx_lock -> lock; msi_lock is a leaf. None is held while a reply is
+ * Locks: rx_lock -> tx_lock -> lock; msi_lock is a leaf. None is held while a reply is
  * awaited, or room in the socket. Replies that find none are kept, and the client's thread sends them: a
  * taker has other devices to serve. Who asks too much and reads too little is given up.
  */
@@ -83,6 +83,7 @@ struct ims_vfio_user {
 
 	pthread_mutex_t lock; /* calls, next_id, reader, polled events of the socket */
 	bool tx_waits;
+	bool fds_lost; /* it has been said */
 	LIST_HEAD(, vu_call) calls;
 	uint16_t next_id;
 	const void *reader;

@@ -102,7 +102,8 @@ tx_keep_locked(struct ims_vfio_user *c, const struct iovec *iov, size_t n_iov)
 		memcpy(c->tx_buf + c->tx_at + c->tx_len, iov[i].iov_base, iov[i].iov_len);
 		c->tx_len += iov[i].iov_len;
 	}
-	tx_waits_set(c, true);
+	if (!c->tx_waits)
+		tx_waits_set(c, true);
 	return 0;
 }
 
@@ -403,10 +404,12 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
 	}
-	/* The kernel drops those that this process has no room for: a region is reached by messages then. */
-	if ((msg->msg_flags & MSG_CTRUNC) != 0 && n < VU_MAX_FDS)
+	/* The kernel drops those that this process has no room for. Regions are reached by messages then. */
+	if ((msg->msg_flags & MSG_CTRUNC) != 0 && n < VU_MAX_FDS && !c->fds_lost) {
+		c->fds_lost = true;
 		IMS_VFIO_LOG(WARNING, "%s: no descriptor is left for what the device sends: %s",
 			c->v.name, strerror(EMFILE));
+	}
 	if (n == 0)
 		return;
 	if (c->n_rx_fds != 0) {

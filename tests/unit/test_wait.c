@@ -302,6 +302,55 @@ test_source_goes_over(void **state)
 	assert_int_equal(rte_ims_wait_destroy(other), 0);
 }
 
+static atomic_bool in_handler;
+
+/* Until the set has let go of the source: whoever frees the vector waits for us then. */
+static void
+on_event_until_left(struct rte_ims_vec *vec, void *arg)
+{
+	uint64_t end = now_ns() + 20000000000;
+
+	atomic_store(&in_handler, true);
+	while (atomic_load(&w->sources[0]) != NULL && now_ns() < end)
+		usleep(100);
+	atomic_fetch_add((atomic_uint_fast64_t *)arg, 1);
+}
+
+static void *
+free_in_handler(void *arg)
+{
+	while (!atomic_load(&in_handler))
+		usleep(100);
+	return (void *)(intptr_t)rte_ims_vec_free(arg);
+}
+
+/*
+ * The device's last vector goes while a handler runs of what was read: the messages are answered all the
+ * same, or the device, which has one under way for each slot, would never send again.
+ */
+static void
+test_answered_though_left(void **state)
+{
+	static struct counter c;
+	struct rte_ims_vec *vec;
+	pthread_t thread;
+	void *rc;
+
+	vec = alloc(1, RTE_IMS_DELIVERY_EVENTFD, &c);
+	c.obj.fn = on_event_until_left;
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	fake_fire(f, 1);
+	fake_fire(f, 1);
+	atomic_store(&in_handler, false);
+	assert_int_equal(pthread_create(&thread, NULL, free_in_handler, vec), 0);
+	rte_ims_wait_poll(w);
+	assert_int_equal(pthread_join(thread, &rc), 0);
+	assert_null(rc);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(f->n_acks, 2);
+	assert_null(f->reader);
+}
+
 /* A message that is astray rings a word behind the set's last one. */
 static void
 test_stray_behind_the_last(void **state)
@@ -698,6 +747,7 @@ main(void)
 		T(test_taken_is_carried),
 		T(test_add_in_vain),
 		T(test_source_goes_over),
+		T(test_answered_though_left),
 		T(test_stray_behind_the_last),
 		T(test_many),
 		T(test_lines_scanned),
