@@ -2,7 +2,6 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -101,19 +100,6 @@ e2e_open_flags(uint32_t flags)
 		print_error("%s: %s\n", e2e_dev_name, rte_strerror(rte_errno));
 	assert_non_null(dev);
 	return dev;
-}
-
-unsigned int
-e2e_count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 unsigned int

@@ -17,6 +17,8 @@
 #include <rte_ims_wait.h>
 #include <rte_pmd_timer_ims.h>
 
+#include "../count_fds.h"
+
 /*
  * What the end-to-end programs share: EAL without privileges, the device named on the command line,
  * and sums over it all.
@@ -40,9 +42,7 @@ e2e_open(void);
 struct rte_ims_dev *
 e2e_open_flags(uint32_t flags);
 
-/* Open descriptors, and lines of /proc/self/maps that name a file. */
-unsigned int
-e2e_count_fds(void);
+/* Lines of /proc/self/maps that name a file. */
 unsigned int
 e2e_count_maps(void);
 /* Child processes of this one. */

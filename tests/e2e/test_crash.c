@@ -289,7 +289,7 @@ test_crash(void **state)
 
 	(void)state;
 	first_life();
-	fds = e2e_count_fds();
+	fds = count_fds();
 	maps = e2e_count_maps();
 	for (i = 0; i < n; i++) {
 		if (i % 10 == 9 && (sum.at_work == 0 || sum.done == 0) && slow < 64)
@@ -301,7 +301,7 @@ test_crash(void **state)
 		atomic_store(&killer.over, true);
 		assert_int_equal(pthread_join(killer.thread, NULL), 0);
 		assert_int_equal(e2e_count_children(), 0);
-		assert_int_equal(e2e_count_fds(), fds);
+		assert_int_equal(count_fds(), fds);
 		assert_int_equal(e2e_count_maps(), maps);
 	}
 	print_message(

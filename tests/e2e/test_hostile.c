@@ -287,7 +287,7 @@ bad_open(const char *model, uint32_t timeout_ms)
 	uintptr_t i;
 
 	memset(&bad, 0, sizeof(bad));
-	bad.fds = e2e_count_fds();
+	bad.fds = count_fds();
 	bad.maps = e2e_count_maps();
 	bad.children = e2e_count_children();
 	bad.h = hostile_start(model);
@@ -323,7 +323,7 @@ bad_close(void)
 	hostile_stop(bad.h);
 	bad.h = NULL;
 	good_goes_on();
-	assert_int_equal(e2e_count_fds(), bad.fds);
+	assert_int_equal(count_fds(), bad.fds);
 	assert_int_equal(e2e_count_maps(), bad.maps);
 	assert_int_equal(e2e_count_children(), bad.children);
 }
@@ -703,14 +703,14 @@ test_extra_descriptors(void **state)
 	unsigned int i, fds;
 
 	bad_open(BAD_MODEL, 5000);
-	fds = e2e_count_fds();
+	fds = count_fds();
 	hostile_replies(bad.h, HOSTILE_WITH_FDS);
 	for (i = 0; i < 200; i++)
 		assert_int_equal(bad_call(), 0);
 	good_goes_on();
 	hostile_replies(bad.h, HOSTILE_PASS);
 	assert_int_equal(bad_call(), 0);
-	assert_int_equal(e2e_count_fds(), fds);
+	assert_int_equal(count_fds(), fds);
 	bad_works();
 	bad_close();
 }

@@ -32,7 +32,7 @@ setup(void **state)
 	dev = rte_ims_dev_open(EMU, NULL);
 	if (dev == NULL || rte_ims_dev_close(dev) != 0)
 		return -1;
-	fds = e2e_count_fds();
+	fds = count_fds();
 	maps = e2e_count_maps();
 	set = rte_ims_wait_create("e2e", NULL);
 	return set == NULL;
@@ -42,7 +42,7 @@ static int
 teardown(void **state)
 {
 	assert_int_equal(rte_ims_wait_destroy(set), 0);
-	assert_int_equal(e2e_count_fds(), fds);
+	assert_int_equal(count_fds(), fds);
 	assert_int_equal(e2e_count_maps(), maps);
 	assert_int_equal(e2e_count_children(), 0);
 	return 0;

@@ -493,7 +493,7 @@ test_soak(void **state)
 	assert_non_null(pool);
 	servers_start();
 	changers_start();
-	fds = e2e_count_fds();
+	fds = count_fds();
 	resets = soak(e2e_seconds != 0 ? e2e_seconds : 4);
 	atomic_store(&stop_changes, true);
 	for (i = 0; i < N_THREADS; i++)
@@ -514,7 +514,7 @@ test_soak(void **state)
 		busy += changers[i].busy;
 	}
 	/* A vector that has had eventfd delivery keeps its descriptor. */
-	assert_in_range(e2e_count_fds(), fds > 64 ? fds - 64 : 0, fds + 64);
+	assert_in_range(count_fds(), fds > 64 ? fds - 64 : 0, fds + 64);
 	atomic_store(&stop_servers, true);
 	for (i = 0; i < N_LCORES; i++) {
 		rte_ims_wait_wake(servers[i].wait);

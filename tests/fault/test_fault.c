@@ -438,7 +438,7 @@ live_with_fault(unsigned int site, unsigned int nth, unsigned int way)
 	not_met += !came;
 	ended_early += rc != 0;
 	expect(came || rc == 0);
-	expect(e2e_count_fds() == fds);
+	expect(count_fds() == fds);
 	expect(e2e_count_maps() == maps);
 	expect(e2e_count_children() == 1);
 	resident_works();
@@ -459,7 +459,7 @@ test_faults(void **state)
 	sites = fault_n_sites();
 	for (i = 0; i < sites; i++)
 		calls[i] = fault_site_get(i).calls;
-	fds = e2e_count_fds();
+	fds = count_fds();
 	maps = e2e_count_maps();
 	resident_works();
 	for (i = 0; i < sites; i++)

@@ -14,7 +14,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 
 #include <rte_errno.h>
 
+#include "../count_fds.h"
 #include "fake_dev.h"
 
 static char root[] = "/tmp/ims-kernel-XXXXXX";
@@ -454,19 +454,6 @@ test_events(void **state)
 	assert_true(v->removed);
 	set_class(0x01080200);
 	v->ops->close(v);
-}
-
-static unsigned int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 /* One that another thread, of EAL or a sanitizer, has for a moment is not ours. */

@@ -13,7 +13,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -27,6 +26,7 @@
 
 #include <linux/vfio.h>
 
+#include "../count_fds.h"
 #include "fake_dev.h"
 #include "ims_vfio_user.h"
 
@@ -325,18 +325,6 @@ finish(struct server *s, struct ims_vfio *v)
 	ims_vfio_close(v);
 	pthread_join(s->thread, NULL);
 	close(s->memfd);
-}
-
-static unsigned int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static void

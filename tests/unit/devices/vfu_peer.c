@@ -2,7 +2,6 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-#include <dirent.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -335,19 +334,6 @@ peer_bus_master(struct peer *p, bool on)
 	assert_int_equal(peer_read(p, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command, 2), 0);
 	command = on ? command | PCI_COMMAND_MASTER : command & ~PCI_COMMAND_MASTER;
 	assert_int_equal(peer_write(p, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command, 2), 0);
-}
-
-unsigned int
-count_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		n++;
-	closedir(dir);
-	return n;
 }
 
 static int

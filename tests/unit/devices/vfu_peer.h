@@ -19,6 +19,7 @@
 
 #include <linux/vfio.h>
 
+#include "../../count_fds.h"
 #include "vfio_user_proto.h"
 #include "vfu.h"
 
@@ -116,9 +117,6 @@ peer_write(struct peer *p, uint32_t region, uint64_t off, const void *buf, uint3
 /* Read-modify-write of the command register's bus master bit. */
 void
 peer_bus_master(struct peer *p, bool on);
-
-unsigned int
-count_fds(void);
 
 /* A model without any behaviour: one 64-bit BAR 0 with two areas, BAR 2 trapped, 8 vectors. */
 #define PLAIN_BAR0_SIZE 0x10000
