@@ -297,7 +297,8 @@ test_late_message(void **state)
 	assert_int_equal(rte_ims_wait_add(sets[0], beside), 0);
 	for (i = 0; i < 5; i++) {
 		before = strays(sets[0]);
-		inject(MSG_LATE, 1, 5000, 0, 0);
+		/* To be astray it must come when the move is over; before, the move takes it along. */
+		inject(MSG_LATE, 1, i % 2 == 0 ? 300000 : 5000, 0, 0);
 		assert_int_equal(rte_ims_wait_move(sets[(i + 1) % 2], vec), 0);
 		submit(1);
 		want = i * 4 + 1;
