@@ -49,9 +49,8 @@ in_root() {
 			DEBIAN_FRONTEND=noninteractive "$@"' in_root "$root" "$@"
 }
 
-root_setup() {
+root_make() {
 	local release=$1 root=$cache/$1
-	[ -f "$root/.ready" ] && return
 	echo "check-dpdk: a root with $release"
 	"${as_root[@]}" rm -rf "$root"
 	"${as_root[@]}" debootstrap --variant=minbase "$release" "$root" \
@@ -62,6 +61,13 @@ root_setup() {
 	# The mirror of a release in development may be behind by weeks.
 	echo 'Acquire::Check-Valid-Until "false";' |
 		"${as_root[@]}" tee "$root/etc/apt/apt.conf.d/90mirror" > /dev/null
+}
+
+# Made once; packages that the tree has come to need since are added.
+root_setup() {
+	local release=$1 root=$cache/$1
+	[ -f "$root/.ready" ] && [ "$(cat "$root/.ready")" = "$packages" ] && return
+	[ -f "$root/.ready" ] || root_make "$release"
 	in_root "$root" apt-get update -qq
 	# shellcheck disable=SC2086 # a list
 	in_root "$root" apt-get install -y -qq --no-install-recommends $packages >> "$cache/$release.log" 2>&1 || {
@@ -69,7 +75,7 @@ root_setup() {
 		exit 1
 	}
 	in_root "$root" apt-get clean
-	"${as_root[@]}" touch "$root/.ready"
+	echo "$packages" | "${as_root[@]}" tee "$root/.ready" > /dev/null
 }
 
 check() {

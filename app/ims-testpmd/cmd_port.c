@@ -40,10 +40,14 @@ port_row(struct tp_table *t, const struct tp_port *port)
 	struct rte_eth_conf conf = { 0 };
 	struct rte_ether_addr addr = { 0 };
 
-	rte_eth_dev_info_get(port->id, &info);
+	/* Of a port that is gone nothing is known. */
+	if (rte_eth_dev_info_get(port->id, &info) != 0)
+		info.driver_name = "-";
+	if (rte_eth_link_get_nowait(port->id, &link) != 0)
+		link.link_status = RTE_ETH_LINK_DOWN;
+	if (rte_eth_dev_conf_get(port->id, &conf) != 0)
+		conf.intr_conf.rxq = 0;
 	rte_eth_stats_get(port->id, &stats);
-	rte_eth_link_get_nowait(port->id, &link);
-	rte_eth_dev_conf_get(port->id, &conf);
 	rte_eth_macaddr_get(port->id, &addr);
 	rte_ether_format_addr(mac, sizeof(mac), &addr);
 	tp_cell(t, "%u", port->id);

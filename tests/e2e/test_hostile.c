@@ -729,7 +729,7 @@ flood_main(void *arg)
 		struct vfio_user_header hdr;
 		uint64_t addr, count;
 		uint32_t data;
-	} __rte_packed one = { .hdr = { .command = VFIO_USER_DMA_WRITE,
+	} __attribute__((packed)) one = { .hdr = { .command = VFIO_USER_DMA_WRITE,
 				       .flags = VFIO_USER_F_NO_REPLY,
 				       .size = sizeof(one) },
 		.count = sizeof(one.data) };
