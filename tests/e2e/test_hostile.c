@@ -730,8 +730,8 @@ flood_main(void *arg)
 		uint64_t addr, count;
 		uint32_t data;
 	} __attribute__((packed)) one = { .hdr = { .command = VFIO_USER_DMA_WRITE,
-				       .flags = VFIO_USER_F_NO_REPLY,
-				       .size = sizeof(one) },
+						  .flags = VFIO_USER_F_NO_REPLY,
+						  .size = sizeof(one) },
 		.count = sizeof(one.data) };
 	static uint8_t buf[1000 * sizeof(one)];
 	size_t i;
