@@ -414,10 +414,4 @@ static const struct tp_cmd bench_cmds[] = {
 		"    All of these must arrive, so no more than 256 are under way.\n"
 		"    fwd: what becomes of them, as in fwd start; default: rxonly\n" },
 };
-static struct tp_topic bench_topic = {
-	.name = "bench",
-	.help = "Measure",
-	.cmds = bench_cmds,
-	.n_cmds = TP_DIM(bench_cmds),
-};
-TP_TOPIC_REGISTER(bench_topic);
+TP_CMDS_REGISTER(bench, "Measure");

@@ -68,22 +68,10 @@ static const struct tp_cmd dev_cmds[] = {
 	{ "dev close DEV", cmd_dev_close, "Close it, and free its vectors", NULL },
 	{ "dev reset DEV", cmd_dev_reset, "Reset its function; vectors stay", NULL },
 };
-static struct tp_topic dev_topic = {
-	.name = "dev",
-	.help = "Open and close devices",
-	.cmds = dev_cmds,
-	.n_cmds = TP_DIM(dev_cmds),
-};
-TP_TOPIC_REGISTER(dev_topic);
+TP_CMDS_REGISTER(dev, "Open and close devices");
 
 static const struct tp_cmd dump_cmds[] = {
 	{ "dump device DEV", cmd_dump_dev, "All that the library knows of a device", NULL },
 	{ "dump wait", cmd_dump_wait, "All that the library knows of the wait sets", NULL },
 };
-static struct tp_topic dump_topic = {
-	.name = "dump",
-	.help = "The library's own view, for debugging",
-	.cmds = dump_cmds,
-	.n_cmds = TP_DIM(dump_cmds),
-};
-TP_TOPIC_REGISTER(dump_topic);
+TP_CMDS_REGISTER(dump, "The library's own view, for debugging");

@@ -146,10 +146,4 @@ static const struct tp_cmd doctor_cmds[] = {
 		"    From the device's slot to the handler, each link: ok, broken and what to do, or - if it\n"
 		"    does not apply. Of a device, only vectors with a broken link are shown in full.\n" },
 };
-static struct tp_topic doctor_topic = {
-	.name = "doctor",
-	.help = "Find out where an interrupt gets lost",
-	.cmds = doctor_cmds,
-	.n_cmds = TP_DIM(doctor_cmds),
-};
-TP_TOPIC_REGISTER(doctor_topic);
+TP_CMDS_REGISTER(doctor, "Find out where an interrupt gets lost");

@@ -62,21 +62,9 @@ cmd_quit(const struct tp_args *args)
 static const struct tp_cmd help_cmds[] = {
 	{ "help [TOPIC]", cmd_help, "List topics, or the commands of one", NULL },
 };
-static struct tp_topic help_topic = {
-	.name = "help",
-	.help = "This list",
-	.cmds = help_cmds,
-	.n_cmds = TP_DIM(help_cmds),
-};
-TP_TOPIC_REGISTER(help_topic);
+TP_CMDS_REGISTER(help, "This list");
 
 static const struct tp_cmd quit_cmds[] = {
 	{ "quit", cmd_quit, "Close all devices and leave", NULL },
 };
-static struct tp_topic quit_topic = {
-	.name = "quit",
-	.help = "Close all devices and leave",
-	.cmds = quit_cmds,
-	.n_cmds = TP_DIM(quit_cmds),
-};
-TP_TOPIC_REGISTER(quit_topic);
+TP_CMDS_REGISTER(quit, "Close all devices and leave");

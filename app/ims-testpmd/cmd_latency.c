@@ -86,21 +86,9 @@ static const struct tp_cmd show_cmds[] = {
 		"    Of vectors that a timer or a queue_dev queue raises, if the device's clock is this CPU's.\n"
 		"    To see it live: clear latency all, then watch 1 show latency all\n" },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd clear_cmds[] = {
 	{ "clear latency all|VEC", cmd_clear_latency, "Forget the latencies so far", NULL },
 };
-static struct tp_topic clear_topic = {
-	.name = "clear",
-	.help = "Set counters to 0",
-	.cmds = clear_cmds,
-	.n_cmds = TP_DIM(clear_cmds),
-};
-TP_TOPIC_REGISTER(clear_topic);
+TP_CMDS_REGISTER(clear, "Set counters to 0");

@@ -78,10 +78,4 @@ static const struct tp_cmd show_cmds[] = {
 		"    PER_S, LOAD_%: events per second and CPU use since they were shown last. To see them\n"
 		"    live: watch 1 show lcore\n" },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");

@@ -270,34 +270,16 @@ static const struct tp_cmd nvme_cmds[] = {
 	{ "nvme flush DEV", cmd_nvme_flush, "Have the controller write back what it caches", NULL },
 	{ "nvme reset DEV", cmd_nvme_reset, "Reset the controller, and set it up again", NULL },
 };
-static struct tp_topic nvme_topic = {
-	.name = "nvme",
-	.help = "Blocks of an NVMe namespace",
-	.cmds = nvme_cmds,
-	.n_cmds = TP_DIM(nvme_cmds),
-};
-TP_TOPIC_REGISTER(nvme_topic);
+TP_CMDS_REGISTER(nvme, "Blocks of an NVMe namespace");
 
 static const struct tp_cmd show_cmds[] = {
 	{ "show nvme DEV [json]", cmd_show_nvme, "The controller and its namespace", NULL },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd bench_cmds[] = {
 	{ "bench nvme DEV [queues QUEUES] [depth DEPTH] [seconds SECONDS] [write] [json FILE]",
 		cmd_bench_nvme, "Reads of one block: IOPS, latency and CPU use by delivery",
 		"    Each queue has depth DEPTH, default 1. With write it overwrites the namespace.\n" },
 };
-static struct tp_topic bench_topic = {
-	.name = "bench",
-	.help = "Measure",
-	.cmds = bench_cmds,
-	.n_cmds = TP_DIM(bench_cmds),
-};
-TP_TOPIC_REGISTER(bench_topic);
+TP_CMDS_REGISTER(bench, "Measure");

@@ -395,45 +395,21 @@ static const struct tp_cmd pool_cmds[] = {
 	{ "pool rebalance POOL", cmd_pool_rebalance, "Move vectors until all lcores have as many",
 		NULL },
 };
-static struct tp_topic pool_topic = {
-	.name = "pool",
-	.help = "Pools: vectors per lcore, shared by many queues",
-	.cmds = pool_cmds,
-	.n_cmds = TP_DIM(pool_cmds),
-};
-TP_TOPIC_REGISTER(pool_topic);
+TP_CMDS_REGISTER(pool, "Pools: vectors per lcore, shared by many queues");
 
 static const struct tp_cmd move_cmds[] = {
 	{ "move VEC lcore LCORE", cmd_move, "Move a vector to another lcore, while events arrive",
 		NULL },
 };
-static struct tp_topic move_topic = {
-	.name = "move",
-	.help = "Move a vector to another lcore",
-	.cmds = move_cmds,
-	.n_cmds = TP_DIM(move_cmds),
-};
-TP_TOPIC_REGISTER(move_topic);
+TP_CMDS_REGISTER(move, "Move a vector to another lcore");
 
 static const struct tp_cmd show_cmds[] = {
 	{ "show pool all|POOL [json]", cmd_show_pool, "Pools; of one also its lcores and vectors",
 		NULL },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd dump_cmds[] = {
 	{ "dump pool POOL", cmd_dump_pool, "All that the library knows of a pool", NULL },
 };
-static struct tp_topic dump_topic = {
-	.name = "dump",
-	.help = "The library's own view, for debugging",
-	.cmds = dump_cmds,
-	.n_cmds = TP_DIM(dump_cmds),
-};
-TP_TOPIC_REGISTER(dump_topic);
+TP_CMDS_REGISTER(dump, "The library's own view, for debugging");

@@ -288,13 +288,7 @@ static const struct tp_cmd port_cmds[] = {
 		"    net_tap0,iface=ims0\n" },
 	{ "port detach PORT", cmd_port_detach, "Stop a port", NULL },
 };
-static struct tp_topic port_topic = {
-	.name = "port",
-	.help = "DPDK's ethdev ports",
-	.cmds = port_cmds,
-	.n_cmds = TP_DIM(port_cmds),
-};
-TP_TOPIC_REGISTER(port_topic);
+TP_CMDS_REGISTER(port, "DPDK's ethdev ports");
 
 static const struct tp_cmd fwd_cmds[] = {
 	{ "fwd start io|mac|rxonly [policy poll|interrupt|adaptive]", cmd_fwd_start,
@@ -309,13 +303,7 @@ static const struct tp_cmd fwd_cmds[] = {
 		"    RATE: packets per second, else as many as there is room for; WINDOW: most of them under\n"
 		"    way to the attached ports, so that none is lost for want of room in between\n" },
 };
-static struct tp_topic fwd_topic = {
-	.name = "fwd",
-	.help = "Forward packets between DPDK's ports",
-	.cmds = fwd_cmds,
-	.n_cmds = TP_DIM(fwd_cmds),
-};
-TP_TOPIC_REGISTER(fwd_topic);
+TP_CMDS_REGISTER(fwd, "Forward packets between DPDK's ports");
 
 static const struct tp_cmd show_cmds[] = {
 	{ "show port all|PORT [json]", cmd_show_port, "Attached ports; of one also its queues",
@@ -324,55 +312,25 @@ static const struct tp_cmd show_cmds[] = {
 		"    LATE: packets were there right after the interrupt was enabled; LOAD_%: of a CPU, since it\n"
 		"    was shown last\n" },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd start_cmds[] = {
 	{ "start fwd io|mac|rxonly [policy poll|interrupt|adaptive]", cmd_fwd_start, "As fwd start",
 		NULL },
 };
-static struct tp_topic start_topic = {
-	.name = "start",
-	.help = "Start something: timer, queue, fwd",
-	.cmds = start_cmds,
-	.n_cmds = TP_DIM(start_cmds),
-};
-TP_TOPIC_REGISTER(start_topic);
+TP_CMDS_REGISTER(start, "Start something: timer, queue, fwd");
 
 static const struct tp_cmd stop_cmds[] = {
 	{ "stop fwd", cmd_fwd_stop, "As fwd stop", NULL },
 };
-static struct tp_topic stop_topic = {
-	.name = "stop",
-	.help = "Stop it",
-	.cmds = stop_cmds,
-	.n_cmds = TP_DIM(stop_cmds),
-};
-TP_TOPIC_REGISTER(stop_topic);
+TP_CMDS_REGISTER(stop, "Stop it");
 
 static const struct tp_cmd set_cmds[] = {
 	{ "set fwd policy poll|interrupt|adaptive", cmd_fwd_policy, "As fwd policy", NULL },
 };
-static struct tp_topic set_topic = {
-	.name = "set",
-	.help = "Settings",
-	.cmds = set_cmds,
-	.n_cmds = TP_DIM(set_cmds),
-};
-TP_TOPIC_REGISTER(set_topic);
+TP_CMDS_REGISTER(set, "Settings");
 
 static const struct tp_cmd clear_cmds[] = {
 	{ "clear port all|PORT", cmd_clear_port, "Set what ports count to 0", NULL },
 };
-static struct tp_topic clear_topic = {
-	.name = "clear",
-	.help = "Set counters to 0",
-	.cmds = clear_cmds,
-	.n_cmds = TP_DIM(clear_cmds),
-};
-TP_TOPIC_REGISTER(clear_topic);
+TP_CMDS_REGISTER(clear, "Set counters to 0");

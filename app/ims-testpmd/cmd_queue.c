@@ -450,13 +450,7 @@ static const struct tp_cmd subdev_cmds[] = {
 	{ "subdev del DEV SUBDEV", cmd_subdev_del, "Remove it, and the vectors in its table",
 		NULL },
 };
-static struct tp_topic subdev_topic = {
-	.name = "subdev",
-	.help = "Sub-devices of a queue_dev device",
-	.cmds = subdev_cmds,
-	.n_cmds = TP_DIM(subdev_cmds),
-};
-TP_TOPIC_REGISTER(subdev_topic);
+TP_CMDS_REGISTER(subdev, "Sub-devices of a queue_dev device");
 
 static const struct tp_cmd bench_cmds[] = {
 	{ "bench queue DEV QUEUES nop|copy|fill|crc32c DEPTH SECONDS [json FILE]", cmd_bench_queue,
@@ -464,33 +458,15 @@ static const struct tp_cmd bench_cmds[] = {
 		"    On all worker lcores, with DEPTH operations at a time in each queue, for SECONDS by\n"
 		"    each way of delivery.\n" },
 };
-static struct tp_topic bench_topic = {
-	.name = "bench",
-	.help = "Measure",
-	.cmds = bench_cmds,
-	.n_cmds = TP_DIM(bench_cmds),
-};
-TP_TOPIC_REGISTER(bench_topic);
+TP_CMDS_REGISTER(bench, "Measure");
 
 static const struct tp_cmd start_cmds[] = {
 	{ "start queue DEV all|LIST nop|copy|fill|crc32c [rate RATE]", cmd_queue_start,
 		"As queue start", NULL },
 };
-static struct tp_topic start_topic = {
-	.name = "start",
-	.help = "Start something: timer, queue, fwd",
-	.cmds = start_cmds,
-	.n_cmds = TP_DIM(start_cmds),
-};
-TP_TOPIC_REGISTER(start_topic);
+TP_CMDS_REGISTER(start, "Start something: timer, queue, fwd");
 
 static const struct tp_cmd stop_cmds[] = {
 	{ "stop queue DEV all|LIST", cmd_queue_stop, "As queue stop", NULL },
 };
-static struct tp_topic stop_topic = {
-	.name = "stop",
-	.help = "Stop it",
-	.cmds = stop_cmds,
-	.n_cmds = TP_DIM(stop_cmds),
-};
-TP_TOPIC_REGISTER(stop_topic);
+TP_CMDS_REGISTER(stop, "Stop it");

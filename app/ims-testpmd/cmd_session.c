@@ -118,36 +118,18 @@ cmd_watch(const struct tp_args *args)
 static const struct tp_cmd load_cmds[] = {
 	{ "load FILE", cmd_load, "Run the commands in a file", NULL },
 };
-static struct tp_topic load_topic = {
-	.name = "load",
-	.help = "Run the commands in a file",
-	.cmds = load_cmds,
-	.n_cmds = TP_DIM(load_cmds),
-};
-TP_TOPIC_REGISTER(load_topic);
+TP_CMDS_REGISTER(load, "Run the commands in a file");
 
 static const struct tp_cmd record_cmds[] = {
 	{ "record stop|FILE", cmd_record, "Write the commands of this session to a file, for load",
 		"    Those that fail are comments in it, with the reason.\n" },
 };
-static struct tp_topic record_topic = {
-	.name = "record",
-	.help = "Write the commands of this session to a file",
-	.cmds = record_cmds,
-	.n_cmds = TP_DIM(record_cmds),
-};
-TP_TOPIC_REGISTER(record_topic);
+TP_CMDS_REGISTER(record, "Write the commands of this session to a file");
 
 static const struct tp_cmd sleep_cmds[] = {
 	{ "sleep SECONDS", cmd_sleep, "Do nothing for a while, for scripts", NULL },
 };
-static struct tp_topic sleep_topic = {
-	.name = "sleep",
-	.help = "Do nothing for a while",
-	.cmds = sleep_cmds,
-	.n_cmds = TP_DIM(sleep_cmds),
-};
-TP_TOPIC_REGISTER(sleep_topic);
+TP_CMDS_REGISTER(sleep, "Do nothing for a while");
 
 static const struct tp_cmd watch_cmds[] = {
 	{ "watch SECONDS LINE", cmd_watch, "Run a command again and again",
@@ -155,10 +137,4 @@ static const struct tp_cmd watch_cmds[] = {
 		"    Counters in its tables get a column beside them, with their rates per second.\n" },
 	{ "watch SECONDS COUNT LINE", cmd_watch, "so many times", NULL },
 };
-static struct tp_topic watch_topic = {
-	.name = "watch",
-	.help = "Run a command again and again, with rates",
-	.cmds = watch_cmds,
-	.n_cmds = TP_DIM(watch_cmds),
-};
-TP_TOPIC_REGISTER(watch_topic);
+TP_CMDS_REGISTER(watch, "Run a command again and again, with rates");

@@ -197,21 +197,9 @@ static const struct tp_cmd show_cmds[] = {
 		"    DEMUX: how an event finds the objects that have work\n" },
 	{ "show stats all|VEC [json]", cmd_show_stats, "Counters of vectors", NULL },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd clear_cmds[] = {
 	{ "clear stats all|VEC", cmd_clear_stats, "Set counters of vectors to 0", NULL },
 };
-static struct tp_topic clear_topic = {
-	.name = "clear",
-	.help = "Set counters to 0",
-	.cmds = clear_cmds,
-	.n_cmds = TP_DIM(clear_cmds),
-};
-TP_TOPIC_REGISTER(clear_topic);
+TP_CMDS_REGISTER(clear, "Set counters to 0");

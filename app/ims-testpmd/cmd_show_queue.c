@@ -156,10 +156,4 @@ static const struct tp_cmd show_cmds[] = {
 	{ "show eq DEV [json]", cmd_show_eq, "Event queues: how vectors find queues with work",
 		NULL },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");

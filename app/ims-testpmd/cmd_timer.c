@@ -298,13 +298,7 @@ TP_TOPIC_REGISTER(timer_topic);
 static const struct tp_cmd show_cmds[] = {
 	{ "show timer all|DEV [json]", cmd_show_timer, "The timers started here", NULL },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd bench_cmds[] = {
 	{ "bench timer DEV N NS SECONDS [eventfd|memory] [json FILE]", cmd_bench_timer,
@@ -312,33 +306,15 @@ static const struct tp_cmd bench_cmds[] = {
 		"    The device should spin on a CPU of its own: emu:timer_ims,engine=spin,cpu=0 with\n"
 		"    EAL -l 0,1, so that the bench has lcore 1.\n" },
 };
-static struct tp_topic bench_topic = {
-	.name = "bench",
-	.help = "Measure",
-	.cmds = bench_cmds,
-	.n_cmds = TP_DIM(bench_cmds),
-};
-TP_TOPIC_REGISTER(bench_topic);
+TP_CMDS_REGISTER(bench, "Measure");
 
 static const struct tp_cmd start_cmds[] = {
 	{ "start timer DEV TIMER NS [periodic] [vec VEC]", cmd_timer_start, "As timer start",
 		NULL },
 };
-static struct tp_topic start_topic = {
-	.name = "start",
-	.help = "Start something: timer, queue, fwd",
-	.cmds = start_cmds,
-	.n_cmds = TP_DIM(start_cmds),
-};
-TP_TOPIC_REGISTER(start_topic);
+TP_CMDS_REGISTER(start, "Start something: timer, queue, fwd");
 
 static const struct tp_cmd stop_cmds[] = {
 	{ "stop timer DEV TIMER", cmd_timer_stop, "As timer stop", NULL },
 };
-static struct tp_topic stop_topic = {
-	.name = "stop",
-	.help = "Stop it",
-	.cmds = stop_cmds,
-	.n_cmds = TP_DIM(stop_cmds),
-};
-TP_TOPIC_REGISTER(stop_topic);
+TP_CMDS_REGISTER(stop, "Stop it");

@@ -352,10 +352,4 @@ static const struct tp_cmd show_cmds[] = {
 		"NUMA nodes, CPUs, and the load of their lcores",
 		"    PER_S, LOAD_%: events per second and CPU use since it was shown last\n" },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");

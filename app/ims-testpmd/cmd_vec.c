@@ -115,21 +115,9 @@ static const struct tp_cmd vec_cmds[] = {
 	{ "vec delivery VEC memory|eventfd", cmd_vec_delivery,
 		"Switch its delivery, while events arrive", NULL },
 };
-static struct tp_topic vec_topic = {
-	.name = "vec",
-	.help = "Vectors: allocate, mask, switch, free",
-	.cmds = vec_cmds,
-	.n_cmds = TP_DIM(vec_cmds),
-};
-TP_TOPIC_REGISTER(vec_topic);
+TP_CMDS_REGISTER(vec, "Vectors: allocate, mask, switch, free");
 
 static const struct tp_cmd set_cmds[] = {
 	{ "set delivery VEC memory|eventfd", cmd_vec_delivery, "As vec delivery", NULL },
 };
-static struct tp_topic set_topic = {
-	.name = "set",
-	.help = "Settings",
-	.cmds = set_cmds,
-	.n_cmds = TP_DIM(set_cmds),
-};
-TP_TOPIC_REGISTER(set_topic);
+TP_CMDS_REGISTER(set, "Settings");

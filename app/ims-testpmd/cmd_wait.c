@@ -164,13 +164,7 @@ static const struct tp_cmd wait_cmds[] = {
 		"    MIN, MAX: shortest and longest time without events to go to sleep after;\n"
 		"    GAP: mean time between events below which to poll. Default: 100us, 200us, 50us\n" },
 };
-static struct tp_topic wait_topic = {
-	.name = "wait",
-	.help = "Policies of the wait sets",
-	.cmds = wait_cmds,
-	.n_cmds = TP_DIM(wait_cmds),
-};
-TP_TOPIC_REGISTER(wait_topic);
+TP_CMDS_REGISTER(wait, "Policies of the wait sets");
 
 static const struct tp_cmd set_cmds[] = {
 	{ "set wait poll|sleep", cmd_set_wait,
@@ -179,33 +173,15 @@ static const struct tp_cmd set_cmds[] = {
 	{ "set policy all|LCORE adaptive [min MIN] [max MAX] [gap GAP]", cmd_wait_policy,
 		"As wait policy", NULL },
 };
-static struct tp_topic set_topic = {
-	.name = "set",
-	.help = "Settings",
-	.cmds = set_cmds,
-	.n_cmds = TP_DIM(set_cmds),
-};
-TP_TOPIC_REGISTER(set_topic);
+TP_CMDS_REGISTER(set, "Settings");
 
 static const struct tp_cmd show_cmds[] = {
 	{ "show wait all [json]", cmd_show_wait, "The wait sets, and what serves them",
 		"    ASLEEP_MS: how long the thread has slept; SWITCHES: of adaptive\n" },
 };
-static struct tp_topic show_topic = {
-	.name = "show",
-	.help = "What there is, and what it counts",
-	.cmds = show_cmds,
-	.n_cmds = TP_DIM(show_cmds),
-};
-TP_TOPIC_REGISTER(show_topic);
+TP_CMDS_REGISTER(show, "What there is, and what it counts");
 
 static const struct tp_cmd clear_cmds[] = {
 	{ "clear wait all|LCORE", cmd_clear_wait, "Set counters of wait sets to 0", NULL },
 };
-static struct tp_topic clear_topic = {
-	.name = "clear",
-	.help = "Set counters to 0",
-	.cmds = clear_cmds,
-	.n_cmds = TP_DIM(clear_cmds),
-};
-TP_TOPIC_REGISTER(clear_topic);
+TP_CMDS_REGISTER(clear, "Set counters to 0");

@@ -16,11 +16,10 @@
  *		return tp_fail(-EBUSY, "vector %u is raised by timer %u", ...);
  *	}
  *
- *	static const struct tp_cmd cmds[] = {
+ *	static const struct tp_cmd vec_cmds[] = {
  *		{ "vec free VEC", cmd_vec_free, "Free a vector", NULL },
  *	};
- *	static struct tp_topic topic = { .name = "vec", .help = "...", .cmds = cmds, ... };
- *	TP_TOPIC_REGISTER(topic);
+ *	TP_CMDS_REGISTER(vec, "Vectors: allocate, mask, switch, free");
  *
  * The syntax line is what the user reads in the help, and from it are made the tokens for DPDK's
  * cmdline library, the completion, and the message that says what was expected:
@@ -81,6 +80,16 @@ tp_topics(void);
 	{                                  \
 		tp_topic_register(&topic); \
 	}
+
+/* TOPIC_cmds[], which is all that the topic has here. Several files may have commands of one topic. */
+#define TP_CMDS_REGISTER(topic, text)            \
+	static struct tp_topic topic##_topic = { \
+		.name = #topic,                  \
+		.help = text,                    \
+		.cmds = topic##_cmds,            \
+		.n_cmds = TP_DIM(topic##_cmds),  \
+	};                                       \
+	TP_TOPIC_REGISTER(topic##_topic)
 
 /* What a command line gave for the arguments of the syntax line. */
 bool
