@@ -13,9 +13,7 @@
 #include "ims_private.h"
 #include "rte_ims_source.h"
 
-/* Body of a wait set, for ims_wait.c and ims_wait_sleep.c (data path), ims_wait_ctl.c, ims_delivery.c and
- * ims_wait_policy.c (control path).
- */
+/* Body of a wait set: ims_wait.c, ims_wait_sleep.c and ims_source.c are its data path, the others its control path. */
 
 #define IMS_WAIT_EPOLL_BATCH 64
 #define WAIT_BATCH           32 /* messages of a source that are taken at once */
@@ -133,7 +131,7 @@ struct rte_ims_wait {
 	bool unsafe; /* a device that did not answer may still write a doorbell: never free them */
 };
 
-/* ims_wait.c: each set, none of which goes meanwhile; fn returns non-zero to stop. */
+/* ims_wait_set.c: each set, none of which goes meanwhile; fn returns non-zero to stop. */
 void
 ims_wait_each(int (*fn)(struct rte_ims_wait *w, void *arg), void *arg);
 
