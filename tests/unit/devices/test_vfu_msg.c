@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "vfu_peer.h"
@@ -372,6 +373,46 @@ test_reads_late(void **state)
 	}
 }
 
+static struct {
+	int fd;
+	uint64_t requests_before; /* the model's event was seen */
+} own_event;
+
+static void
+on_own_event(void *arg)
+{
+	uint64_t count;
+
+	assert_int_equal(read(own_event.fd, &count, sizeof(count)), sizeof(count));
+	own_event.requests_before = vfu_stats(m->vfu)->requests;
+}
+
+/* A client that sends without end: the model's own events get their turn. */
+static void
+test_flood(void **state)
+{
+	const unsigned int n = 200; /* fit into the socket */
+	const uint64_t one = 1;
+	uint64_t before, after;
+	unsigned int i;
+
+	own_event.fd = eventfd(0, EFD_CLOEXEC);
+	vfu_lock(m->vfu);
+	before = vfu_stats(m->vfu)->requests;
+	assert_int_equal(vfu_watch(m->vfu, own_event.fd, on_own_event, NULL), 0);
+	for (i = 0; i < n; i++)
+		peer_send(&p, VFIO_USER_DEVICE_RESET, VFIO_USER_F_NO_REPLY, NULL, 0, NULL, 0);
+	assert_int_equal(write(own_event.fd, &one, sizeof(one)), sizeof(one));
+	vfu_unlock(m->vfu);
+	peer_sync(&p);
+	vfu_lock(m->vfu);
+	after = vfu_stats(m->vfu)->requests;
+	vfu_unlock(m->vfu);
+	close(own_event.fd);
+	assert_true(after >= before + n);
+	assert_in_range(own_event.requests_before, before, before + n / 4);
+}
+
 static void
 test_device_info(void **state)
 {
@@ -426,6 +467,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_surplus_fds, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_reads, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reads_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_device_info, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hang_up, setup, teardown),
 	};
