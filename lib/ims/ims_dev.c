@@ -146,6 +146,8 @@ dev_destroy(struct rte_ims_dev *dev)
 {
 	struct rte_ims_table *table;
 
+	if (dev->vfio != NULL)
+		atomic_store(&dev->vfio->closing, true);
 	while ((table = TAILQ_FIRST(&dev->tables)) != NULL)
 		ims_table_remove(table);
 	while (!TAILQ_EMPTY(&dev->stores))
@@ -216,11 +218,14 @@ rte_ims_dev_close(struct rte_ims_dev *dev)
 		return -EINVAL;
 	if (atomic_load(&dev->n_pools) != 0)
 		return -EBUSY;
+	atomic_store(&dev->vfio->closing, true);
 	/* The device's own table last: it is the one that marks the device as closable again. */
 	while ((table = TAILQ_LAST(&dev->tables, ims_table_list)) != NULL) {
 		rc = ims_table_remove(table);
-		if (rc != 0)
+		if (rc != 0) {
+			atomic_store(&dev->vfio->closing, false);
 			return rc;
+		}
 	}
 	pthread_mutex_lock(&devs_lock);
 	TAILQ_REMOVE(&devs, dev, next);

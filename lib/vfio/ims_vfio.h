@@ -139,6 +139,7 @@ struct ims_vfio {
 	struct ims_vfio_irq irqs[IMS_VFIO_MAX_IRQS];
 
 	atomic_bool removed;
+	atomic_bool closing; /* whom one command has found silent is not asked again */
 	pthread_mutex_t event_lock;
 	void (*event_fn)(void *arg, enum ims_vfio_dev_event event);
 	void *event_arg;

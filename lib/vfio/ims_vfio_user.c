@@ -23,6 +23,7 @@
 
 #include <rte_common.h>
 
+#include "ims_deadline.h"
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
@@ -40,16 +41,15 @@
 static int
 call_plain(struct ims_vfio_user *c, struct vu_call *call)
 {
-	int rc, i;
+	int rc;
 
 	rc = vu_call(c, call);
 	if (rc == 0)
-		for (i = 0; i < call->n_reply_fds; i++)
-			close(call->reply_fds[i]);
+		vu_close_fds(call->reply_fds, call->n_reply_fds);
 	return rc;
 }
 
-/* Limits that the server announces: out of range or of another type, they keep their defaults. */
+/* Limits that the server announces; negative or of another type, they keep their defaults. */
 static void
 version_limit(struct json_object *caps, const char *key, uint64_t max, uint64_t *val)
 {
@@ -59,8 +59,8 @@ version_limit(struct json_object *caps, const char *key, uint64_t max, uint64_t 
 	if (!json_object_object_get_ex(caps, key, &obj) || !json_object_is_type(obj, json_type_int))
 		return;
 	n = json_object_get_int64(obj);
-	if (n >= 0 && (uint64_t)n <= max)
-		*val = n;
+	if (n >= 0)
+		*val = RTE_MIN((uint64_t)n, max);
 }
 
 static void
@@ -202,7 +202,7 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 		.reply_cap = sizeof(answer),
 		.reply_min = sizeof(info),
 	};
-	int rc, i;
+	int rc;
 
 	rc = vu_call(c, &call);
 	if (rc != 0)
@@ -219,8 +219,7 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 	if (rc != 0)
 		IMS_VFIO_LOG(
 			ERR, "%s: region %u is described wrongly: %s", c->v.name, r, strerror(-rc));
-	for (i = 0; i < call.n_reply_fds; i++)
-		close(call.reply_fds[i]);
+	vu_close_fds(call.reply_fds, call.n_reply_fds);
 	return rc;
 }
 
@@ -568,19 +567,22 @@ fini:
 static int
 connect_within(int sock, const struct sockaddr_un *sa, uint32_t timeout_ms)
 {
-	struct timeval tv = {
-		.tv_sec = timeout_ms / 1000,
-		.tv_usec = timeout_ms % 1000 * 1000L,
-	};
-	int rc;
+	struct timespec deadline;
+	struct timeval tv;
+	int ms;
 
-	if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
-		return -errno;
+	ims_deadline_in_ms(&deadline, timeout_ms);
 	do {
-		rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa));
-	} while (rc < 0 && errno == EINTR);
-	if (rc == 0)
-		return 0;
+		ms = ims_left_ms(&deadline);
+		if (ms == 0)
+			return -ETIMEDOUT;
+		tv.tv_sec = ms / 1000;
+		tv.tv_usec = ms % 1000 * 1000L;
+		if (setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
+			return -errno;
+		if (connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) == 0)
+			return 0;
+	} while (errno == EINTR);
 	return errno == EAGAIN ? -ETIMEDOUT : -errno;
 }
 

@@ -9,13 +9,15 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "ims_vfio.h"
 #include "vfio_user_proto.h"
 
 /*
- * The vfio-user client, in three files: commands (ims_vfio_user.c), framing and threads
- * (ims_vfio_user_sock.c), and the remap table that makes the client the root complex
+ * The vfio-user client: what VFIO does as commands (ims_vfio_user.c); a command and the wait for its reply
+ * (ims_vfio_user_call.c); what is received (ims_vfio_user_rx.c) and sent (ims_vfio_user_tx.c); the thread, and
+ * who else reads (ims_vfio_user_sock.c); the remap table that makes the client the root complex
  * (ims_vfio_user_msi.c).
  *
  * Who reads the socket: the client's own thread, except that one wait set can take the source
@@ -52,7 +54,7 @@ struct vu_call {
 	size_t reply_len;
 	int reply_fds[VU_MAX_FDS]; /* the caller's to close */
 	int n_reply_fds;
-	/* Private to ims_vfio_user_sock.c: */
+	/* Private to ims_vfio_user_call.c: */
 	LIST_ENTRY(vu_call) next;
 	uint16_t id;
 	bool done;
@@ -81,9 +83,9 @@ struct ims_vfio_user {
 	size_t tx_at;    /* where it starts */
 	size_t tx_len;
 
-	pthread_mutex_t lock; /* calls, next_id, reader, polled events of the socket */
+	pthread_mutex_t lock; /* what follows, and the polled events of the socket */
 	bool tx_waits;
-	bool fds_lost; /* it has been said */
+	bool silent; /* a command found no answer in time, and none has come since */
 	LIST_HEAD(, vu_call) calls;
 	uint16_t next_id;
 	const void *reader;
@@ -95,6 +97,7 @@ struct ims_vfio_user {
 	size_t rx_fds_at; /* the descriptors came with the message that starts here */
 	int rx_fds[VU_MAX_FDS];
 	int n_rx_fds;
+	bool fds_lost; /* it has been said */
 	uint8_t *rx_reply;
 
 	pthread_t thread;
@@ -113,25 +116,72 @@ vu_from(struct ims_vfio *v)
 	return (struct ims_vfio_user *)v;
 }
 
+static inline void
+vu_close_fds(const int *fds, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+}
+
 /* ims_vfio_user_sock.c */
 int
 vu_sock_init(struct ims_vfio_user *c);
 void
 vu_sock_fini(struct ims_vfio_user *c);
-/* Send a command and wait for its reply: 0, or the errno value of the reply, of a bad reply
- * (-EPROTO), -ETIMEDOUT, -ENODEV. Without success there are no reply_fds.
- */
-int
-vu_call(struct ims_vfio_user *c, struct vu_call *call);
+/* The connection is of no more use: the device is gone, and every command waiting fails. */
+void
+vu_broken(struct ims_vfio_user *c, const char *why);
+/* The client's thread looks for data when nobody else does, and always for the end of the connection. */
+void
+vu_watch_update_locked(struct ims_vfio_user *c);
 int
 vu_source_take(struct ims_vfio *v, const void *reader);
 void
 vu_source_give(struct ims_vfio *v, const void *reader);
+
+/* ims_vfio_user_tx.c */
+/*
+ * Never blocks. 0: it is sent, or the rest of it will be; -EAGAIN: the socket has room for nothing; -ENODEV.
+ * tx_lock held; iov is written to.
+ */
+int
+vu_tx_send_locked(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, int n_fds);
+/* What has been kept. 0; -EAGAIN: there is more; -ENODEV. */
+int
+vu_tx_flush_locked(struct ims_vfio_user *c);
+/* Answer the device; error is an errno value, or 0 and there is data. */
+void
+vu_reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, const void *data,
+	size_t len);
+
+/* ims_vfio_user_rx.c */
+/*
+ * Handle what has come, after a look at the socket if recv. Returns how many events are for the reader; without
+ * one all are delivered. rx_lock held.
+ */
+unsigned int
+vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n,
+	bool recv);
 int
 vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
 	bool recv);
 void
 vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
+
+/* ims_vfio_user_call.c */
+/* Send a command and wait for its reply: 0, or the errno value of the reply, of a bad reply
+ * (-EPROTO), -ETIMEDOUT, -ENODEV. Without success there are no reply_fds.
+ */
+int
+vu_call(struct ims_vfio_user *c, struct vu_call *call);
+/* The device answers: whoever waits for it takes what it needs of fds, which are n_fds fewer then. */
+void
+vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
+	size_t len, const int *fds, int *n_fds);
+void
+vu_calls_end_locked(struct ims_vfio_user *c, int rc);
 
 /* ims_vfio_user_msi.c */
 int

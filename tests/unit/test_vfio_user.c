@@ -40,7 +40,8 @@ enum quirk {
 	VERSION_MAJOR,      /* answers with version 7.0 */
 	VERSION_REFUSED,    /* error reply */
 	VERSION_SHORT,      /* 2 bytes of payload */
-	VERSION_JSON,       /* limits of the wrong type and out of range */
+	VERSION_JSON,       /* limits of the wrong type and negative */
+	VERSION_WIDE,       /* limits above ours */
 	SILENT,             /* never answers VERSION */
 	HANG_UP,            /* closes instead of answering */
 	SIZE_SMALL,         /* a message of 8 bytes */
@@ -183,7 +184,11 @@ server_version(struct server *s, const struct vfio_user_header *req)
 				   "\"max_data_xfer_size\":4096}}";
 	static const char bad_json[] = "{\"capabilities\":{\"max_msg_fds\":\"many\","
 				       "\"max_data_xfer_size\":-5,\"max_dma_maps\":1e30}}";
-	const char *text = s->quirk == VERSION_JSON ? bad_json : json;
+	static const char wide_json[] = "{\"capabilities\":{\"max_msg_fds\":253,"
+					"\"max_data_xfer_size\":4294967296}}";
+	const char *text = s->quirk == VERSION_JSON   ? bad_json
+	                   : s->quirk == VERSION_WIDE ? wide_json
+	                                              : json;
 	uint8_t buf[256] = { 0 };
 
 	buf[0] = s->quirk == VERSION_MAJOR ? 7 : 0;
@@ -391,6 +396,28 @@ test_bad(void **state)
 	expect_failure(REGION_INDEX, EPROTO);
 	expect_failure(REGION_FILE_SHORT, EPROTO);
 	expect_failure(REGION_AREA_OUTSIDE, EPROTO);
+}
+
+/* As many descriptors in one message as the server takes; one if it does not say. */
+static void
+test_max_msg_fds(void **state)
+{
+	static const struct {
+		enum quirk quirk;
+		unsigned int messages;
+	} cases[] = { { GOOD, 1 }, { VERSION_WIDE, 1 }, { VERSION_JSON, 3 } };
+	const int fds[3] = { 0, 1, 2 };
+	struct ims_vfio *v;
+	struct server s;
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		v = start(&s, cases[i].quirk);
+		assert_non_null(v);
+		assert_int_equal(v->ops->irq_set(v, VFIO_PCI_MSIX_IRQ_INDEX, 0, 3, fds), 0);
+		assert_int_equal(s.commands[VFIO_USER_DEVICE_SET_IRQS], cases[i].messages);
+		finish(&s, v);
+	}
 }
 
 static void
@@ -614,6 +641,33 @@ test_timeout(void **state)
 	finish(&s, v);
 }
 
+/* Of a device that is being closed, and once has not answered, nothing more is asked. */
+static void
+test_closing(void **state)
+{
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val, n;
+
+	v = start(&s, GOOD);
+	s.quirk = SILENT;
+	v->timeout_ms = SILENT_MS;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ETIMEDOUT);
+	n = s.commands[VFIO_USER_REGION_READ];
+	v->closing = true;
+	s.quirk = GOOD;
+	v->timeout_ms = TIMEOUT_MS;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ETIMEDOUT);
+	assert_int_equal(s.commands[VFIO_USER_REGION_READ], n);
+	/* It is not closed after all, and answers again. */
+	v->closing = false;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	v->closing = true;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(s.commands[VFIO_USER_REGION_READ], n + 2);
+	finish(&s, v);
+}
+
 /* A server whose backlog is full, and that takes nobody: the wait is bounded. */
 static void
 test_full(void **state)
@@ -643,12 +697,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_max_msg_fds),
 		cmocka_unit_test(test_mapping),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_handles_run_out),
 		cmocka_unit_test(test_dma_by_message),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_full),
 	};
 

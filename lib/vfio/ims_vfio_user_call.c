@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* vfio-user client: commands, and the wait for their replies. */
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+#include "ims_deadline.h"
+#include "ims_vfio_log.h"
+#include "ims_vfio_user.h"
+
+static void
+call_finish_locked(struct vu_call *call, int rc)
+{
+	LIST_REMOVE(call, next);
+	call->rc = rc;
+	call->done = true;
+	pthread_cond_signal(&call->cond);
+}
+
+void
+vu_calls_end_locked(struct ims_vfio_user *c, int rc)
+{
+	struct vu_call *call;
+
+	while ((call = LIST_FIRST(&c->calls)) != NULL)
+		call_finish_locked(call, rc);
+}
+
+void
+vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
+	size_t len, const int *fds, int *n_fds)
+{
+	struct vu_call *call;
+	int rc;
+
+	pthread_mutex_lock(&c->lock);
+	c->silent = false;
+	LIST_FOREACH(call, &c->calls, next)
+		if (call->id == hdr->id)
+			break;
+	if (call == NULL) {
+		pthread_mutex_unlock(&c->lock);
+		IMS_VFIO_LOG(DEBUG, "%s: reply %u came too late or was not asked for", c->v.name,
+			hdr->id);
+		return;
+	}
+	if (call->command != hdr->command)
+		rc = -EPROTO;
+	else if (hdr->flags & VFIO_USER_F_ERROR)
+		rc = hdr->error > 0 && hdr->error < 4096 ? -(int)hdr->error : -EPROTO;
+	else if (len < call->reply_min || len > call->reply_cap)
+		rc = -EPROTO;
+	else
+		rc = 0;
+	if (rc == 0) {
+		if (len != 0)
+			memcpy(call->reply, data, len);
+		call->reply_len = len;
+		memcpy(call->reply_fds, fds, *n_fds * sizeof(*fds));
+		call->n_reply_fds = *n_fds;
+		*n_fds = 0;
+	}
+	call_finish_locked(call, rc);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Of a device that is being closed nothing is hoped for any more: one timeout is enough. */
+static bool
+given_up(struct ims_vfio_user *c)
+{
+	bool silent;
+
+	if (!atomic_load(&c->v.closing))
+		return false;
+	pthread_mutex_lock(&c->lock);
+	silent = c->silent;
+	pthread_mutex_unlock(&c->lock);
+	return silent;
+}
+
+static void
+call_begin(struct ims_vfio_user *c, struct vu_call *call)
+{
+	struct vu_call *other;
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&call->cond, &attr);
+	pthread_condattr_destroy(&attr);
+	call->done = false;
+	call->rc = 0;
+	call->reply_len = 0;
+	call->n_reply_fds = 0;
+	pthread_mutex_lock(&c->lock);
+	do {
+		call->id = c->next_id++;
+		LIST_FOREACH(other, &c->calls, next)
+			if (other->id == call->id)
+				break;
+	} while (other != NULL);
+	LIST_INSERT_HEAD(&c->calls, call, next);
+	vu_watch_update_locked(c);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The lock is not held while the socket has no room: replies are kept meanwhile. */
+static int
+call_send(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const struct vu_call *call,
+	const struct timespec *deadline)
+{
+	struct pollfd pfd = { .fd = c->sock, .events = POLLOUT };
+	int rc, ms;
+
+	for (;;) {
+		pthread_mutex_lock(&c->tx_lock);
+		rc = vu_tx_send_locked(c, iov, n_iov, call->fds, call->n_fds);
+		pthread_mutex_unlock(&c->tx_lock);
+		if (rc != -EAGAIN)
+			return rc;
+		ms = ims_left_ms(deadline);
+		if (ms == 0)
+			return -ETIMEDOUT;
+		poll(&pfd, 1, ms);
+	}
+}
+
+static int
+call_wait(struct ims_vfio_user *c, struct vu_call *call, const struct timespec *deadline, int rc)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&c->lock);
+	while (rc == 0 && !call->done && err == 0)
+		err = pthread_cond_timedwait(&call->cond, &c->lock, deadline);
+	if (!call->done)
+		call_finish_locked(call, rc != 0 ? rc : -ETIMEDOUT);
+	if (call->rc == -ETIMEDOUT)
+		c->silent = true;
+	vu_watch_update_locked(c);
+	pthread_mutex_unlock(&c->lock);
+	pthread_cond_destroy(&call->cond);
+	return call->rc;
+}
+
+int
+vu_call(struct ims_vfio_user *c, struct vu_call *call)
+{
+	struct vfio_user_header hdr = { .command = call->command, .size = sizeof(hdr) };
+	struct iovec iov[4] = { { .iov_base = &hdr, .iov_len = sizeof(hdr) } };
+	struct timespec deadline;
+	int i, rc;
+
+	if (atomic_load(&c->v.removed))
+		return -ENODEV;
+	if (given_up(c))
+		return -ETIMEDOUT;
+	ims_deadline_in_ms(&deadline, c->v.timeout_ms);
+	for (i = 0; i < call->n_iov; i++) {
+		iov[i + 1] = call->iov[i];
+		hdr.size += call->iov[i].iov_len;
+	}
+	call_begin(c, call);
+	hdr.id = call->id;
+	rc = call_send(c, iov, call->n_iov + 1, call, &deadline);
+	/* Gone between the check above and call_begin(): nobody else would end the wait. */
+	if (rc == 0 && atomic_load(&c->v.removed))
+		rc = -ENODEV;
+	rc = call_wait(c, call, &deadline, rc);
+	if (rc == -ETIMEDOUT)
+		IMS_VFIO_LOG(ERR, "%s: no answer to command %u in %u ms", c->v.name, call->command,
+			c->v.timeout_ms);
+	return rc;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/* vfio-user client: what is received. Framing, descriptors, the device's requests. */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ims_vfio_log.h"
+#include "ims_vfio_user.h"
+
+/* struct ims_vfio_event.ack: the message's id, and this bit if it wants no reply. */
+#define ACK_NO_REPLY 0x10000u
+
+/* The device writes memory or, in the MSI window, raises an interrupt. True: ev is for the reader. */
+static bool
+handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t *data,
+	size_t len, const void *reader, struct ims_vfio_event *ev)
+{
+	bool no_reply = hdr->flags & VFIO_USER_F_NO_REPLY;
+	struct vfio_user_dma_access acc = { 0 };
+	uint64_t cookie = 0;
+	int rc = -EINVAL;
+
+	if (len >= sizeof(acc)) {
+		memcpy(&acc, data, sizeof(acc));
+		data += sizeof(acc);
+		if (acc.count != len - sizeof(acc))
+			rc = -EINVAL;
+		else if (acc.addr >= VFIO_USER_MSI_WINDOW_BASE &&
+			 acc.addr < VFIO_USER_MSI_WINDOW_BASE + VFIO_USER_MSI_WINDOW_SIZE)
+			rc = vu_msi_deliver(c, acc.addr, data, acc.count, reader, &cookie);
+		else
+			rc = ims_vfio_dma_copy(&c->v, acc.addr, data, acc.count, true);
+	}
+	if (rc == 1) {
+		ev->cookie = cookie;
+		ev->addr = acc.addr;
+		ev->ack = hdr->id | (no_reply ? ACK_NO_REPLY : 0);
+		return true;
+	}
+	if (!no_reply)
+		vu_reply(c, hdr->id, hdr->command, -rc, &acc, sizeof(acc));
+	return false;
+}
+
+static void
+handle_dma_read(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
+	size_t len)
+{
+	struct vfio_user_dma_access acc;
+	int rc = -EINVAL;
+
+	if (len == sizeof(acc)) {
+		memcpy(&acc, data, sizeof(acc));
+		if (acc.count <= VU_MAX_DATA) {
+			memcpy(c->rx_reply, &acc, sizeof(acc));
+			rc = ims_vfio_dma_copy(
+				&c->v, acc.addr, c->rx_reply + sizeof(acc), acc.count, false);
+		}
+	}
+	if ((hdr->flags & VFIO_USER_F_NO_REPLY) == 0)
+		vu_reply(c, hdr->id, hdr->command, -rc, c->rx_reply,
+			rc == 0 ? sizeof(acc) + acc.count : 0);
+}
+
+static bool
+handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t *data, size_t len,
+	const void *reader, struct ims_vfio_event *ev)
+{
+	switch (hdr->command) {
+	case VFIO_USER_DMA_WRITE:
+		return handle_dma_write(c, hdr, data, len, reader, ev);
+	case VFIO_USER_DMA_READ:
+		handle_dma_read(c, hdr, data, len);
+		return false;
+	default:
+		if ((hdr->flags & VFIO_USER_F_NO_REPLY) == 0)
+			vu_reply(c, hdr->id, hdr->command, EOPNOTSUPP, NULL, 0);
+		return false;
+	}
+}
+
+/* Handle the messages that are there in whole. Returns how many events are for the reader. */
+static unsigned int
+rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
+{
+	struct vfio_user_header hdr;
+	unsigned int got = 0;
+	size_t pos = 0;
+	int none = 0, *n_fds;
+
+	while (c->rx_len - pos >= sizeof(hdr) && (reader == NULL || got < n)) {
+		memcpy(&hdr, c->rx_buf + pos, sizeof(hdr));
+		if (hdr.size < sizeof(hdr) || hdr.size > VU_MAX_MSG ||
+			(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
+			vu_broken(c, "it sent a malformed message");
+			c->rx_len = 0;
+			break;
+		}
+		if (c->rx_len - pos < hdr.size)
+			break;
+		n_fds = c->n_rx_fds != 0 && c->rx_fds_at == pos ? &c->n_rx_fds : &none;
+		if ((hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY)
+			vu_call_reply(c, &hdr, c->rx_buf + pos + sizeof(hdr),
+				hdr.size - sizeof(hdr), c->rx_fds, n_fds);
+		else if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr), hdr.size - sizeof(hdr),
+				 reader, &ev[got]))
+			got++;
+		vu_close_fds(c->rx_fds, *n_fds); /* nobody wanted them */
+		*n_fds = 0;
+		pos += hdr.size;
+	}
+	if (c->rx_len != 0 && pos != 0) {
+		c->rx_len -= pos;
+		memmove(c->rx_buf, c->rx_buf + pos, c->rx_len);
+		c->rx_fds_at -= c->n_rx_fds != 0 ? pos : 0;
+	}
+	return got;
+}
+
+/*
+ * recvmsg() never returns bytes from behind those that descriptors came with, so descriptors belong
+ * to the message that began last in what was received.
+ */
+static size_t
+last_begun(const struct ims_vfio_user *c)
+{
+	struct vfio_user_header hdr;
+	size_t pos = 0;
+
+	while (c->rx_len - pos >= sizeof(hdr)) {
+		memcpy(&hdr, c->rx_buf + pos, sizeof(hdr));
+		if (hdr.size < sizeof(hdr) || hdr.size >= c->rx_len - pos)
+			break;
+		pos += hdr.size;
+	}
+	return pos;
+}
+
+static void
+rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
+{
+	int fds[VU_MAX_FDS], n = 0;
+	struct cmsghdr *cm;
+
+	for (cm = CMSG_FIRSTHDR(msg); cm != NULL; cm = CMSG_NXTHDR(msg, cm)) {
+		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
+	}
+	/* The kernel drops those that this process has no room for. Regions are reached by messages then. */
+	if ((msg->msg_flags & MSG_CTRUNC) != 0 && n < VU_MAX_FDS && !c->fds_lost) {
+		c->fds_lost = true;
+		IMS_VFIO_LOG(WARNING, "%s: no descriptor is left for what the device sends: %s",
+			c->v.name, strerror(EMFILE));
+	}
+	if (n == 0)
+		return;
+	if (c->n_rx_fds != 0) {
+		vu_close_fds(fds, n); /* a second lot for one message */
+		return;
+	}
+	memcpy(c->rx_fds, fds, n * sizeof(int));
+	c->n_rx_fds = n;
+	c->rx_fds_at = last_begun(c);
+}
+
+/* Take what the socket has: false if nothing. */
+static bool
+rx_recv(struct ims_vfio_user *c)
+{
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
+	} control;
+	struct iovec iov = {
+		.iov_base = c->rx_buf + c->rx_len,
+		.iov_len = VU_MAX_MSG - c->rx_len,
+	};
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf),
+	};
+	ssize_t n;
+
+	n = recvmsg(c->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n > 0) {
+		c->rx_len += n;
+		rx_take_fds(c, &msg);
+		return true;
+	}
+	if (n == 0)
+		vu_broken(c, "its process closed the connection");
+	else if (errno != EAGAIN && errno != EINTR)
+		vu_broken(c, strerror(errno));
+	return false;
+}
+
+unsigned int
+vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n,
+	bool recv)
+{
+	unsigned int got;
+
+	/* What an earlier call had no room for comes first. */
+	got = rx_parse(c, reader, ev, n);
+	if (recv && (reader == NULL || got < n) && rx_recv(c))
+		got += rx_parse(c, reader, ev + got, n - got);
+	return got;
+}
+
+int
+vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
+	bool recv)
+{
+	struct ims_vfio_user *c = vu_from(v);
+	int got;
+
+	/* Another thread that reads delivers to the eventfds of all: nothing to do here. */
+	if (pthread_mutex_trylock(&c->rx_lock) != 0)
+		return 0;
+	got = vu_rx_locked(c, reader, ev, n, recv);
+	pthread_mutex_unlock(&c->rx_lock);
+	return got;
+}
+
+void
+vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n)
+{
+	struct vfio_user_dma_access acc;
+	unsigned int i;
+
+	for (i = 0; i < n; i++) {
+		if (ev[i].ack & ACK_NO_REPLY)
+			continue;
+		acc.addr = ev[i].addr;
+		acc.count = sizeof(uint32_t);
+		vu_reply(vu_from(v), ev[i].ack & 0xffff, VFIO_USER_DMA_WRITE, 0, &acc, sizeof(acc));
+	}
+}
