@@ -93,27 +93,34 @@ inst_match(const cmdline_parse_inst_t *inst, const struct words *w, unsigned int
 	return i;
 }
 
-/* The i-th token offered after n words that agree, each once; NULL: no more. */
-static const struct tp_token *
-next_token(const struct words *w, unsigned int n, unsigned int i)
+/* The tokens that may come after n words that agree, each once. */
+struct offers {
+	const struct tp_token *token[64];
+	unsigned int n;
+};
+
+static bool
+is_offered(const struct offers *o, const struct tp_token *token)
+{
+	unsigned int i;
+
+	for (i = 0; i < o->n; i++)
+		if (strcmp(o->token[i]->text, token->text) == 0)
+			return true;
+	return false;
+}
+
+static void
+offers_find(const struct words *w, unsigned int n, struct offers *o)
 {
 	cmdline_parse_ctx_t *ctx = tp_cmdline_ctx();
-	const struct tp_token *seen[64], *token;
-	unsigned int n_seen = 0, k, s;
+	unsigned int k;
 
-	for (k = 0; ctx[k] != NULL && n_seen < TP_DIM(seen); k++) {
-		if (inst_match(ctx[k], w, n) < n || ctx[k]->tokens[n] == NULL)
-			continue;
-		token = inst_token(ctx[k], n);
-		for (s = 0; s < n_seen && strcmp(seen[s]->text, token->text) != 0; s++)
-			;
-		if (s < n_seen)
-			continue;
-		if (n_seen == i)
-			return token;
-		seen[n_seen++] = token;
-	}
-	return NULL;
+	o->n = 0;
+	for (k = 0; ctx[k] != NULL && o->n < TP_DIM(o->token); k++)
+		if (inst_match(ctx[k], w, n) == n && ctx[k]->tokens[n] != NULL &&
+			!is_offered(o, inst_token(ctx[k], n)))
+			o->token[o->n++] = inst_token(ctx[k], n);
 }
 
 /* Some command is complete after these n words. */
@@ -165,9 +172,12 @@ show_choice(const struct words *w, unsigned int n, unsigned int partial, int i, 
 	const char *start = w->str[n] != NULL ? w->str[n] : "";
 	const struct tp_token *token;
 	unsigned int t, c, len;
+	struct offers offers;
 	char buf[BUFSIZ];
 
-	for (t = 0; (token = next_token(w, n, t)) != NULL; t++) {
+	offers_find(w, n, &offers);
+	for (t = 0; t < offers.n; t++) {
+		token = offers.token[t];
 		for (c = 0; token->hdr.ops->complete_get_elt(
 				    (cmdline_parse_token_hdr_t *)(uintptr_t)&token->hdr, c, buf,
 				    sizeof(buf)) == 0;
@@ -198,13 +208,16 @@ common_rest(const struct words *w, unsigned int n, unsigned int partial, char *r
 	const char *start = w->str[n] != NULL ? w->str[n] : "";
 	const struct tp_token *token;
 	unsigned int t, c, found = 0;
+	struct offers offers;
 	char buf[BUFSIZ];
 	size_t len;
 
 	rest[0] = '\0';
 	if (partial == 0 && can_end(w, n))
 		return 0;
-	for (t = 0; (token = next_token(w, n, t)) != NULL; t++) {
+	offers_find(w, n, &offers);
+	for (t = 0; t < offers.n; t++) {
+		token = offers.token[t];
 		if (is_free(token, start, partial)) {
 			rest[0] = '\0';
 			return 0;
@@ -289,6 +302,7 @@ tp_explain(const char *line, char *buf, size_t size)
 	const struct tp_syntax *syntax;
 	const struct tp_token *token;
 	unsigned int k, t, n = 0;
+	struct offers offers;
 	struct words w;
 
 	words_split(line, &w);
@@ -300,14 +314,16 @@ tp_explain(const char *line, char *buf, size_t size)
 	else
 		append(buf, size, "%.*s: ", (int)(w.str[n - 1] + w.len[n - 1] - w.str[0]),
 			w.str[0]);
-	for (t = 0; (token = next_token(&w, n, t)) != NULL; t++) {
+	offers_find(&w, n, &offers);
+	for (t = 0; t < offers.n; t++) {
+		token = offers.token[t];
 		if (t == 0)
 			append(buf, size, n == 0 ? ", expected " : "expected ");
 		append(buf, size, "%s%s", t > 0 ? ", " : "", token->text);
-		if (n > 0 && arg_help(token)[0] != '\0' && next_token(&w, n, 1) == NULL)
+		if (n > 0 && arg_help(token)[0] != '\0' && offers.n == 1)
 			append(buf, size, " (%s)", arg_help(token));
 	}
-	if (t == 0)
+	if (offers.n == 0)
 		append(buf, size, "expected no more");
 	else if (n > 0 && n < w.n && can_end(&w, n))
 		append(buf, size, " or no more");
