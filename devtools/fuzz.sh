@@ -51,17 +51,19 @@ hang=$((10 * (jobs > $(nproc) ? jobs : 1)))
 
 # fuzz TARGET: a line of what came out, rc 1 if something was found
 fuzz() {
-	local target=$1 found=$build/corpus/$1 log=$build/$1.log rc=0 runs cov
+	local target=$1 found=$build/corpus/$1 log=$build/$1.log rc=0 runs cov cpu
+	local TIMEFORMAT='%U %S'
 	mkdir -p "$found"
-	if $build/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -timeout="$hang" -rss_limit_mb=512 \
+	{ time $build/tests/fuzz/fuzz_"$target" -max_total_time="$seconds" -timeout="$hang" -rss_limit_mb=512 \
 		-max_len=4096 -print_final_stats=1 -artifact_prefix=$build/"$target"- \
-		"$found" "tests/fuzz/corpus/$target" > "$log" 2>&1 < /dev/null; then
+		"$found" "tests/fuzz/corpus/$target" > "$log" 2>&1 < /dev/null; } 2> "$log.time" || rc=1
+	if [ $rc = 0 ]; then
 		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
 		cov=$(grep -o 'cov: [0-9]* ft: [0-9]*' "$log" | tail -n 1)
-		echo "$target: $runs executions in $seconds s, $cov"
+		cpu=$(awk '{ printf "%.0f", $1 + $2 }' "$log.time")
+		echo "$target: $runs executions in $seconds s, $cpu s of CPU, $cov"
 	else
 		printf '%s\n' "$target: FAILED, see $log" "$(tail -n 25 "$log")"
-		rc=1
 	fi
 	if [ $merge = yes ]; then
 		$build/tests/fuzz/fuzz_"$target" -merge=1 -max_len=512 "tests/fuzz/corpus/$target" \

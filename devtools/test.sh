@@ -61,18 +61,17 @@ setup() {
 		}
 		rm -f "$dir.log"
 	fi
-	ninja -C "$dir" --quiet
 }
 
-# run NAME DIR ARG...: meson test, keep its log
+# run NAME DIR ARG...: meson test, which first builds what the tests need; keep its log
 run() {
 	local name=$1 dir=$2
 	shift 2
 	rm -f "$dir/meson-logs/$name"*.json
 	# Many wait for a device that does not answer, or for a time.
-	meson test -C "$dir" --no-rebuild --print-errorlogs --logbase "$name" \
+	meson test -C "$dir" --print-errorlogs --logbase "$name" \
 		--num-processes $((${processes:-2} * $(nproc))) --timeout-multiplier 2 \
-		${wrapper:+--wrapper "$wrapper"} "$@" || true
+		${wrapper:+--wrapper "$wrapper"} "$@" | grep --line-buffered -v '^\[[0-9]*/[0-9]*\] ' || true
 	local log=("$dir/meson-logs/$name"*.json) # the wrapper's name is in it
 	logs+=("${log[0]}")
 	[ "$sanitize" = full ] || again "$name" "$dir" "${log[0]}"
@@ -98,6 +97,7 @@ say "build (release)"
 werror=false
 [ "${IMS_WERROR:-0}" = 1 ] && werror=true
 setup build -Dtests=true -Dwerror=$werror
+ninja -C build --quiet
 
 say "unit and end-to-end tests, models"
 run quick build --suite unit --suite e2e --suite model
@@ -114,8 +114,8 @@ if [ "$sanitize" != no ]; then
 	wrapper="$valgrind" run valgrind build --timeout-multiplier 10 store store_bar obj dma kernel \
 		devices-vfu_msg timer-timerfd queue-small soak-mixed
 
-	say "fuzzing, a few seconds for each target"
-	devtools/fuzz.sh --seconds 10 || fuzz=failed
+	say "fuzzing, a minute for each target"
+	devtools/fuzz.sh --seconds 60 --jobs 7 || fuzz=failed
 
 	say "vectors and wait sets with ThreadSanitizer"
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false

@@ -207,7 +207,7 @@ test_killed(void **state)
 static void
 test_stopped(void **state)
 {
-	struct rte_ims_dev_conf conf = { .timeout_ms = 1000 }; /* also for what it does answer */
+	struct rte_ims_dev_conf conf = { .timeout_ms = 2000 }; /* also for what it does answer */
 	struct rte_ims_dev *dev;
 	struct rte_ims_vec *vec;
 	uint64_t start;
