@@ -291,11 +291,17 @@ class Terminal:
 
 
 def children(pid):
-    found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as f:
-            found += [int(c) for c in f.read().split()]
-    return found
+    while True:
+        found = []
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as f:
+                    found += [int(c) for c in f.read().split()]
+            return found
+        except (FileNotFoundError, ProcessLookupError):
+            # The thread has ended: its children are another one's, which may have been listed.
+            if not os.path.exists(f"/proc/{pid}"):
+                raise
 
 
 def resources(pid):
