@@ -70,7 +70,7 @@ run() {
 	rm -f "$dir/meson-logs/$name"*.json
 	# Many wait for a device that does not answer, or for a time.
 	meson test -C "$dir" --print-errorlogs --logbase "$name" \
-		--num-processes $((${processes:-2} * $(nproc))) --timeout-multiplier 2 \
+		--num-processes "${processes:-$((2 * $(nproc) + 1))}" --timeout-multiplier 2 \
 		${wrapper:+--wrapper "$wrapper"} "$@" | grep --line-buffered -v '^\[[0-9]*/[0-9]*\] ' || true
 	local log=("$dir/meson-logs/$name"*.json) # the wrapper's name is in it
 	logs+=("${log[0]}")
@@ -135,7 +135,7 @@ if [ "$guest" = yes ]; then
 	devtools/guest-setup.sh
 	guest_suites=(--suite guest --suite guest-vfio-user)
 	[ "$sanitize" = full ] && guest_suites+=(--suite guest-long)
-	processes=1 run guest build "${guest_suites[@]}"
+	processes=$(nproc) run guest build "${guest_suites[@]}"
 fi
 
 say "result"

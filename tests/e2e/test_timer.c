@@ -197,7 +197,7 @@ many(uint32_t n, enum rte_ims_delivery delivery)
 static void
 test_many(void **state)
 {
-	static const uint32_t counts[] = { 1, 2, 64, 4096 };
+	static const uint32_t counts[] = { 1, 2, 64, 512, 4096 };
 	unsigned int i;
 
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]) && counts[i] <= n_timers; i++) {

@@ -36,7 +36,7 @@ run() {
 	timeout "${IMS_GUEST_SECONDS:-120}" "${qemu[@]}" $accel -smp 2 -m 1G -machine q35 \
 		-nodefaults -display none -serial stdio -no-reboot -qmp unix:$dir/qmp,server=on,wait=off \
 		-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
-		-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
+		-append "console=ttyS0 panic=-1 no_timer_check intel_iommu=on quiet" \
 		${args//DISK/$dir/disk} < /dev/null > "$dir/console" 2>&1
 }
 rc=0

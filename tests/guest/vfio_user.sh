@@ -49,7 +49,7 @@ timeout 150 "${qemu[@]}" -accel tcg,thread=multi -cpu max \
 	-device intel-iommu,intremap=on,caching-mode=on \
 	-nodefaults -display none -serial stdio -no-reboot \
 	-kernel "$kernel/vmlinux" -initrd "$dir/initrd" \
-	-append "console=ttyS0 panic=-1 intel_iommu=on quiet" \
+	-append "console=ttyS0 panic=-1 no_timer_check intel_iommu=on quiet" \
 	-device "{\"driver\":\"vfio-user-pci\",\"socket\":{\"path\":\"$dir/dev.sock\",\"type\":\"unix\"}}" \
 	< /dev/null > "$dir/console" 2>&1 || echo "QEMU ended with $?"
 tr -d '\r' < "$dir/console" > "$dir/log"
