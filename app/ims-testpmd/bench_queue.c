@@ -20,11 +20,11 @@
 #include <rte_common.h>
 #include <rte_cycles.h>
 #include <rte_errno.h>
-#include <rte_launch.h>
 #include <rte_lcore.h>
 
 #include "bench.h"
 #include "tp_dev.h"
+#include "tp_lcore.h"
 #include "tp_queue.h"
 
 #define POOL_NAME "(bench)"
@@ -253,15 +253,14 @@ measure(struct bench *b)
 		lane_measure(&b->lanes[0], true);
 	} else {
 		while (running < b->n_lanes && rc == 0) {
-			rc = rte_eal_remote_launch(
-				lane_run, &b->lanes[running], b->lanes[running].lcore);
+			rc = tp_lcore_launch(lane_run, &b->lanes[running], b->lanes[running].lcore);
 			running += rc == 0;
 		}
 		while (rc == 0 && !is_over(b))
 			usleep(10000);
 		atomic_store(&b->stop, true);
 		for (i = 0; i < running; i++)
-			rte_eal_wait_lcore(b->lanes[i].lcore);
+			tp_lcore_wait(b->lanes[i].lcore);
 	}
 	tp_progress_end();
 	for (i = 0; i < b->n_lanes && rc == 0; i++)

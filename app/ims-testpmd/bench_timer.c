@@ -26,6 +26,7 @@
 #include "bench.h"
 #include "tp_cmd.h"
 #include "tp_dev.h"
+#include "tp_lcore.h"
 #include "tp_service.h"
 
 #define DRAIN_NS 20000000ull
@@ -392,13 +393,13 @@ run_mode_on(struct bench *b, int lcore)
 	if (b->alone) {
 		rc = run_mode(b);
 	} else {
-		rc = rte_eal_remote_launch(run_mode_lcore, b, lcore);
+		rc = tp_lcore_launch(run_mode_lcore, b, lcore);
 		while (rc == 0 && rte_eal_get_lcore_state(lcore) == RUNNING) {
 			usleep(20000);
 			progress_show(b);
 		}
 		if (rc == 0)
-			rc = rte_eal_wait_lcore(lcore);
+			rc = tp_lcore_wait(lcore);
 	}
 	tp_progress_end();
 	return rc;

@@ -13,12 +13,12 @@
 
 #include <rte_common.h>
 #include <rte_errno.h>
-#include <rte_launch.h>
 #include <rte_lcore.h>
 
 #include <rte_ims_wait.h>
 
 #include "testpmd.h"
+#include "tp_lcore.h"
 #include "tp_service.h"
 
 /* Doorbell words of all sets together, and the least that one has. */
@@ -126,7 +126,7 @@ tp_service_resume(void)
 		if (set->running)
 			continue;
 		rc = set->own_thread ? thread_start(set)
-		                     : rte_eal_remote_launch(service_loop, set, set->lcore);
+		                     : tp_lcore_launch(service_loop, set, set->lcore);
 		set->running = rc == 0;
 	}
 	if (rc != 0)
@@ -150,7 +150,7 @@ tp_service_pause(void)
 		if (set->own_thread)
 			pthread_join(set->thread, NULL);
 		else
-			rte_eal_wait_lcore(set->lcore);
+			tp_lcore_wait(set->lcore);
 		set->running = false;
 	}
 }
