@@ -21,6 +21,7 @@
  * epoch: it looks at the doorbell words only.
  */
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,8 +32,7 @@
 
 #include "ims_wait_private.h"
 
-#define SOURCE_BUDGET 256   /* messages of one device in one turn */
-#define LOOK_POLLS    65536 /* about a millisecond */
+#define LOOK_POLLS 65536 /* about a millisecond */
 
 uint64_t ims_sync_timeout_ns = 5000000000;
 
@@ -71,7 +71,6 @@ ims_wait_run_end(struct rte_ims_wait *w, unsigned int n)
 	int state;
 
 	ims_wait_add_to(&w->events, n);
-	w->running = NULL;
 	ims_wait_inside = w->outer;
 	/* The set may be another thread's from the step on, or none any more. */
 	cancel = w->cancel;
@@ -90,6 +89,7 @@ run_vec(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool spurious)
 		ims_wait_add_to(&w->spurious, 1);
 	}
 	ims_vec_run(vec);
+	w->running = NULL;
 }
 
 /* It came by the end that the vector has been switched away from: the handlers may have run for it. */
@@ -215,16 +215,24 @@ serve_cookie(struct rte_ims_wait *w, uint64_t cookie)
 	return 0;
 }
 
+/* There is more to read, which a loop around us that is edge-triggered has been told of already. */
+static bool
+source_has_more(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
 /*
  * Messages that this thread reads from the transport itself: handlers first, then the replies. A device
- * that sends without end gets its turn like the others. Its descriptor stays readable then, which a loop
- * around us that is edge-triggered is not told.
+ * that sends without end gets its turn like the others.
  */
 static unsigned int
 serve_source(struct rte_ims_wait *w, uint32_t i)
 {
 	struct wait_source *src = atomic_load(&w->sources[i]);
-	unsigned int served = 0, taken = 0;
+	unsigned int served = 0;
 	int n;
 
 	if (src == NULL)
@@ -234,22 +242,18 @@ serve_source(struct rte_ims_wait *w, uint32_t i)
 	 * leave meanwhile, what has been read is served and answered here.
 	 */
 	w->batch_src = src;
-	do {
-		n = src->vfio->ops->source_read(
-			src->vfio, w, w->batch, WAIT_BATCH, taken < SOURCE_BUDGET);
-		taken += n;
-		w->batch_n = n;
-		for (w->batch_next = 0; w->batch_next < w->batch_n;)
-			served += serve_cookie(w, w->batch[w->batch_next++].cookie);
-		if (n > 0)
-			src->vfio->ops->source_ack(src->vfio, w->batch, n);
-		w->batch_n = 0;
-	} while (n == WAIT_BATCH);
+	n = src->vfio->ops->source_read(src->vfio, w, w->batch, WAIT_BATCH);
+	w->batch_n = n;
+	for (w->batch_next = 0; w->batch_next < w->batch_n;)
+		served += serve_cookie(w, w->batch[w->batch_next++].cookie);
+	if (n > 0)
+		src->vfio->ops->source_ack(src->vfio, w->batch, n);
+	w->batch_n = 0;
 	w->batch_src = NULL;
 	/* The end of a connection is readable for ever. Nobody closes it before we have left. */
 	if (n == 0 && unlikely(atomic_load(&src->vfio->removed)))
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
-	if (taken >= SOURCE_BUDGET && atomic_load(&w->fd_given))
+	else if (atomic_load(&w->fd_given) && source_has_more(src->fd))
 		rte_ims_wait_wake(w);
 	return served;
 }
@@ -285,6 +289,8 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 			*woken = n < 0; /* a signal */
 		return 0;
 	}
+	/* What it tells of was set up before: the kernel sees to that, and this is how the language knows. */
+	(void)atomic_load_explicit(&w->n_fds, memory_order_acquire);
 	if (!ims_wait_run_begin(w))
 		return 0;
 	rte_smp_mb();

@@ -190,10 +190,11 @@ ims_wait_fd_watch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec, 
 {
 	struct epoll_event ev = { .data.u64 = EV_ENTRY | entry };
 
-	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, vec->fd, &ev) < 0)
-		return -errno;
 	atomic_fetch_add(&w->n_fds, 1);
-	return 0;
+	if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, vec->fd, &ev) == 0)
+		return 0;
+	atomic_fetch_sub(&w->n_fds, 1);
+	return -errno;
 }
 
 void

@@ -34,20 +34,17 @@ give_back(struct rte_ims_wait *w, uint64_t cookie)
 		ims_vec_kick(vec);
 }
 
-/* Also what the transport has received and not handed out: the descriptor does not tell of it any more. */
 static void
 give_back_messages(struct rte_ims_wait *w)
 {
 	struct wait_source *src = w->batch_src;
-	uint32_t n = w->batch_n;
 
-	while (src != NULL && n != 0) {
-		for (; w->batch_next < n; w->batch_next++)
-			give_back(w, w->batch[w->batch_next].cookie);
-		src->vfio->ops->source_ack(src->vfio, w->batch, n);
-		n = src->vfio->ops->source_read(src->vfio, w, w->batch, WAIT_BATCH, false);
-		w->batch_next = 0;
-	}
+	if (src == NULL)
+		return;
+	for (; w->batch_next < w->batch_n; w->batch_next++)
+		give_back(w, w->batch[w->batch_next].cookie);
+	if (w->batch_n != 0)
+		src->vfio->ops->source_ack(src->vfio, w->batch, w->batch_n);
 	w->batch_n = 0;
 	w->batch_src = NULL;
 }
@@ -61,6 +58,7 @@ end_run(struct rte_ims_wait *w)
 	IMS_LOG(WARNING, "wait %s: its thread ends in a handler", w->name);
 	if (w->running != NULL)
 		ims_vec_kick((struct rte_ims_vec *)(uintptr_t)w->running);
+	w->running = NULL;
 	give_back_messages(w);
 	if (polling != NULL)
 		__atomic_store_n(&polling->rearm, true, __ATOMIC_SEQ_CST);

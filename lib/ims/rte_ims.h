@@ -358,7 +358,7 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f);
  *   Of addr in the file, in bytes.
  * @return
  *   0; -EINVAL not page aligned, or in the MSI window; -EEXIST overlaps a map; -ENOSPC the device's
- *   limit of maps; -ENODEV; -ETIMEDOUT.
+ *   limit of maps; -EBADF fd is no descriptor; -ENODEV; -ETIMEDOUT.
  */
 __rte_experimental
 int

@@ -120,15 +120,14 @@ ims_vfio_area_map(struct ims_vfio *v, uint32_t r, uint64_t offset, uint64_t size
 {
 	struct ims_vfio_region *region = &v->regions[r];
 	struct ims_vfio_area *area = &region->areas[region->n_areas];
-	int prot = 0;
+	const uint32_t both = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
 
 	if (size == 0 || region->n_areas == IMS_VFIO_MAX_AREAS)
 		return 0;
-	if (region->flags & VFIO_REGION_INFO_FLAG_READ)
-		prot |= PROT_READ;
-	if (region->flags & VFIO_REGION_INFO_FLAG_WRITE)
-		prot |= PROT_WRITE;
-	area->addr = mmap(NULL, size, prot, MAP_SHARED, fd, file_offset + offset);
+	/* An access that its page does not allow would end the process; by message it is refused. */
+	if ((region->flags & both) != both)
+		return 0;
+	area->addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, file_offset + offset);
 	if (area->addr == MAP_FAILED) {
 		area->addr = NULL;
 		return -errno;

@@ -108,14 +108,13 @@ struct ims_vfio_ops {
 		struct ims_vfio *v, const struct ims_vfio_msg *msg, struct ims_vfio_sink *sink);
 	/*
 	 * Let one reader, a wait set, read the source itself: its descriptor, or -EBUSY. It must
-	 * read (until source_read returns less than n) when the descriptor is readable, handle the
-	 * events, then acknowledge them. recv: also what has come since; else only what an earlier
-	 * call has taken from the descriptor.
+	 * read when the descriptor is readable, handle the events, then acknowledge them. What is
+	 * more than n stays in the descriptor.
 	 */
 	int (*source_take)(struct ims_vfio *v, const void *reader);
 	void (*source_give)(struct ims_vfio *v, const void *reader);
-	int (*source_read)(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev,
-		unsigned int n, bool recv);
+	int (*source_read)(
+		struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n);
 	void (*source_ack)(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
 };
 

@@ -143,8 +143,8 @@ vu_source_give(struct ims_vfio *v, const void *reader);
 
 /* ims_vfio_user_tx.c */
 /*
- * Never blocks. 0: it is sent, or the rest of it will be; -EAGAIN: the socket has room for nothing; -ENODEV.
- * tx_lock held; iov is written to.
+ * Never blocks. 0: it is sent, or the rest of it will be; -EAGAIN: the socket has room for nothing; -ENODEV; or the
+ * errno value of sendmsg(), for example of a descriptor that is none. tx_lock held; iov is written to.
  */
 int
 vu_tx_send_locked(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, int n_fds);
@@ -158,21 +158,20 @@ vu_reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, cons
 
 /* ims_vfio_user_rx.c */
 /*
- * Handle what has come, after a look at the socket if recv. Returns how many events are for the reader; without
- * one all are delivered. rx_lock held.
+ * Take what has come and handle it. Returns how many events are for the reader, at most n; all others are
+ * delivered. rx_lock held.
  */
 unsigned int
-vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n,
-	bool recv);
+vu_rx_locked(
+	struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n);
 int
-vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
-	bool recv);
+vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n);
 void
 vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int n);
 
 /* ims_vfio_user_call.c */
 /* Send a command and wait for its reply: 0, or the errno value of the reply, of a bad reply
- * (-EPROTO), -ETIMEDOUT, -ENODEV. Without success there are no reply_fds.
+ * (-EPROTO), of sendmsg(), -ETIMEDOUT, -ENODEV. Without success there are no reply_fds.
  */
 int
 vu_call(struct ims_vfio_user *c, struct vu_call *call);

@@ -8,11 +8,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <rte_common.h>
+
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
 /* struct ims_vfio_event.ack: the message's id, and this bit if it wants no reply. */
 #define ACK_NO_REPLY 0x10000u
+/* A DMA_WRITE of four bytes, which is an event. */
+#define EVENT_BYTES \
+	(sizeof(struct vfio_user_header) + sizeof(struct vfio_user_dma_access) + sizeof(uint32_t))
 
 /* The device writes memory or, in the MSI window, raises an interrupt. True: ev is for the reader. */
 static bool
@@ -83,7 +88,11 @@ handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t 
 	}
 }
 
-/* Handle the messages that are there in whole. Returns how many events are for the reader. */
+/*
+ * Handle all messages that are there in whole: behind those for a reader, whose handlers come first, may be the
+ * reply that another thread waits for, and nothing would tell of it any more. Events that the reader has no room
+ * for would go to their eventfds. Returns how many are for the reader.
+ */
 static unsigned int
 rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
@@ -92,7 +101,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 	size_t pos = 0;
 	int none = 0, *n_fds;
 
-	while (c->rx_len - pos >= sizeof(hdr) && (reader == NULL || got < n)) {
+	while (c->rx_len - pos >= sizeof(hdr)) {
 		memcpy(&hdr, c->rx_buf + pos, sizeof(hdr));
 		if (hdr.size < sizeof(hdr) || hdr.size > VU_MAX_MSG ||
 			(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
@@ -107,7 +116,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 			vu_call_reply(c, &hdr, c->rx_buf + pos + sizeof(hdr),
 				hdr.size - sizeof(hdr), c->rx_fds, n_fds);
 		else if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr), hdr.size - sizeof(hdr),
-				 reader, &ev[got]))
+				 got < n ? reader : NULL, got < n ? &ev[got] : NULL))
 			got++;
 		vu_close_fds(c->rx_fds, *n_fds); /* nobody wanted them */
 		*n_fds = 0;
@@ -169,9 +178,9 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 	c->rx_fds_at = last_begun(c);
 }
 
-/* Take what the socket has: false if nothing. */
+/* Take what the socket has, at most so many bytes: false if nothing. */
 static bool
-rx_recv(struct ims_vfio_user *c)
+rx_recv(struct ims_vfio_user *c, size_t most)
 {
 	union {
 		struct cmsghdr align;
@@ -179,7 +188,7 @@ rx_recv(struct ims_vfio_user *c)
 	} control;
 	struct iovec iov = {
 		.iov_base = c->rx_buf + c->rx_len,
-		.iov_len = VU_MAX_MSG - c->rx_len,
+		.iov_len = RTE_MIN(most, VU_MAX_MSG - c->rx_len),
 	};
 	struct msghdr msg = {
 		.msg_iov = &iov,
@@ -203,21 +212,16 @@ rx_recv(struct ims_vfio_user *c)
 }
 
 unsigned int
-vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n,
-	bool recv)
+vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
-	unsigned int got;
+	/* No more than the reader has room for: what is in the socket still, it is told of again. */
+	size_t most = reader != NULL ? n * EVENT_BYTES : VU_MAX_MSG;
 
-	/* What an earlier call had no room for comes first. */
-	got = rx_parse(c, reader, ev, n);
-	if (recv && (reader == NULL || got < n) && rx_recv(c))
-		got += rx_parse(c, reader, ev + got, n - got);
-	return got;
+	return rx_recv(c, most) ? rx_parse(c, reader, ev, n) : 0;
 }
 
 int
-vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
-	bool recv)
+vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
 	struct ims_vfio_user *c = vu_from(v);
 	int got;
@@ -225,7 +229,7 @@ vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev
 	/* Another thread that reads delivers to the eventfds of all: nothing to do here. */
 	if (pthread_mutex_trylock(&c->rx_lock) != 0)
 		return 0;
-	got = vu_rx_locked(c, reader, ev, n, recv);
+	got = vu_rx_locked(c, reader, ev, n);
 	pthread_mutex_unlock(&c->rx_lock);
 	return got;
 }

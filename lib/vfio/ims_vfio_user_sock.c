@@ -72,7 +72,6 @@ static IMS_THREAD_RET
 sock_thread(void *arg)
 {
 	struct ims_vfio_user *c = arg;
-	struct ims_vfio_event none; /* are for us */
 	struct epoll_event ev;
 	int n;
 
@@ -92,7 +91,7 @@ sock_thread(void *arg)
 		if ((ev.events & ~EPOLLOUT) == 0)
 			continue;
 		pthread_mutex_lock(&c->rx_lock);
-		vu_rx_locked(c, NULL, &none, 0, true);
+		vu_rx_locked(c, NULL, NULL, 0);
 		pthread_mutex_unlock(&c->rx_lock);
 	}
 	return IMS_THREAD_RET_NONE;

@@ -53,7 +53,10 @@ tx_keep_locked(struct ims_vfio_user *c, const struct iovec *iov, size_t n_iov)
 	return 0;
 }
 
-/* Descriptors travel with the first byte. How much was sent; -EAGAIN: nothing now; -ENODEV. */
+/*
+ * Descriptors travel with the first byte. How much was sent; -EAGAIN: nothing now; -ENODEV; or the errno value of
+ * what is wrong with these bytes or descriptors, of which nothing was sent.
+ */
 static ssize_t
 tx_some(struct ims_vfio_user *c, const struct msghdr *msg)
 {
@@ -64,8 +67,8 @@ tx_some(struct ims_vfio_user *c, const struct msghdr *msg)
 	} while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		return n;
-	if (errno == EAGAIN)
-		return -EAGAIN;
+	if (errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN)
+		return -errno;
 	vu_broken(c, strerror(errno));
 	return -ENODEV;
 }
@@ -81,6 +84,10 @@ vu_tx_flush_locked(struct ims_vfio_user *c)
 		return 0;
 	iov.iov_base = c->tx_buf + c->tx_at;
 	n = tx_some(c, &msg);
+	if (n < 0 && n != -EAGAIN && n != -ENODEV) {
+		vu_broken(c, strerror(-n)); /* half a message may be out */
+		n = -ENODEV;
+	}
 	if (n < 0)
 		return n;
 	c->tx_at += n;

@@ -176,7 +176,7 @@ use(struct ims_vfio *v)
 		ims_vfio_dma_map(v, mem, sizeof(mem), -1, 0);
 		v->ops->source_take(v, v);
 		v->ops->reset(v);
-		i = v->ops->source_read(v, v, ev, 4, true);
+		i = v->ops->source_read(v, v, ev, 4);
 		v->ops->source_ack(v, ev, i);
 		v->ops->source_give(v, v);
 		ims_vfio_dma_unmap(v, mem, sizeof(mem));

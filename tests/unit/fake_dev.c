@@ -203,16 +203,13 @@ fake_source_give(struct ims_vfio *v, const void *reader)
 }
 
 static int
-fake_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n,
-	bool recv)
+fake_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
 	struct fake_dev *f = from(v);
 	const struct ims_vfio_sink *sink;
 	unsigned int got = 0, i;
 	uint64_t count;
 
-	if (!recv)
-		return 0; /* it takes from the socket what it hands out, and no more */
 	pthread_mutex_lock(&f->lock);
 	for (i = 0; i < f->n_queue && got < n; i++) {
 		sink = &f->sinks[f->queue[i]];

@@ -531,6 +531,81 @@ test_churn(void **state)
 	}
 }
 
+struct freer {
+	struct rte_ims_vec *vec;
+	unsigned int handled;
+	int rc;
+};
+
+static void
+on_vec(struct rte_ims_vec *vec, void *arg)
+{
+	struct freer *f = arg;
+
+	(void)vec;
+	f->handled++;
+}
+
+static unsigned int
+free_it(void *arg)
+{
+	struct freer *f = arg;
+
+	if (f->vec == NULL)
+		return 0;
+	f->rc = rte_ims_vec_free(f->vec);
+	f->vec = NULL;
+	return 1;
+}
+
+static int
+arm_none(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void
+disarm_none(void *arg)
+{
+	(void)arg;
+}
+
+/* A source's poll() is no handler of the vector whose handler ran before it. */
+static void
+test_frees_a_vector(void **state)
+{
+	static const struct rte_ims_source_ops ops = {
+		.poll = free_it,
+		.arm = arm_none,
+		.disarm = disarm_none,
+	};
+	struct rte_ims_vec_conf conf = { .delivery = RTE_IMS_DELIVERY_EVENTFD };
+	struct fake_dev *dev = fake_dev_create(true);
+	struct freer f = { .rc = 1 };
+	struct rte_ims_source src = { .ops = &ops, .arg = &f, .fd = eventfd(0, EFD_CLOEXEC) };
+	struct rte_ims_obj obj = { .fn = on_vec, .arg = &f };
+	struct rte_ims_vec *vec;
+	const uint64_t one = 1;
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(dev->dev), dev->store, 1, &conf);
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_vec_attach(vec, &obj), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	assert_int_equal(rte_ims_wait_source_add(w, &src), 0);
+	rte_ims_wait_sleep(w, 0); /* armed, and nothing there */
+	/* Both are found by one look at the descriptors. */
+	fake_fire(dev, 1);
+	assert_int_equal(write(src.fd, &one, sizeof(one)), sizeof(one));
+	f.vec = vec;
+	assert_int_equal(ims_wait_poll_fds(w, 0, NULL), 2);
+	assert_int_equal(f.handled, 1);
+	assert_int_equal(f.rc, 0);
+	assert_int_equal(rte_ims_wait_source_del(w, &src), 0);
+	close(src.fd);
+	fake_dev_destroy(dev);
+}
+
 int
 main(void)
 {
@@ -547,6 +622,7 @@ main(void)
 		T(test_refused),
 		T(test_del_from_its_own_poll),
 		T(test_churn),
+		T(test_frees_a_vector),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

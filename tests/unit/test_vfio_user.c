@@ -53,10 +53,11 @@ enum quirk {
 	REGION_CAP_OUTSIDE, /* cap_offset behind the reply: then the region is mapped whole */
 	REGION_CAP_LOOP,
 	REGION_AREA_OUTSIDE,
-	REGION_FDS, /* five descriptors where one is due */
-	NO_ROOM,    /* the client has none left for it */
-	BYTEWISE,   /* every reply a byte at a time */
-	DMA_FIRST,  /* a DMA_READ and an unknown request before each reply */
+	REGION_READ_ONLY, /* no part of it may be mapped: a store would be a SIGSEGV */
+	REGION_FDS,       /* five descriptors where one is due */
+	NO_ROOM,          /* the client has none left for it */
+	BYTEWISE,         /* every reply a byte at a time */
+	DMA_FIRST,        /* a DMA_READ and an unknown request before each reply */
 };
 
 struct server {
@@ -69,8 +70,9 @@ struct server {
 	atomic_uint commands[32];
 	struct vfio_user_dma_map last_map;
 	/* Requests to send once, before the next reply. */
-	uint8_t inject[256];
+	uint8_t inject[4096];
 	atomic_size_t inject_len;
+	atomic_uint answers;  /* since the last inject_write() */
 	unsigned int errors;  /* error replies to the server's own requests */
 	unsigned int replies; /* good ones */
 	uint8_t last[64];     /* payload of the newest of those */
@@ -172,6 +174,8 @@ server_region(struct server *s, const struct vfio_user_header *req, uint32_t ind
 		r.cap.header.id = 99;
 		r.cap.header.next = r.info.cap_offset;
 	}
+	if (s->quirk == REGION_READ_ONLY)
+		r.info.flags &= ~VFIO_REGION_INFO_FLAG_WRITE;
 	if (s->quirk == REGION_AREA_OUTSIDE)
 		r.area.offset = 0x3000;
 	server_reply(s, req, 0, &r, index == 0 ? sizeof(r) : sizeof(r.info), fds, n_fds);
@@ -304,6 +308,7 @@ server_main(void *arg)
 			send(s->sock, s->inject, s->inject_len, MSG_NOSIGNAL);
 		s->inject_len = 0;
 		server_answer(s, &hdr, data);
+		s->answers++;
 	}
 	close(s->sock);
 	return NULL;
@@ -382,6 +387,7 @@ test_good(void **state)
 	expect_success(REGION_CAP_OUTSIDE, 1);
 	expect_success(REGION_CAP_LOOP, 1);
 	expect_success(DMA_FIRST, 1);
+	expect_success(REGION_READ_ONLY, 0);
 }
 
 static void
@@ -462,6 +468,7 @@ inject_write(struct server *s, uint16_t id, uint32_t flags, uint64_t addr, uint6
 	memcpy(p + 24, &count, 8);
 	memcpy(p + 32, data, len);
 	s->inject_len += hdr.size;
+	s->answers = 0;
 }
 
 static uint64_t
@@ -556,6 +563,69 @@ test_handles_run_out(void **state)
 	assert_int_not_equal(more.data, msg[40000].data);
 	finish(&s, v);
 	free(msg);
+}
+
+static void *
+read_it(void *arg)
+{
+	uint32_t val;
+
+	return (void *)(intptr_t)ims_vfio_read(arg, 0, 0, &val, sizeof(val));
+}
+
+/*
+ * Behind the events of a reader, which handles them first, is the reply that another thread waits for, who may hold
+ * what a handler wants: it is not left for the reader's next turn.
+ */
+static void
+test_reply_behind_events(void **state)
+{
+	struct ims_vfio_sink sink = { .fd = eventfd(0, EFD_CLOEXEC), .reader = &sink, .cookie = 7 };
+	struct ims_vfio_event ev[3];
+	struct ims_vfio_msg msg;
+	struct ims_vfio *v;
+	struct server s;
+	pthread_t thread;
+	unsigned int i;
+	void *rc;
+
+	v = start(&s, GOOD);
+	assert_int_equal(v->ops->msg_alloc(v, &sink, &msg), 0);
+	assert_true(v->ops->source_take(v, &sink) >= 0);
+	for (i = 0; i < 3; i++)
+		inject_write(&s, i, VFIO_USER_F_NO_REPLY, msg.addr, 4, &msg.data, 4);
+	/* The client's own thread stays out. */
+	pthread_mutex_lock(&vu_from(v)->rx_lock);
+	assert_int_equal(pthread_create(&thread, NULL, read_it, v), 0);
+	for (i = 0; i < 20000 && s.answers == 0; i++)
+		usleep(1000);
+	assert_int_equal(vu_rx_locked(vu_from(v), &sink, ev, RTE_DIM(ev)), 3);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(ev[i].cookie, 7);
+	pthread_mutex_unlock(&vu_from(v)->rx_lock);
+	/* Their handlers run, and the reader does not come back. */
+	pthread_join(thread, &rc);
+	assert_null(rc);
+	v->ops->source_give(v, &sink);
+	finish(&s, v);
+	close(sink.fd);
+}
+
+/* What is wrong with a call is no reason to give the device up. */
+static void
+test_bad_descriptor(void **state)
+{
+	void *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ims_vfio *v;
+	struct server s;
+
+	v = start(&s, GOOD);
+	assert_int_equal(ims_vfio_dma_map(v, mem, 4096, 9999, 0), -EBADF);
+	assert_false(v->removed);
+	assert_int_equal(ims_vfio_dma_map(v, mem, 4096, -1, 0), 0);
+	assert_int_equal(ims_vfio_dma_unmap(v, mem, 4096), 0);
+	finish(&s, v);
+	munmap(mem, 4096);
 }
 
 /* Memory without a file behind it is reached by messages. */
@@ -708,6 +778,8 @@ main(void)
 		cmocka_unit_test(test_mapping),
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_handles_run_out),
+		cmocka_unit_test(test_reply_behind_events),
+		cmocka_unit_test(test_bad_descriptor),
 		cmocka_unit_test(test_dma_by_message),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
