@@ -30,6 +30,7 @@
 #include <rte_cycles.h>
 #include <rte_pause.h>
 
+#include "ims_eventfd.h"
 #include "ims_wait_private.h"
 
 #define LOOK_POLLS 65536 /* about a millisecond */
@@ -186,11 +187,10 @@ static unsigned int
 serve_eventfd(struct rte_ims_wait *w, uint32_t i)
 {
 	struct rte_ims_vec *vec = atomic_load(&w->entries[i].vec);
-	uint64_t count;
 
 	if (vec == NULL)
 		vec = ims_wait_missed(&w->entries[i]);
-	if (vec == NULL || read(vec->fd, &count, sizeof(count)) < 0)
+	if (vec == NULL || !ims_eventfd_take(vec->fd))
 		return 0;
 	if (unlikely(vec->mutable))
 		ims_vec_audit_event(vec);

@@ -18,6 +18,7 @@
 
 #include <rte_string_fns.h>
 
+#include "ims_eventfd.h"
 #include "ims_trace.h"
 #include "ims_wait_private.h"
 
@@ -151,7 +152,6 @@ static int
 memory_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
 	struct rte_ims_msg msg;
-	uint64_t count;
 	int rc;
 
 	ims_wait_word_locked(w, vec->entry, &msg);
@@ -161,7 +161,7 @@ memory_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 	if (rc != 0)
 		return rc;
 	/* What it was sent while its message reached the eventfd, and in no set. */
-	if (vec->fd >= 0 && read(vec->fd, &count, sizeof(count)) > 0)
+	if (vec->fd >= 0 && ims_eventfd_take(vec->fd))
 		vec->carry = true;
 	return 0;
 }
@@ -267,28 +267,24 @@ memory_leave_locked(struct rte_ims_vec *vec)
 void
 ims_wait_carried_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec)
 {
-	const uint64_t one = 1;
-
 	if (!vec->carry)
 		return;
 	vec->carry = false;
 	if (vec->delivery == RTE_IMS_DELIVERY_MEMORY)
 		ims_wait_ring_locked(w, vec->entry);
-	else if (write(vec->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	else if (!ims_eventfd_signal(vec->fd))
 		IMS_LOG(ERR, "%s: cannot signal its eventfd", vec->name);
 }
 
 void
 ims_vec_kick_locked(struct rte_ims_vec *vec)
 {
-	const uint64_t one = 1;
-
 	vec->carry = true;
 	if (vec->wait != NULL) {
 		pthread_mutex_lock(&vec->wait->lock);
 		ims_wait_carried_locked(vec->wait, vec);
 		pthread_mutex_unlock(&vec->wait->lock);
-	} else if (vec->fd >= 0 && write(vec->fd, &one, sizeof(one)) > 0) {
+	} else if (vec->fd >= 0 && ims_eventfd_signal(vec->fd)) {
 		vec->carry = false;
 	}
 }

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -116,13 +117,18 @@ vu_from(struct ims_vfio *v)
 	return (struct ims_vfio_user *)v;
 }
 
+/* Descriptors of the peer's: to close a socket can take as long as its SO_LINGER says. */
 static inline void
 vu_close_fds(const int *fds, int n)
 {
+	const struct linger off = { 0 };
 	int i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		setsockopt(
+			fds[i], SOL_SOCKET, SO_LINGER, &off, sizeof(off)); /* most are no socket */
 		close(fds[i]);
+	}
 }
 
 /* ims_vfio_user_sock.c */

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ims_eventfd.h"
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
@@ -123,20 +124,6 @@ vu_msg_sink(struct ims_vfio *v, const struct ims_vfio_msg *msg, struct ims_vfio_
 	return rc;
 }
 
-/* The caller's own descriptor may block, and be interrupted. EAGAIN: full, so it is readable as it is. */
-static void
-signal_fd(const struct ims_vfio_user *c, int fd)
-{
-	const uint64_t one = 1;
-	ssize_t n;
-
-	do {
-		n = write(fd, &one, sizeof(one));
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN)
-		IMS_VFIO_LOG(ERR, "%s: cannot signal an eventfd: %s", c->v.name, strerror(errno));
-}
-
 int
 vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_t len,
 	const void *reader, uint64_t *cookie)
@@ -152,8 +139,9 @@ vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_
 		if (h->used && h->data == word) {
 			rc = reader != NULL && h->sink.reader == reader;
 			*cookie = h->sink.cookie;
-			if (rc == 0)
-				signal_fd(c, h->sink.fd);
+			if (rc == 0 && !ims_eventfd_signal(h->sink.fd))
+				IMS_VFIO_LOG(ERR, "%s: cannot signal an eventfd: %s", c->v.name,
+					strerror(errno));
 		}
 		pthread_mutex_unlock(&c->msi_lock);
 	}

@@ -15,6 +15,8 @@
 
 /* struct ims_vfio_event.ack: the message's id, and this bit if it wants no reply. */
 #define ACK_NO_REPLY 0x10000u
+/* What the kernel lets a message have (SCM_MAX_FD): it would close those itself that we have no room for. */
+#define SCM_FDS 253
 /* A DMA_WRITE of four bytes, which is an event. */
 #define EVENT_BYTES \
 	(sizeof(struct vfio_user_header) + sizeof(struct vfio_user_dma_access) + sizeof(uint32_t))
@@ -152,7 +154,7 @@ last_begun(const struct ims_vfio_user *c)
 static void
 rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 {
-	int fds[VU_MAX_FDS], n = 0;
+	int fds[SCM_FDS], n = 0;
 	struct cmsghdr *cm;
 
 	for (cm = CMSG_FIRSTHDR(msg); cm != NULL; cm = CMSG_NXTHDR(msg, cm)) {
@@ -162,10 +164,14 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
 	}
 	/* The kernel drops those that this process has no room for. Regions are reached by messages then. */
-	if ((msg->msg_flags & MSG_CTRUNC) != 0 && n < VU_MAX_FDS && !c->fds_lost) {
+	if ((msg->msg_flags & MSG_CTRUNC) != 0 && !c->fds_lost) {
 		c->fds_lost = true;
 		IMS_VFIO_LOG(WARNING, "%s: no descriptor is left for what the device sends: %s",
 			c->v.name, strerror(EMFILE));
+	}
+	if (n > VU_MAX_FDS) {
+		vu_close_fds(fds + VU_MAX_FDS, n - VU_MAX_FDS);
+		n = VU_MAX_FDS;
 	}
 	if (n == 0)
 		return;
@@ -184,7 +190,7 @@ rx_recv(struct ims_vfio_user *c, size_t most)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(VU_MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(SCM_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {
 		.iov_base = c->rx_buf + c->rx_len,

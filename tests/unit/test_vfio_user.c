@@ -15,12 +15,14 @@
 #include <string.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -64,6 +66,7 @@ struct server {
 	int sock;
 	atomic_int quirk;
 	int memfd;
+	atomic_int lingering; /* goes with the next REGION_READ; -1 */
 	pthread_t thread;
 	rlim_t max_fds;
 	unsigned int maps;
@@ -205,6 +208,31 @@ server_version(struct server *s, const struct vfio_user_header *req)
 			s, req, 0, buf, s->quirk == VERSION_SHORT ? 2 : 5 + strlen(text), NULL, 0);
 }
 
+/* There is more to be sent than anyone takes, and close() waits for that. */
+static int
+lingering_socket(int *peer)
+{
+	const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), sock;
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+	static const char bytes[65536];
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
+	sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(sock, (struct sockaddr *)&sa, len), 0);
+	*peer = accept(listener, NULL, NULL);
+	assert_true(*peer >= 0);
+	close(listener);
+	while (send(sock, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	return sock;
+}
+
 static void
 server_answer(struct server *s, const struct vfio_user_header *req, const uint8_t *data)
 {
@@ -213,6 +241,7 @@ server_answer(struct server *s, const struct vfio_user_header *req, const uint8_
 	uint32_t index;
 	uint8_t buf[256] = { 0 };
 	uint32_t count;
+	int fd;
 
 	switch (req->command) {
 	case VFIO_USER_VERSION:
@@ -235,7 +264,11 @@ server_answer(struct server *s, const struct vfio_user_header *req, const uint8_
 	case VFIO_USER_REGION_READ:
 		memcpy(buf, data, 16);
 		memcpy(&count, data + 12, sizeof(count));
-		server_reply(s, req, 0, buf, 16 + count, NULL, 0);
+		fd = s->lingering;
+		server_reply(s, req, 0, buf, 16 + count, &fd, fd >= 0);
+		if (fd >= 0)
+			close(fd);
+		s->lingering = -1;
 		return;
 	case VFIO_USER_REGION_WRITE:
 		server_reply(s, req, 0, data, 16, NULL, 0);
@@ -322,6 +355,7 @@ start(struct server *s, enum quirk quirk)
 
 	memset(s, 0, sizeof(*s));
 	s->quirk = quirk;
+	s->lingering = -1;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	s->max_fds = limit.rlim_cur;
 	s->memfd = memfd_create("bar", MFD_CLOEXEC);
@@ -611,6 +645,50 @@ test_reply_behind_events(void **state)
 	close(sink.fd);
 }
 
+/* An eventfd that the device has, too, and made to block and filled: nobody waits for it. */
+static void
+test_full_eventfd(void **state)
+{
+	struct ims_vfio_sink sink = { .fd = eventfd(0, EFD_CLOEXEC) };
+	const uint64_t most = UINT64_MAX - 1;
+	struct ims_vfio_msg msg;
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val;
+
+	assert_int_equal(write(sink.fd, &most, sizeof(most)), sizeof(most));
+	v = start(&s, GOOD);
+	assert_int_equal(v->ops->msg_alloc(v, &sink, &msg), 0);
+	inject_write(&s, 1, 0, msg.addr, 4, &msg.data, 4);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_true(fd_count(sink.fd) == most);
+	v->ops->msg_free(v, &msg);
+	finish(&s, v);
+	close(sink.fd);
+}
+
+/* Nobody wants the socket that came with an answer: to close it takes no time, whatever the server has made of it. */
+static void
+test_lingering_socket(void **state)
+{
+	struct timespec begin, end;
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val;
+	int peer;
+
+	v = start(&s, GOOD);
+	s.lingering = lingering_socket(&peer);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	/* The first of them closes what the answer to it carries; the server's own end is closed by then. */
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_true(end.tv_sec - begin.tv_sec < 30);
+	finish(&s, v);
+	close(peer);
+}
+
 /* What is wrong with a call is no reason to give the device up. */
 static void
 test_bad_descriptor(void **state)
@@ -779,6 +857,8 @@ main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_handles_run_out),
 		cmocka_unit_test(test_reply_behind_events),
+		cmocka_unit_test(test_full_eventfd),
+		cmocka_unit_test(test_lingering_socket),
 		cmocka_unit_test(test_bad_descriptor),
 		cmocka_unit_test(test_dma_by_message),
 		cmocka_unit_test(test_removed),
