@@ -16,8 +16,8 @@
 /* Body of a wait set: ims_wait.c, ims_wait_sleep.c and ims_source.c are its data path, the others its control path. */
 
 #define IMS_WAIT_EPOLL_BATCH 64
-#define WAIT_BATCH           256 /* messages of a source that are taken at once */
-#define WAIT_SOURCES         64  /* devices whose message source one set reads itself */
+#define WAIT_BATCH           32 /* messages of a source in one turn of the set */
+#define WAIT_SOURCES         64 /* devices whose message source one set reads itself */
 
 /*
  * A doorbell word: the generation of its entry's owner, which the device writes, and this bit, which we

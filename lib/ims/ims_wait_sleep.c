@@ -345,6 +345,9 @@ rte_ims_wait_sleep(struct rte_ims_wait *wait, int64_t timeout_ns)
 			return spin_until(&s, 0);
 		return policy == RTE_IMS_POLICY_ADAPTIVE ? sleep_adaptive(&s) : sleep_until(&s);
 	}
+	/* Vectors in memory that always have something do not keep those with eventfds waiting. */
+	if (atomic_load_explicit(&wait->n_eventfd, memory_order_relaxed) != 0)
+		n += ims_wait_poll_fds(wait, 0, &s.woken);
 	if (policy == RTE_IMS_POLICY_ADAPTIVE)
 		pace_found(wait);
 	return n;

@@ -217,12 +217,26 @@ rx_recv(struct ims_vfio_user *c, size_t most)
 	return false;
 }
 
+/* What the message that has begun to come still lacks. */
+static size_t
+rx_missing(const struct ims_vfio_user *c)
+{
+	struct vfio_user_header hdr;
+
+	if (c->rx_len < sizeof(hdr))
+		return 0;
+	memcpy(&hdr, c->rx_buf, sizeof(hdr));
+	return hdr.size - c->rx_len;
+}
+
 unsigned int
 vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
-	/* No more than the reader has room for: what is in the socket still, it is told of again. */
-	size_t most = reader != NULL ? n * EVENT_BYTES : VU_MAX_MSG;
+	size_t most = VU_MAX_MSG;
 
+	/* No more than the reader has room for: what is in the socket still, it is told of again. */
+	if (reader != NULL)
+		most = RTE_MAX(n * EVENT_BYTES, rx_missing(c));
 	return rx_recv(c, most) ? rx_parse(c, reader, ev, n) : 0;
 }
 

@@ -713,6 +713,35 @@ test_event_during_handler(void **state)
 	event_during_handler(RTE_IMS_DELIVERY_EVENTFD, true);
 }
 
+static void
+fire_again(struct rte_ims_vec *vec, void *arg)
+{
+	(void)vec;
+	fake_fire(f, *(uint32_t *)arg);
+}
+
+/* A vector in memory that always has something does not keep one with an eventfd waiting. */
+static void
+test_eventfd_beside_busy_memory(void **state)
+{
+	static struct counter busy, c;
+	static uint32_t slot = 1;
+	struct rte_ims_vec *vec;
+	unsigned int i;
+
+	vec = alloc(slot, RTE_IMS_DELIVERY_MEMORY, &busy);
+	assert_int_equal(rte_ims_vec_detach(&busy.obj), 0);
+	busy.obj = (struct rte_ims_obj){ .fn = fire_again, .arg = &slot };
+	assert_int_equal(rte_ims_vec_attach(vec, &busy.obj), 0);
+	assert_int_equal(rte_ims_wait_add(w, vec), 0);
+	assert_int_equal(rte_ims_wait_add(w, alloc(2, RTE_IMS_DELIVERY_EVENTFD, &c)), 0);
+	fake_fire(f, slot);
+	fake_fire(f, 2);
+	for (i = 0; i < 10 && c.n == 0; i++)
+		assert_true(rte_ims_wait_sleep(w, -1) > 0);
+	assert_int_equal(c.n, 1);
+}
+
 struct thief {
 	struct rte_ims_obj obj;
 	struct rte_ims_vec *other;
@@ -811,6 +840,7 @@ main(void)
 		T(test_churn_eventfd),
 		T(test_free_drains),
 		T(test_event_during_handler),
+		T(test_eventfd_beside_busy_memory),
 		T(test_emptied_eventfd),
 		T(test_bad_arguments),
 	};
