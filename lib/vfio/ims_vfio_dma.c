@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_eal_memconfig.h>
 #include <rte_memory.h>
 
 #include "ims_vfio.h"
@@ -115,15 +116,22 @@ map_del_locked(struct ims_vfio *v, struct ims_vfio_dma_map *map)
 	return rc;
 }
 
-/* Segments that follow each other in memory and in one file are mapped in one go. */
+/*
+ * Segments that follow each other in memory and in one file are mapped in one go, if DPDK never frees
+ * one of them alone: a part of a map cannot be unmapped, and what its neighbours hold may be in use.
+ * Hot-added memory is a map per segment, then. What that costs are maps, which the peer limits: 65535
+ * (type1, dma_entry_limit) of 2 MiB are 128 GiB. Memory reserved at start (-m, --socket-mem) in one
+ * file (--single-file-segments) needs few, larger pages fewer.
+ */
 struct run {
 	struct ims_vfio *v;
+	const struct rte_memseg_list *msl;
 	uint8_t *addr;
 	size_t len;
 	int fd;
 	uint64_t offset;
+	bool grows; /* the next segment may join it */
 	int rc;
-	bool no_hotplug;
 };
 
 static int
@@ -137,10 +145,19 @@ run_flush(struct run *run)
 	return rc;
 }
 
+/* External memory goes as a whole list; without hot-plug, and what was reserved at start, never. */
+static bool
+never_freed_alone(
+	const struct ims_vfio *v, const struct rte_memseg_list *msl, const struct rte_memseg *ms)
+{
+	return !v->dma_hotplug || msl->external || (ms->flags & RTE_MEMSEG_FLAG_DO_NOT_FREE) != 0;
+}
+
 /* Called with DPDK's memory lock held, hence the thread-unsafe variants. */
 static int
-run_add_seg(struct run *run, const struct rte_memseg *ms)
+run_add_seg(struct run *run, const struct rte_memseg_list *msl, const struct rte_memseg *ms)
 {
+	bool grows = never_freed_alone(run->v, msl, ms);
 	size_t offset = 0;
 	int fd, rc;
 
@@ -149,16 +166,19 @@ run_add_seg(struct run *run, const struct rte_memseg *ms)
 		fd = -1; /* no file behind it: the device reaches it by messages */
 		offset = 0;
 	}
-	if (run->len != 0 && run->addr + run->len == ms->addr && run->fd == fd &&
+	if (run->len != 0 && run->grows && grows && run->msl == msl &&
+		run->addr + run->len == ms->addr && run->fd == fd &&
 		(fd < 0 || run->offset + run->len == offset)) {
 		run->len += ms->len;
 		return 0;
 	}
 	rc = run_flush(run);
+	run->msl = msl;
 	run->addr = ms->addr;
 	run->len = ms->len;
 	run->fd = fd;
 	run->offset = offset;
+	run->grows = grows;
 	return rc;
 }
 
@@ -176,7 +196,7 @@ mem_added(struct ims_vfio *v, const uint8_t *addr, size_t len)
 		ms = rte_mem_virt2memseg(addr + done, msl);
 		if (ms == NULL || ms->len == 0)
 			break;
-		rc = run_add_seg(&run, ms);
+		rc = run_add_seg(&run, msl, ms);
 	}
 	if (rc == 0)
 		rc = run_flush(&run);
@@ -185,36 +205,21 @@ mem_added(struct ims_vfio *v, const uint8_t *addr, size_t len)
 			(const void *)addr);
 }
 
-/* Memory goes: every map in it. DPDK frees whole segments, a run may hold more than one. */
+/* Memory goes: every map in it. None holds memory that stays, see struct run. */
 static void
-mem_removed(struct ims_vfio *v, uint8_t *addr, size_t len)
+mem_removed(struct ims_vfio *v, const uint8_t *addr, size_t len)
 {
-	uint64_t iova = (uintptr_t)addr, end = iova + len, left_end;
 	struct ims_vfio_dma_map *map;
-	struct run rest[2];
-	int n, i;
 
-	for (;;) {
-		pthread_mutex_lock(&v->dma_ctl);
+	pthread_mutex_lock(&v->dma_ctl);
+	do {
 		pthread_mutex_lock(&v->dma_lock);
-		map = map_find_locked(v, iova, len);
+		map = map_find_locked(v, (uintptr_t)addr, len);
 		pthread_mutex_unlock(&v->dma_lock);
-		if (map == NULL) {
-			pthread_mutex_unlock(&v->dma_ctl);
-			return;
-		}
-		n = 0;
-		left_end = map->iova + map->len;
-		if (map->iova < iova)
-			rest[n++] = (struct run){ .addr = map->addr, .len = iova - map->iova };
-		if (left_end > end)
-			rest[n++] = (struct run){ .addr = addr + len, .len = left_end - end };
-		map_del_locked(v, map);
-		pthread_mutex_unlock(&v->dma_ctl);
-		/* Parts of the run that stay are mapped again by themselves. */
-		for (i = 0; i < n; i++)
-			mem_added(v, rest[i].addr, rest[i].len);
-	}
+		if (map != NULL)
+			map_del_locked(v, map);
+	} while (map != NULL);
+	pthread_mutex_unlock(&v->dma_ctl);
 }
 
 static void
@@ -223,23 +228,15 @@ mem_event(enum rte_mem_event event, const void *addr, size_t len, void *arg)
 	if (event == RTE_MEM_EVENT_ALLOC)
 		mem_added(arg, addr, len);
 	else
-		mem_removed(arg, (uint8_t *)(uintptr_t)addr, len);
+		mem_removed(arg, addr, len);
 }
 
-/*
- * Registering inside the walk leaves no gap and no overlap: while it runs, DPDK's memory lock keeps
- * new memory out, so every segment is either walked or announced, and none is both.
- */
 static int
-dma_register(struct run *run)
+hotplug_register(struct ims_vfio *v)
 {
-	if (run->v->dma_hotplug || run->no_hotplug)
-		return 0;
-	if (rte_mem_event_callback_register(MEM_EVENT_NAME, mem_event, run->v) == 0)
-		run->v->dma_hotplug = true;
-	else if (rte_errno == ENOTSUP) /* --no-huge and --legacy-mem never add memory */
-		run->no_hotplug = true;
-	else
+	if (rte_mem_event_callback_register(MEM_EVENT_NAME, mem_event, v) == 0)
+		v->dma_hotplug = true;
+	else if (rte_errno != ENOTSUP) /* --no-huge and --legacy-mem never add memory */
 		return -rte_errno;
 	return 0;
 }
@@ -249,24 +246,26 @@ walk_seg(const struct rte_memseg_list *msl, const struct rte_memseg *ms, void *a
 {
 	struct run *run = arg;
 
-	RTE_SET_USED(msl);
-	run->rc = dma_register(run);
-	if (run->rc == 0)
-		run->rc = run_add_seg(run, ms);
+	run->rc = run_add_seg(run, msl, ms);
 	return run->rc == 0 ? 0 : -1;
 }
 
+/*
+ * Registering and walking under DPDK's memory lock leave no gap and no overlap: memory can neither
+ * come nor go, so every segment is either walked or announced, and none is both.
+ */
 int
 ims_vfio_dma_start(struct ims_vfio *v)
 {
 	struct run run = { .v = v };
 
-	if (rte_memseg_walk(walk_seg, &run) < 0 && run.rc == 0)
+	rte_mcfg_mem_read_lock();
+	run.rc = hotplug_register(v);
+	if (run.rc == 0 && rte_memseg_walk_thread_unsafe(walk_seg, &run) < 0 && run.rc == 0)
 		run.rc = -EIO;
 	if (run.rc == 0)
 		run.rc = run_flush(&run);
-	if (run.rc == 0)
-		run.rc = dma_register(&run); /* there was nothing to walk */
+	rte_mcfg_mem_read_unlock();
 	if (run.rc != 0)
 		ims_vfio_dma_stop(v);
 	return run.rc;
