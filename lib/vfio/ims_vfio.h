@@ -215,12 +215,12 @@ int
 ims_vfio_dma_map(struct ims_vfio *v, void *addr, size_t len, int fd, uint64_t offset);
 int
 ims_vfio_dma_unmap(struct ims_vfio *v, void *addr, size_t len);
-/* The device can reach all of it. */
+/* The device can reach all of it, in one map or in several that follow each other. */
 bool
 ims_vfio_dma_is_mapped(struct ims_vfio *v, uint64_t iova, size_t len);
 /*
  * For backends that carry out a device's accesses: copy to or from mapped memory. -EFAULT, and
- * counted, if any byte of it is not mapped.
+ * counted, if any byte of it is not mapped: then nothing has been copied.
  */
 int
 ims_vfio_dma_copy(struct ims_vfio *v, uint64_t iova, void *buf, size_t len, bool to_memory);

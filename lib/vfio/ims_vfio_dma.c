@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_common.h>
 #include <rte_eal_memconfig.h>
 #include <rte_memory.h>
 
@@ -310,35 +311,68 @@ ims_vfio_dma_unmap(struct ims_vfio *v, void *addr, size_t len)
 	return rc;
 }
 
-bool
-ims_vfio_dma_is_mapped(struct ims_vfio *v, uint64_t iova, size_t len)
+/* How much of [iova, iova + len), from iova on, one map has: it is at addr; 0: none has any. */
+static size_t
+part_locked(struct ims_vfio *v, uint64_t iova, size_t len, uint8_t **addr)
 {
 	const struct ims_vfio_dma_map *map;
 
-	pthread_mutex_lock(&v->dma_lock);
-	TAILQ_FOREACH(map, &v->dma_maps, next)
-		if (iova >= map->iova && len <= map->len && iova - map->iova <= map->len - len)
-			break;
-	pthread_mutex_unlock(&v->dma_lock);
-	return map != NULL;
+	TAILQ_FOREACH(map, &v->dma_maps, next) {
+		if (iova < map->iova || iova - map->iova >= map->len)
+			continue;
+		*addr = map->addr + (iova - map->iova);
+		return RTE_MIN(len, map->len - (iova - map->iova));
+	}
+	return 0;
 }
 
+static bool
+is_mapped_locked(struct ims_vfio *v, uint64_t iova, size_t len)
+{
+	uint8_t *addr;
+	size_t part;
+
+	for (; len != 0; len -= part) {
+		part = part_locked(v, iova, len, &addr);
+		if (part == 0)
+			return false;
+		iova += part;
+	}
+	return true;
+}
+
+bool
+ims_vfio_dma_is_mapped(struct ims_vfio *v, uint64_t iova, size_t len)
+{
+	bool mapped;
+
+	pthread_mutex_lock(&v->dma_lock);
+	mapped = is_mapped_locked(v, iova, len);
+	pthread_mutex_unlock(&v->dma_lock);
+	return mapped;
+}
+
+/* Most accesses lie in one map, which is looked up once. The rest is checked before any is done. */
 int
 ims_vfio_dma_copy(struct ims_vfio *v, uint64_t iova, void *buf, size_t len, bool to_memory)
 {
-	struct ims_vfio_dma_map *map;
+	uint8_t *addr, *at = buf;
+	size_t part;
 	int rc = -EFAULT;
 
 	pthread_mutex_lock(&v->dma_lock);
-	TAILQ_FOREACH(map, &v->dma_maps, next) {
-		if (iova < map->iova || len > map->len || iova - map->iova > map->len - len)
-			continue;
-		if (to_memory)
-			memcpy(map->addr + (iova - map->iova), buf, len);
-		else
-			memcpy(buf, map->addr + (iova - map->iova), len);
+	part = part_locked(v, iova, len, &addr);
+	if (part == len || (part != 0 && is_mapped_locked(v, iova + part, len - part)))
 		rc = 0;
-		break;
+	while (rc == 0 && part != 0) {
+		if (to_memory)
+			memcpy(addr, at, part);
+		else
+			memcpy(at, addr, part);
+		iova += part;
+		at += part;
+		len -= part;
+		part = len != 0 ? part_locked(v, iova, len, &addr) : 0;
 	}
 	pthread_mutex_unlock(&v->dma_lock);
 	if (rc != 0)

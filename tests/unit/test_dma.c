@@ -19,6 +19,7 @@
 #include "fake_dev.h"
 
 #define EXT_LEN (4u << 20)
+#define PAGE    0x1000u
 
 static int
 setup(void **state)
@@ -97,6 +98,51 @@ test_user_memory(void **state)
 	fake_dev_destroy(f);
 }
 
+/* Maps that follow each other, whoever made them first, are one piece of memory for the device. */
+static void
+test_across_maps(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	uint8_t *mem =
+		mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t out[PAGE + 8], in[PAGE + 8] = { 0 }, zero[PAGE + 8] = { 0 };
+	uint64_t at = (uintptr_t)mem + PAGE - 4;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(out); i++)
+		out[i] = i % 251 + 1;
+	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem + PAGE, PAGE, -1, 0), 0);
+	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, PAGE, -1, 0), 0);
+	/* 4 bytes, a page, and 4 bytes that are not mapped yet: refused, and nothing is changed. */
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at, out, sizeof(out), true), -EFAULT);
+	assert_memory_equal(mem + PAGE - 4, zero, sizeof(zero));
+	memset(mem, 0x5a, 3 * PAGE);
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at, in, sizeof(in), false), -EFAULT);
+	assert_memory_equal(in, zero, sizeof(in));
+	assert_int_equal(f->v.dma_faults, 2);
+	assert_false(ims_vfio_dma_is_mapped(&f->v, at, sizeof(out)));
+	assert_true(ims_vfio_dma_is_mapped(&f->v, at, sizeof(out) - 4));
+
+	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem + 2 * PAGE, PAGE, -1, 0), 0);
+	assert_true(ims_vfio_dma_is_mapped(&f->v, at, sizeof(out)));
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at, out, sizeof(out), true), 0);
+	assert_memory_equal(mem + PAGE - 4, out, sizeof(out));
+	assert_int_equal(mem[PAGE - 5], 0x5a);
+	assert_int_equal(mem[2 * PAGE + 4], 0x5a);
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at, in, sizeof(in), false), 0);
+	assert_memory_equal(in, out, sizeof(in));
+	/* To the last byte, and one past it. */
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at + PAGE + 4, in, PAGE, false), 0);
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at + PAGE + 5, in, PAGE, false), -EFAULT);
+	/* Nothing is everywhere. */
+	assert_int_equal(ims_vfio_dma_copy(&f->v, at, in, 0, false), 0);
+	assert_int_equal(f->v.dma_faults, 3);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem + i * PAGE, PAGE), 0);
+	munmap(mem, 4 * PAGE);
+	fake_dev_destroy(f);
+}
+
 /* External memory that is registered before the device is opened is found by the walk. */
 static void
 test_external_memory(void **state)
@@ -119,6 +165,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_dpdk_memory),
 		cmocka_unit_test(test_user_memory),
+		cmocka_unit_test(test_across_maps),
 		cmocka_unit_test(test_external_memory),
 	};
 
