@@ -82,6 +82,7 @@ enum ims_vfio_dev_event {
 };
 
 struct ims_vfio;
+struct ims_vfio_dma_map;
 
 struct ims_vfio_ops {
 	void (*close)(struct ims_vfio *v);
@@ -94,7 +95,7 @@ struct ims_vfio_ops {
 		struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, const int *fds);
 	int (*dma_map)(
 		struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, uint64_t offset);
-	int (*dma_unmap)(struct ims_vfio *v, uint64_t iova, size_t len);
+	int (*dma_unmap)(struct ims_vfio *v, const struct ims_vfio_dma_map *map);
 	int (*reset)(struct ims_vfio *v);
 
 	/* The message source: NULL where the backend has none of its own (the kernel). */
@@ -124,7 +125,8 @@ struct ims_vfio_dma_map {
 	uint64_t iova;
 	uint8_t *addr;
 	size_t len;
-	bool user; /* by rte_ims_dev_dma_map() */
+	bool user;   /* by rte_ims_dev_dma_map() */
+	bool fdless; /* no file behind it: another process reaches it by messages */
 };
 
 struct ims_vfio {

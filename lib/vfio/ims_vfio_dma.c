@@ -73,6 +73,7 @@ map_add(struct ims_vfio *v, void *addr, size_t len, int fd, uint64_t offset, boo
 	map->addr = addr;
 	map->len = len;
 	map->user = user;
+	map->fdless = fd < 0;
 
 	pthread_mutex_lock(&v->dma_ctl);
 	pthread_mutex_lock(&v->dma_lock);
@@ -109,7 +110,7 @@ map_del_locked(struct ims_vfio *v, struct ims_vfio_dma_map *map)
 	TAILQ_REMOVE(&v->dma_maps, map, next);
 	v->n_dma_maps--;
 	pthread_mutex_unlock(&v->dma_lock);
-	rc = v->ops->dma_unmap(v, map->iova, map->len);
+	rc = v->ops->dma_unmap(v, map);
 	if (rc != 0 && rc != -ENODEV)
 		IMS_VFIO_LOG(WARNING, "%s: cannot unmap %zu bytes at %p: %s", v->name, map->len,
 			(void *)map->addr, strerror(-rc));

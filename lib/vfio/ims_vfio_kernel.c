@@ -275,11 +275,11 @@ vk_dma_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, ui
 }
 
 static int
-vk_dma_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
+vk_dma_unmap(struct ims_vfio *v, const struct ims_vfio_dma_map *map)
 {
 	struct ims_vfio_kernel *k = vk_from(v);
 
-	return k->iommu->unmap(k, iova, len);
+	return k->iommu->unmap(k, map->iova, map->len);
 }
 
 static int

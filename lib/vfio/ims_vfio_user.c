@@ -403,6 +403,7 @@ count_fdless(struct ims_vfio_user *c, int by)
 {
 	pthread_mutex_lock(&c->lock);
 	c->n_fdless += by;
+	vu_watch_update_locked(c);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -413,7 +414,8 @@ vu_dma_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, ui
 	int rc;
 
 	RTE_SET_USED(addr);
-	if (v->n_dma_maps >= c->peer_max_maps)
+	/* For the server the MSI window is one more. */
+	if (v->n_dma_maps + 1 >= c->peer_max_maps)
 		return -ENOSPC;
 	/* Counted first: the device may use it before we have its reply. */
 	if (fd < 0)
@@ -425,9 +427,13 @@ vu_dma_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, ui
 }
 
 static int
-vu_dma_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
+vu_dma_unmap(struct ims_vfio *v, const struct ims_vfio_dma_map *map)
 {
-	struct vfio_user_dma_unmap unmap = { .argsz = sizeof(unmap), .addr = iova, .size = len };
+	struct vfio_user_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.addr = map->iova,
+		.size = map->len,
+	};
 	struct vfio_user_dma_unmap answer;
 	struct iovec iov = { .iov_base = &unmap, .iov_len = sizeof(unmap) };
 	struct vu_call call = {
@@ -437,8 +443,13 @@ vu_dma_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
 		.reply = &answer,
 		.reply_cap = sizeof(answer),
 	};
+	int rc;
 
-	return call_plain(vu_from(v), &call);
+	rc = call_plain(vu_from(v), &call);
+	/* A server that has not agreed may still use it. */
+	if (rc == 0 && map->fdless)
+		count_fdless(vu_from(v), -1);
+	return rc;
 }
 
 static int

@@ -240,7 +240,7 @@ fake_dma_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, 
 }
 
 static int
-fake_dma_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
+fake_dma_unmap(struct ims_vfio *v, const struct ims_vfio_dma_map *map)
 {
 	from(v)->n_dma--;
 	return from(v)->fail;

@@ -117,7 +117,7 @@ spy_map(struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, uint6
 }
 
 static int
-spy_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
+spy_unmap(struct ims_vfio *v, const struct ims_vfio_dma_map *map)
 {
 	unsigned int i;
 
@@ -125,7 +125,7 @@ spy_unmap(struct ims_vfio *v, uint64_t iova, size_t len)
 	for (i = 0; i < RTE_DIM(spy.stays); i++)
 		if (spy.stays[i] != NULL && !ims_vfio_dma_is_mapped(v, (uintptr_t)spy.stays[i], 1))
 			spy.lost = true;
-	return spy.real->dma_unmap(v, iova, len);
+	return spy.real->dma_unmap(v, map);
 }
 
 static struct fake_dev *

@@ -310,6 +310,7 @@ open_dev(void)
 static void
 test_iommufd(void **state)
 {
+	const struct ims_vfio_dma_map map = { .iova = 0x100000000, .len = 8192 };
 	struct ims_vfio *v = open_dev();
 
 	assert_non_null(v);
@@ -319,7 +320,7 @@ test_iommufd(void **state)
 	assert_int_equal(v->ops->dma_map(v, 0x100000000, (void *)0x100000000, 8192, -1, 0), 0);
 	assert_int_equal(kernel.map_iova, 0x100000000);
 	assert_int_equal(kernel.map_flags, 7); /* fixed, writeable, readable */
-	assert_int_equal(v->ops->dma_unmap(v, 0x100000000, 8192), 0);
+	assert_int_equal(v->ops->dma_unmap(v, &map), 0);
 	assert_int_equal(kernel.n_unmaps, 1);
 	v->ops->close(v);
 }
@@ -471,6 +472,7 @@ no_more_fds(unsigned int fds)
 static int
 live(void)
 {
+	const struct ims_vfio_dma_map map = { .iova = 0x1000, .len = 4096 };
 	struct ims_vfio *v = open_dev();
 	int fds[4] = { -1, -1, -1, -1 }, rc;
 
@@ -482,7 +484,7 @@ live(void)
 	if (rc == 0)
 		rc = v->ops->dma_map(v, 0x1000, NULL, 4096, -1, 0);
 	if (rc == 0)
-		rc = v->ops->dma_unmap(v, 0x1000, 4096);
+		rc = v->ops->dma_unmap(v, &map);
 	if (rc == 0)
 		rc = v->ops->reset(v);
 	v->ops->close(v);

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -188,7 +189,7 @@ static void
 server_version(struct server *s, const struct vfio_user_header *req)
 {
 	static const char json[] = "{\"capabilities\":{\"max_msg_fds\":4,"
-				   "\"max_data_xfer_size\":4096}}";
+				   "\"max_data_xfer_size\":4096,\"max_dma_maps\":3}}";
 	static const char bad_json[] = "{\"capabilities\":{\"max_msg_fds\":\"many\","
 				       "\"max_data_xfer_size\":-5,\"max_dma_maps\":1e30}}";
 	static const char wide_json[] = "{\"capabilities\":{\"max_msg_fds\":253,"
@@ -734,6 +735,76 @@ test_dma_by_message(void **state)
 	munmap(mem, 4096);
 }
 
+/* As many maps as the server has room for; the MSI window is one of them. */
+static void
+test_max_maps(void **state)
+{
+	uint8_t *mem =
+		mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ims_vfio *v;
+	struct server s;
+
+	v = start(&s, GOOD);
+	assert_int_equal(ims_vfio_dma_map(v, mem, 4096, -1, 0), 0);
+	assert_int_equal(ims_vfio_dma_map(v, mem + 4096, 4096, -1, 0), 0);
+	assert_int_equal(s.maps, 3);
+	assert_int_equal(ims_vfio_dma_map(v, mem + 8192, 4096, -1, 0), -ENOSPC);
+	assert_int_equal(s.commands[VFIO_USER_DMA_MAP], 3); /* it was not asked */
+	assert_int_equal(ims_vfio_dma_unmap(v, mem, 4096), 0);
+	assert_int_equal(ims_vfio_dma_map(v, mem + 8192, 4096, -1, 0), 0);
+	finish(&s, v);
+	munmap(mem, 3 * 4096);
+}
+
+/* The client's thread waits for data: the kernel's view of its epoll set. */
+static bool
+thread_reads(struct ims_vfio *v)
+{
+	char path[64], line[256];
+	unsigned int fd, events = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", vu_from(v)->epfd);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "tfd: %u events: %x", &fd, &events) == 2 &&
+			(int)fd == vu_from(v)->sock)
+			break;
+	assert_false(feof(f));
+	fclose(f);
+	return events & EPOLLIN;
+}
+
+/* Who takes the source reads alone, except while memory is reached by messages. */
+static void
+test_thread_reads(void **state)
+{
+	uint8_t *mem =
+		mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ims_vfio *v;
+	struct server s;
+
+	v = start(&s, GOOD);
+	assert_true(thread_reads(v));
+	assert_true(v->ops->source_take(v, &s) >= 0);
+	assert_false(thread_reads(v));
+	assert_int_equal(ims_vfio_dma_map(v, mem, 4096, s.memfd, 0), 0);
+	assert_false(thread_reads(v));
+	assert_int_equal(ims_vfio_dma_unmap(v, mem, 4096), 0);
+	assert_int_equal(ims_vfio_dma_map(v, mem, 4096, -1, 0), 0);
+	assert_int_equal(ims_vfio_dma_map(v, mem + 4096, 4096, -1, 0), 0);
+	assert_true(thread_reads(v));
+	assert_int_equal(ims_vfio_dma_unmap(v, mem, 4096), 0);
+	assert_true(thread_reads(v));
+	assert_int_equal(ims_vfio_dma_unmap(v, mem + 4096, 4096), 0);
+	assert_false(thread_reads(v));
+	v->ops->source_give(v, &s);
+	assert_true(thread_reads(v));
+	finish(&s, v);
+	munmap(mem, 3 * 4096);
+}
+
 static void
 on_removed(void *arg, enum ims_vfio_dev_event event)
 {
@@ -861,6 +932,8 @@ main(void)
 		cmocka_unit_test(test_lingering_socket),
 		cmocka_unit_test(test_bad_descriptor),
 		cmocka_unit_test(test_dma_by_message),
+		cmocka_unit_test(test_max_maps),
+		cmocka_unit_test(test_thread_reads),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_closing),
