@@ -206,19 +206,24 @@ rte_ims_pool_special(struct rte_ims_pool *pool, uint32_t index, const struct rte
 	return outside(pool, rte_ims_vec_alloc(pool->table, store, index, conf), IMS_POOL_SPECIAL);
 }
 
-/* From the stores that take an eventfd themselves, or from those where a vector of these stands behind. */
+/*
+ * From the stores that take an eventfd themselves, or from those where a vector of these stands behind.
+ * rc changes if one fails: that some have none left tells more than that others cannot.
+ */
 static struct rte_ims_vec *
-dedicated_from(struct rte_ims_pool *pool, bool direct, const struct rte_ims_vec_conf *conf)
+dedicated_from(struct rte_ims_pool *pool, bool direct, const struct rte_ims_vec_conf *conf, int *rc)
 {
 	struct rte_ims_vec *vec = NULL;
 	uint32_t i;
 
-	rte_errno = ENOTSUP;
 	for (i = 0; i < pool->n_stores && vec == NULL; i++) {
 		if ((pool->stores[i]->ops->set_eventfd != NULL) != direct)
 			continue;
 		vec = rte_ims_vec_alloc(pool->table, pool->stores[i], RTE_IMS_SLOT_ANY, conf);
-		if (vec == NULL && rte_errno != ENOSPC && rte_errno != ENOTSUP)
+		if (vec != NULL || rte_errno == ENOTSUP)
+			continue;
+		*rc = -rte_errno;
+		if (*rc != -ENOSPC)
 			break;
 	}
 	return vec;
@@ -229,11 +234,14 @@ rte_ims_pool_dedicated(struct rte_ims_pool *pool, int fd, const char *name)
 {
 	struct rte_ims_vec_conf conf = { .flags = RTE_IMS_VEC_F_FD, .fd = fd, .name = name };
 	struct rte_ims_vec *vec;
+	int rc = -ENOTSUP;
 
 	if (pool == NULL)
 		return ims_err_ptr(-EINVAL);
-	vec = dedicated_from(pool, true, &conf);
-	if (vec == NULL && (rte_errno == ENOSPC || rte_errno == ENOTSUP))
-		vec = dedicated_from(pool, false, &conf);
+	vec = dedicated_from(pool, true, &conf, &rc);
+	if (vec == NULL && (rc == -ENOSPC || rc == -ENOTSUP))
+		vec = dedicated_from(pool, false, &conf, &rc);
+	if (vec == NULL)
+		return ims_err_ptr(rc);
 	return outside(pool, vec, IMS_POOL_DEDICATED);
 }

@@ -288,6 +288,95 @@ test_special_dedicated(void **state)
 	close_pool();
 }
 
+static int
+take_eventfd(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	return 0;
+}
+
+static int
+take_slot(struct rte_ims_store *store, uint32_t slot)
+{
+	return 0;
+}
+
+static int
+no_message(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	return -ENOTSUP;
+}
+
+static void
+forget_slot(struct rte_ims_store *store, uint32_t slot)
+{
+}
+
+static const struct ims_store_ops msix_ops = {
+	.write_msg = no_message,
+	.set_eventfd = take_eventfd,
+	.mask = take_slot,
+	.unmask = take_slot,
+	.shutdown = forget_slot,
+};
+
+static struct rte_ims_vec *
+dedicated(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct rte_ims_vec *vec;
+
+	vec = rte_ims_pool_dedicated(pool, fd, NULL);
+	close(fd); /* a vector has its own copy */
+	return vec;
+}
+
+/* A kernel's device: two MSI-X vectors; IMS slots beside them have no message that they could borrow. */
+static void
+dedicated_run_out(bool msix, bool ims, int err)
+{
+	struct ims_store_conf conf = {
+		.type = RTE_IMS_STORE_MSIX,
+		.name = "msix",
+		.n_slots = 2,
+		.fungible = true,
+		.ops = &msix_ops,
+	};
+	struct rte_ims_vec *vecs[2] = { NULL };
+	struct ims_vfio_ops ops;
+	unsigned int i;
+
+	machine("node:1 core:1 pu:1");
+	f = fake_dev_create(true);
+	ops = *f->v.ops;
+	ops.msg_alloc = NULL;
+	f->v.ops = &ops;
+	if (msix)
+		assert_non_null(ims_store_create(f->dev, &conf));
+	if (!ims)
+		ims_store_destroy(f->store);
+	pool = rte_ims_pool_create("pool", f->dev, NULL);
+	assert_non_null(pool);
+	for (i = 0; msix && i < 2; i++) {
+		vecs[i] = dedicated();
+		assert_non_null(vecs[i]);
+	}
+	assert_null(dedicated());
+	assert_int_equal(rte_errno, err);
+	for (i = 0; msix && i < 2; i++)
+		assert_int_equal(rte_ims_pool_put(pool, vecs[i]), 0);
+	memset(waits, 0, sizeof(waits));
+	close_pool();
+}
+
+/* None left is not the same as none possible, whatever another store says. */
+static void
+test_dedicated_run_out(void **state)
+{
+	dedicated_run_out(true, false, ENOSPC);
+	dedicated_run_out(true, true, ENOSPC);
+	dedicated_run_out(false, true, ENOTSUP);
+}
+
 /* An lcore goes, with vectors, users and events: they are on the others then. */
 static uint64_t handled[8];
 
@@ -714,6 +803,7 @@ main(void)
 		cmocka_unit_test(test_exhausted),
 		cmocka_unit_test(test_max_and_idle),
 		cmocka_unit_test(test_special_dedicated),
+		cmocka_unit_test(test_dedicated_run_out),
 		cmocka_unit_test(test_lcores_go),
 		cmocka_unit_test(test_many_users),
 		cmocka_unit_test(test_no_system_call),
