@@ -118,14 +118,17 @@ msi_shutdown(struct rte_ims_store *store, uint32_t slot)
 	msi_set_eventfd(store, slot, m->parked[slot]);
 }
 
-/* After a reset the kernel has restored its message: attach anew, as with MSI-X. */
+/*
+ * After a reset the kernel has restored its message: attach anew, as with MSI-X. For a new user that is
+ * done by attaching his eventfd in the place of ours, which is not taken away before.
+ */
 static int
 msi_prepare(struct rte_ims_store *store, uint32_t slot)
 {
 	const struct msi_store *m = store->priv;
 	int fd = m->fds[slot], rc = 0;
 
-	if (fd >= 0) {
+	if (fd >= 0 && fd != m->parked[slot]) {
 		rc = msi_set_eventfd(store, slot, -1);
 		if (rc == 0)
 			rc = msi_set_eventfd(store, slot, fd);

@@ -8,8 +8,12 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
 
 #include "fake_dev.h"
 
@@ -198,6 +202,82 @@ test_repeated_events(void **state)
 	fake_dev_destroy(f);
 }
 
+/* What the kernel was told to signal for an MSI vector. */
+static struct {
+	uint8_t cfg[PCI_CFG_SPACE_SIZE];
+	int fds[16];
+	unsigned int n_fds;
+} msi;
+
+static int
+msi_cfg_read(struct ims_vfio *v, uint32_t region, uint64_t off, void *buf, size_t len)
+{
+	assert_int_equal(region, VFIO_PCI_CONFIG_REGION_INDEX);
+	memcpy(buf, msi.cfg + off, len);
+	return 0;
+}
+
+static int
+msi_cfg_write(struct ims_vfio *v, uint32_t region, uint64_t off, const void *buf, size_t len)
+{
+	assert_int_equal(region, VFIO_PCI_CONFIG_REGION_INDEX);
+	memcpy(msi.cfg + off, buf, len);
+	return 0;
+}
+
+static int
+msi_irq_set(struct ims_vfio *v, uint32_t index, uint32_t start, uint32_t count, const int *fds)
+{
+	assert_int_equal(index, VFIO_PCI_MSI_IRQ_INDEX);
+	assert_int_equal(count, 1);
+	assert_true(msi.n_fds < RTE_DIM(msi.fds));
+	msi.fds[msi.n_fds++] = fds[0];
+	return 0;
+}
+
+/* MSI without mask: from one user to the next its message never has nobody to go to. */
+static void
+test_msi_stays_attached(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct ims_vfio_ops ops = *f->v.ops;
+	struct rte_ims_store *store;
+	struct rte_ims_vec *vec;
+	unsigned int i;
+
+	memset(&msi, 0, sizeof(msi));
+	msi.cfg[PCI_STATUS] = PCI_STATUS_CAP_LIST;
+	msi.cfg[PCI_CAPABILITY_LIST] = 0x40;
+	msi.cfg[0x40] = PCI_CAP_ID_MSI;
+	ops.region_read = msi_cfg_read;
+	ops.region_write = msi_cfg_write;
+	ops.irq_set = msi_irq_set;
+	f->v.ops = &ops;
+	f->v.n_regions = VFIO_PCI_NUM_REGIONS;
+	f->v.regions[VFIO_PCI_CONFIG_REGION_INDEX].size = sizeof(msi.cfg);
+	f->v.irqs[VFIO_PCI_MSI_IRQ_INDEX].count = 1;
+	store = ims_store_msi_create(f->dev);
+	assert_non_null(store);
+
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), store, 0, NULL);
+	assert_non_null(vec);
+	assert_int_equal(msi.fds[0], rte_ims_vec_fd_get(vec));
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+	vec = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), store, 0, NULL);
+	assert_non_null(vec);
+	/* The first user's, one that nobody reads, the second's. */
+	assert_int_equal(msi.n_fds, 3);
+	for (i = 0; i < 3; i++)
+		assert_true(msi.fds[i] >= 0);
+	assert_int_equal(msi.fds[2], rte_ims_vec_fd_get(vec));
+	/* A reset sends nothing: there it is attached anew. */
+	assert_int_equal(rte_ims_dev_reset(f->dev), 0);
+	assert_int_equal(msi.n_fds, 5);
+	assert_int_equal(msi.fds[3], -1);
+	assert_int_equal(msi.fds[4], rte_ims_vec_fd_get(vec));
+	fake_dev_destroy(f);
+}
+
 int
 main(void)
 {
@@ -209,6 +289,7 @@ main(void)
 		cmocka_unit_test(test_failure_takes_nothing),
 		cmocka_unit_test(test_removed_event),
 		cmocka_unit_test(test_repeated_events),
+		cmocka_unit_test(test_msi_stays_attached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
