@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nvme_private.h"
@@ -14,20 +15,31 @@
 #define ADMIN_TIMEOUT_MS 5000
 #define ADMIN_LOOK_MS    20 /* while the function is being reset its interrupts are not set up */
 
-/* Wait for more completions. Whether there is one is seen in the queue, not by the interrupt. */
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ull + ts.tv_nsec / 1000000;
+}
+
+/*
+ * Wait for more completions. Whether there is one is seen in the queue, not by the interrupt; nor does
+ * an interrupt give the controller more time.
+ */
 static int
-admin_wait(struct nvme *nvme, int *left_ms)
+admin_wait(struct nvme *nvme, uint64_t end_ms)
 {
 	struct pollfd pfd = { .fd = rte_ims_vec_fd_get(nvme->admin_vec), .events = POLLIN };
 	uint64_t count;
-	int n;
 
-	n = poll(&pfd, 1, ADMIN_LOOK_MS);
-	if (n == 0)
-		*left_ms -= ADMIN_LOOK_MS;
-	else if (n > 0 && read(pfd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+	if (now_ms() >= end_ms)
+		return -ETIMEDOUT;
+	if (poll(&pfd, 1, ADMIN_LOOK_MS) > 0 && read(pfd.fd, &count, sizeof(count)) < 0 &&
+		errno != EAGAIN)
 		return -errno;
-	return *left_ms > 0 ? 0 : -ETIMEDOUT;
+	return 0;
 }
 
 int
@@ -35,14 +47,16 @@ nvme_admin(struct nvme *nvme, const struct nvme_cmd *cmd, uint32_t *result)
 {
 	void *cookie = (void *)(uintptr_t)++nvme->n_admin;
 	struct rte_pmd_nvme_completion done = { 0 };
-	int rc, left_ms = ADMIN_TIMEOUT_MS;
+	uint64_t end_ms;
+	int rc;
 
 	rc = nvme_queue_submit(nvme->queues[0], cmd, cookie);
 	if (rc != 0)
 		return rc;
+	end_ms = now_ms() + ADMIN_TIMEOUT_MS;
 	/* A completion of an earlier command that was given up is not ours. */
 	while (rte_pmd_nvme_poll(nvme->queues[0], &done, 1) == 0 || done.cookie != cookie) {
-		rc = admin_wait(nvme, &left_ms);
+		rc = admin_wait(nvme, end_ms);
 		if (rc != 0)
 			return rc;
 	}
