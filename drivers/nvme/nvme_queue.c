@@ -143,15 +143,15 @@ rte_pmd_nvme_poll(
 	struct rte_pmd_nvme_queue *q, struct rte_pmd_nvme_completion *done, unsigned int n)
 {
 	struct nvme_cqe *cqe;
-	unsigned int got = 0;
+	unsigned int got = 0, seen;
 	uint16_t status, cid;
-	bool moved = false;
 
 	if (q == NULL || (done == NULL && n != 0))
 		return -EINVAL;
 	if (unlikely(q->aborting))
 		return abort_busy(q, done, n);
-	while (got < n) {
+	/* Nor with an end: it may write entries for as long as somebody takes them. */
+	for (seen = 0; got < n && seen < q->depth; seen++) {
 		cqe = &q->cq[q->cq_head];
 		status = __atomic_load_n(&cqe->status, __ATOMIC_ACQUIRE);
 		if ((status & NVME_CQE_PHASE) != q->phase)
@@ -161,7 +161,6 @@ rte_pmd_nvme_poll(
 			q->cq_head = 0;
 			q->phase ^= NVME_CQE_PHASE;
 		}
-		moved = true;
 		/* The controller is not trusted with an index. */
 		if (cid >= q->depth || !q->busy[cid]) {
 			bad_completion(q, cid);
@@ -173,7 +172,7 @@ rte_pmd_nvme_poll(
 		done[got].result = cqe->result;
 		got++;
 	}
-	if (moved)
+	if (seen != 0)
 		rte_write32(q->cq_head, q->cq_doorbell);
 	else if (unlikely(ims_dev_removed(q->nvme->dev)))
 		got = abort_busy(q, done, n);

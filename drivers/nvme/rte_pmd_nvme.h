@@ -125,7 +125,8 @@ rte_pmd_nvme_post(
 	struct rte_pmd_nvme_queue *queue, uint64_t lba, uint64_t addr, void *buf, void *cookie);
 
 /**
- * Take completions. Once the controller is gone, what was under way comes as aborted.
+ * Take completions. Once the controller is gone, what was under way comes as aborted. Completions of
+ * commands that are not under way are passed over; no call looks at more entries than the queue has.
  * @return how many, 0 .. n; -EINVAL.
  */
 __rte_experimental

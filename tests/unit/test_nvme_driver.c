@@ -16,10 +16,12 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -291,6 +293,15 @@ teardown(void **state)
 	return 0;
 }
 
+static struct rte_pmd_nvme_queue *
+create(void)
+{
+	struct rte_pmd_nvme_queue *q = rte_pmd_nvme_queue_create(dev, 512, NULL);
+
+	assert_non_null(q);
+	return q;
+}
+
 /* It is waited for 5 s, however often the controller interrupts meanwhile. */
 static void
 test_deadline(void **state)
@@ -310,11 +321,74 @@ test_deadline(void **state)
 	}
 }
 
+/*
+ * The controller writes half a ring of completions that make no sense while the driver is in the other
+ * half: its access to a half that it may not touch yet is when. It tires after 8 halves.
+ */
+static struct {
+	struct nvme_cqe *half[2];
+	struct nvme_cqe *next;
+	uint16_t phase;
+	unsigned int written;
+} flood;
+
+static void
+flood_half(void)
+{
+	unsigned int i;
+
+	mprotect(flood.next, NVME_PAGE_SIZE, PROT_READ | PROT_WRITE);
+	for (i = 0; i < NVME_PAGE_SIZE / sizeof(*flood.next); i++) {
+		flood.next[i].cid = 7; /* nothing was submitted */
+		flood.next[i].status = flood.phase;
+	}
+	if (flood.next == flood.half[1])
+		flood.phase ^= NVME_CQE_PHASE;
+	flood.next = flood.half[flood.next == flood.half[0]];
+	mprotect(flood.next, NVME_PAGE_SIZE,
+		++flood.written < 8 ? PROT_NONE : PROT_READ | PROT_WRITE);
+}
+
+static void
+on_fault(int sig, siginfo_t *info, void *ctx)
+{
+	if ((uintptr_t)info->si_addr - (uintptr_t)flood.next >= NVME_PAGE_SIZE)
+		abort();
+	flood_half();
+}
+
+static void
+test_flood(void **state)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO }, old;
+	struct rte_pmd_nvme_queue *q = create();
+	struct rte_pmd_nvme_completion done;
+	unsigned int i;
+
+	assert_int_equal(512 * sizeof(*q->cq), 2 * NVME_PAGE_SIZE);
+	assert_int_equal(sysconf(_SC_PAGESIZE), NVME_PAGE_SIZE);
+	flood.half[0] = q->cq;
+	flood.half[1] = q->cq + 256;
+	flood.next = q->cq;
+	flood.phase = NVME_CQE_PHASE;
+	flood.written = 0;
+	assert_int_equal(sigaction(SIGSEGV, &sa, &old), 0);
+	flood_half();
+	for (i = 1; i <= 3; i++) {
+		assert_int_equal(rte_pmd_nvme_poll(q, &done, 1), 0);
+		assert_int_equal(q->n_bad, i * 512);
+	}
+	assert_int_equal(mprotect(q->cq, 2 * NVME_PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+	assert_int_equal(sigaction(SIGSEGV, &old, NULL), 0);
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
 	};
 	char *eal[] = { (char *)(uintptr_t) "unit", (char *)(uintptr_t) "--no-huge",
 		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
