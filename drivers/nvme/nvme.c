@@ -42,13 +42,36 @@ wait_ready(struct nvme *nvme, uint32_t want)
 	return -ETIMEDOUT;
 }
 
+/* Then it has no queues: those that it may have had are free. */
 static int
 controller_disable(struct nvme *nvme)
 {
+	struct rte_pmd_nvme_queue *q;
+	uint32_t id;
 	int rc;
 
 	rc = ims_dev_bar_write32(nvme->dev, NVME_BAR, NVME_REG_CC, 0);
-	return rc != 0 ? rc : wait_ready(nvme, 0);
+	if (rc == 0)
+		rc = wait_ready(nvme, 0);
+	for (id = 1; id <= NVME_MAX_QUEUES && rc == 0; id++) {
+		q = nvme->queues[id];
+		if (q == NULL)
+			continue;
+		q->live = false;
+		if (q->lost) {
+			nvme->queues[id] = NULL;
+			nvme_queue_free(q);
+		}
+	}
+	return rc;
+}
+
+/* It writes nowhere after this. */
+static void
+controller_stop(struct nvme *nvme)
+{
+	if (controller_disable(nvme) != 0)
+		ims_dev_bus_master(nvme->dev, false);
 }
 
 /* Section 7.6.2: the controller writes back what it caches. */
@@ -66,7 +89,7 @@ controller_shutdown(struct nvme *nvme)
 			break;
 		usleep(1000);
 	}
-	controller_disable(nvme);
+	controller_stop(nvme);
 }
 
 /* Section 7.6.1: admin queue, configuration, enable. */
@@ -160,7 +183,7 @@ nvme_probe(struct rte_ims_dev *dev)
 	if (rc == 0)
 		rc = controller_start(nvme);
 	if (rc != 0) {
-		controller_disable(nvme);
+		controller_stop(nvme);
 		nvme_free(nvme);
 		return rc;
 	}
@@ -186,7 +209,7 @@ controller_restart(struct nvme *nvme)
 
 	rc = controller_disable(nvme);
 	for (id = 0; id <= NVME_MAX_QUEUES; id++)
-		if (nvme->queues[id] != NULL)
+		if (nvme->queues[id] != NULL && !nvme->queues[id]->lost)
 			nvme_queue_restart(nvme->queues[id]);
 	/* Nobody takes the admin queue's aborted commands: their callers have gone. */
 	nvme_queue_forget(nvme->queues[0]);
@@ -262,6 +285,21 @@ rte_pmd_nvme_info_get(struct rte_ims_dev *dev, struct rte_pmd_nvme_info *info)
 	return 0;
 }
 
+/*
+ * Nobody's any more. What the controller may have keeps its number and its rings until it is disabled,
+ * since it may write there.
+ */
+static void
+queue_drop(struct rte_pmd_nvme_queue *q)
+{
+	q->lost = q->live;
+	q->nvme->queues[q->id] = q->lost ? q : NULL;
+	if (q->lost)
+		NVME_LOG(WARNING, "the controller may have queue %u: it is kept", q->id);
+	else
+		nvme_queue_free(q);
+}
+
 struct rte_pmd_nvme_queue *
 rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_ims_vec *vec)
 {
@@ -294,7 +332,7 @@ rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_im
 	q->vector = vector;
 	rc = nvme_create_queue(q);
 	if (rc != 0) {
-		nvme_queue_free(q);
+		queue_drop(q);
 		rte_errno = -rc;
 		return NULL;
 	}
@@ -317,8 +355,8 @@ rte_pmd_nvme_queue_destroy(struct rte_pmd_nvme_queue *queue)
 {
 	if (queue == NULL)
 		return -EINVAL;
-	nvme_delete_queue(queue);
-	queue->nvme->queues[queue->id] = NULL;
-	nvme_queue_free(queue);
+	if (queue->live)
+		nvme_delete_queue(queue);
+	queue_drop(queue);
 	return 0;
 }

@@ -135,6 +135,24 @@ nvme_set_n_queues(struct nvme *nvme, uint32_t *n)
 	return rc;
 }
 
+/* The controller has not done it, and will not: it has refused, never got the command, or is gone. */
+static bool
+is_not_done(int rc)
+{
+	return rc == -EIO || rc == -EAGAIN || rc == -ENODEV;
+}
+
+/* What it does not say that it has deleted, it may have. */
+static void
+delete_cq(struct rte_pmd_nvme_queue *q)
+{
+	struct nvme_cmd cmd = { .opcode = NVME_ADMIN_DELETE_CQ, .cdw10 = q->id };
+	int rc;
+
+	rc = nvme_admin(q->nvme, &cmd, NULL);
+	q->live = rc != 0 && rc != -ENODEV;
+}
+
 /* Sections 5.3 and 5.4: the completion queue first, it carries the vector. */
 int
 nvme_create_queue(struct rte_pmd_nvme_queue *q)
@@ -150,16 +168,16 @@ nvme_create_queue(struct rte_pmd_nvme_queue *q)
 	if (q->vector >= 0)
 		cmd.cdw11 |= NVME_CQ_IEN | (uint32_t)q->vector << 16;
 	rc = nvme_admin(q->nvme, &cmd, NULL);
+	q->live = !is_not_done(rc);
 	if (rc != 0)
 		return rc;
 	cmd.opcode = NVME_ADMIN_CREATE_SQ;
 	cmd.prp1 = (uintptr_t)q->sq;
 	cmd.cdw11 = (uint32_t)q->id << 16 | NVME_QUEUE_PC;
 	rc = nvme_admin(q->nvme, &cmd, NULL);
-	if (rc != 0) {
-		cmd.opcode = NVME_ADMIN_DELETE_CQ;
-		nvme_admin(q->nvme, &cmd, NULL);
-	}
+	/* Else the completion queue cannot be deleted: it may be in use. */
+	if (is_not_done(rc))
+		delete_cq(q);
 	return rc;
 }
 
@@ -167,8 +185,9 @@ void
 nvme_delete_queue(struct rte_pmd_nvme_queue *q)
 {
 	struct nvme_cmd cmd = { .opcode = NVME_ADMIN_DELETE_SQ, .cdw10 = q->id };
+	int rc;
 
-	nvme_admin(q->nvme, &cmd, NULL);
-	cmd.opcode = NVME_ADMIN_DELETE_CQ;
-	nvme_admin(q->nvme, &cmd, NULL);
+	rc = nvme_admin(q->nvme, &cmd, NULL);
+	if (rc == 0 || is_not_done(rc))
+		delete_cq(q);
 }

@@ -42,6 +42,8 @@ struct rte_pmd_nvme_queue {
 	bool *busy;     /* by cid: submitted, not completed */
 	bool aborting;  /* what is busy will never be completed by the controller */
 	int64_t vector; /* MSI-X, -1: none */
+	bool live;      /* the controller has it, or may: it writes into the rings */
+	bool lost;      /* nobody's, but live */
 	uint64_t n_bad; /* completions that make no sense */
 };
 
@@ -78,6 +80,7 @@ int
 nvme_identify(struct nvme *nvme);
 int
 nvme_set_n_queues(struct nvme *nvme, uint32_t *n);
+/* Where these fail, or the controller does not answer, the queue may be live. */
 int
 nvme_create_queue(struct rte_pmd_nvme_queue *queue);
 void

@@ -75,7 +75,8 @@ rte_pmd_nvme_info_get(struct rte_ims_dev *dev, struct rte_pmd_nvme_info *info);
  *   must stay allocated as long as the queue is there. Any number of queues may share it.
  * @return
  *   The queue, or NULL with rte_errno EINVAL, ENODEV, ENOSPC no queue is left, ENOMEM, EIO the
- *   controller refuses, ETIMEDOUT.
+ *   controller refuses, ETIMEDOUT it does not answer. What it may have all the same is kept, one queue
+ *   fewer, until the controller is reset or the device is closed.
  */
 __rte_experimental
 struct rte_pmd_nvme_queue *
@@ -93,7 +94,13 @@ __rte_experimental
 int
 rte_pmd_nvme_reset(struct rte_ims_dev *dev);
 
-/** Destroy a queue; commands under way are aborted. @return 0; -EINVAL. */
+/**
+ * Destroy a queue; commands under way are aborted. If the controller refuses or does not answer, its
+ * number and its memory are kept until the controller is reset or the device is closed: it may write
+ * there. Buffers of commands under way are the caller's to keep for as long.
+ *
+ * @return 0, the queue is not the caller's any more; -EINVAL.
+ */
 __rte_experimental
 int
 rte_pmd_nvme_queue_destroy(struct rte_pmd_nvme_queue *queue);

@@ -46,6 +46,9 @@ static struct {
 	uint16_t sq_head, cq_tail, cq_phase;
 	bool silent[256], refuses[256]; /* admin commands, by opcode */
 	uint16_t last_id;               /* of the last CREATE_CQ */
+	bool stuck;                     /* is not disabled */
+	bool removed;
+	bool no_master;
 } nv;
 
 /* Handles that are only compared. */
@@ -180,7 +183,7 @@ bool
 ims_dev_removed(const struct rte_ims_dev *d)
 {
 	act();
-	return false;
+	return nv.removed;
 }
 
 void *
@@ -204,7 +207,7 @@ ims_dev_bar_write(
 	uint32_t cc;
 
 	memcpy(nv.bar + offset, buf, len);
-	if (offset != NVME_REG_CC)
+	if (offset != NVME_REG_CC || nv.stuck)
 		return 0;
 	memcpy(&cc, buf, sizeof(cc));
 	nv.bar[NVME_REG_CSTS] = cc & NVME_CC_EN ? NVME_CSTS_RDY | NVME_CSTS_SHST_DONE << 2 : 0;
@@ -213,6 +216,13 @@ ims_dev_bar_write(
 		nv.sq_head = nv.cq_tail = 0;
 		nv.cq_phase = NVME_CQE_PHASE;
 	}
+	return 0;
+}
+
+int
+ims_dev_bus_master(struct rte_ims_dev *d, bool on)
+{
+	nv.no_master = !on;
 	return 0;
 }
 
@@ -290,6 +300,7 @@ teardown(void **state)
 	nv.running = false;
 	close(nv.fd);
 	assert_int_equal(in_use(), in_use_before);
+	assert_true(nv.no_master == nv.stuck);
 	return 0;
 }
 
@@ -383,12 +394,138 @@ test_flood(void **state)
 	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
 }
 
+/* What a queue that could not be created leaves: nothing that is used again before a reset. */
+static void
+create_unanswered(uint8_t opcode)
+{
+	unsigned int before = in_use(), kept;
+	struct rte_pmd_nvme_queue *q;
+	uint16_t id;
+
+	nv.silent[opcode] = true;
+	assert_null(rte_pmd_nvme_queue_create(dev, 512, NULL));
+	assert_int_equal(rte_errno, ETIMEDOUT);
+	nv.silent[opcode] = false;
+	id = nv.last_id;
+	kept = in_use();
+	assert_true(kept > before);
+	q = create();
+	assert_int_not_equal(nv.last_id, id);
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+	assert_int_equal(in_use(), kept);
+	assert_int_equal(rte_pmd_nvme_reset(dev), 0);
+	assert_int_equal(in_use(), before);
+	q = create();
+	assert_int_equal(nv.last_id, id);
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+	assert_int_equal(in_use(), before);
+}
+
+static void
+test_create_unanswered(void **state)
+{
+	unsigned int before = in_use();
+
+	create_unanswered(NVME_ADMIN_CREATE_CQ);
+	create_unanswered(NVME_ADMIN_CREATE_SQ);
+	/* The completion queue is there, and stays. */
+	nv.refuses[NVME_ADMIN_CREATE_SQ] = true;
+	nv.silent[NVME_ADMIN_DELETE_CQ] = true;
+	assert_null(rte_pmd_nvme_queue_create(dev, 512, NULL));
+	assert_int_equal(rte_errno, EIO);
+	assert_true(in_use() > before);
+}
+
+/* The controller says that it has nothing: nothing is kept. */
+static void
+test_create_refused(void **state)
+{
+	static const uint8_t opcodes[] = { NVME_ADMIN_CREATE_CQ, NVME_ADMIN_CREATE_SQ };
+	unsigned int before = in_use(), i;
+
+	for (i = 0; i < RTE_DIM(opcodes); i++) {
+		nv.refuses[opcodes[i]] = true;
+		assert_null(rte_pmd_nvme_queue_create(dev, 512, NULL));
+		assert_int_equal(rte_errno, EIO);
+		assert_int_equal(nv.last_id, 1);
+		assert_int_equal(in_use(), before);
+		nv.refuses[opcodes[i]] = false;
+	}
+}
+
+/* As if it were destroyed, for the caller; but its rings and its number are not used again. */
+static void
+destroy_unanswered(bool *answers)
+{
+	unsigned int before = in_use(), kept;
+	struct rte_pmd_nvme_queue *q = create();
+	uint16_t id = nv.last_id;
+
+	kept = in_use();
+	*answers = true;
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+	*answers = false;
+	assert_int_equal(in_use(), kept);
+	q = create();
+	assert_int_not_equal(nv.last_id, id);
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+	assert_int_equal(in_use(), kept);
+	/* Not made again by the reset, unlike those that are somebody's. */
+	nv.last_id = 0;
+	assert_int_equal(rte_pmd_nvme_reset(dev), 0);
+	assert_int_equal(nv.last_id, 0);
+	assert_int_equal(in_use(), before);
+}
+
+static void
+test_destroy_unanswered(void **state)
+{
+	destroy_unanswered(&nv.silent[NVME_ADMIN_DELETE_SQ]);
+	destroy_unanswered(&nv.silent[NVME_ADMIN_DELETE_CQ]);
+	destroy_unanswered(&nv.refuses[NVME_ADMIN_DELETE_CQ]);
+}
+
+/* A controller that is gone writes nowhere. */
+static void
+test_removed(void **state)
+{
+	unsigned int before = in_use();
+	struct rte_pmd_nvme_queue *q = create();
+
+	nv.removed = true;
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+	assert_int_equal(in_use(), before);
+	assert_null(rte_pmd_nvme_queue_create(dev, 512, NULL));
+	assert_int_equal(rte_errno, ENODEV);
+	assert_int_equal(in_use(), before);
+}
+
+/* A reset that fails frees nothing; in the end, what cannot be disabled does not master the bus. */
+static void
+test_stuck(void **state)
+{
+	unsigned int before = in_use(), kept;
+
+	nv.silent[NVME_ADMIN_CREATE_CQ] = true;
+	assert_null(rte_pmd_nvme_queue_create(dev, 512, NULL));
+	kept = in_use();
+	assert_true(kept > before);
+	nv.stuck = true;
+	assert_int_equal(rte_pmd_nvme_reset(dev), -ETIMEDOUT);
+	assert_int_equal(in_use(), kept);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_deadline, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flood, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_create_unanswered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_create_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_destroy_unanswered, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stuck, setup, teardown),
 	};
 	char *eal[] = { (char *)(uintptr_t) "unit", (char *)(uintptr_t) "--no-huge",
 		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
