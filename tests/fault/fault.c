@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <poll.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -26,6 +27,7 @@
 
 #define MAX_SITES     1024
 #define MAX_LIBRARIES 8
+#define MAX_PIECES    65536 /* a power of 2 */
 
 static struct {
 	uintptr_t begin, end;
@@ -327,7 +329,98 @@ rte_ctrl_thread_create(pthread_t *thread, const char *name, const pthread_attr_t
 	return real(thread, name, attr, start, arg);
 }
 
+/* Memory that the libraries have and nobody has freed, by address: open addressing, each near its place. */
+static struct piece {
+	const void *addr; /* NULL: free */
+	const void *caller;
+	unsigned int life;
+} pieces[MAX_PIECES];
+static atomic_flag pieces_lock = ATOMIC_FLAG_INIT;
+static unsigned int this_life;
+
+static void
+pieces_lock_take(void)
+{
+	while (atomic_flag_test_and_set_explicit(&pieces_lock, memory_order_acquire))
+		sched_yield();
+}
+
+static void
+pieces_lock_give(void)
+{
+	atomic_flag_clear_explicit(&pieces_lock, memory_order_release);
+}
+
+static unsigned int
+place(const void *addr)
+{
+	return (uintptr_t)addr / 16 * 2654435761u % MAX_PIECES;
+}
+
+void
+fault_life_begins(void)
+{
+	pieces_lock_take();
+	this_life++;
+	pieces_lock_give();
+}
+
+const char *
+fault_left(void)
+{
+	const void *caller = NULL;
+	unsigned int i;
+
+	pieces_lock_take();
+	for (i = 0; i < MAX_PIECES && caller == NULL; i++)
+		if (pieces[i].addr != NULL && pieces[i].life == this_life)
+			caller = pieces[i].caller;
+	pieces_lock_give();
+	for (i = 0; caller != NULL && i < MAX_SITES; i++)
+		if (atomic_load(&sites[i].caller) == caller)
+			return fault_site_name(i);
+	return NULL;
+}
+
 #ifndef __SANITIZE_ADDRESS__
+static void *
+remember(void *addr, const void *caller)
+{
+	unsigned int i, n;
+
+	if (addr == NULL || !is_ours(caller))
+		return addr;
+	pieces_lock_take();
+	i = place(addr);
+	for (n = 0; pieces[i].addr != NULL; n++, i = (i + 1) % MAX_PIECES)
+		if (n == MAX_PIECES)
+			abort();
+	pieces[i] = (struct piece){ addr, caller, this_life };
+	pieces_lock_give();
+	return addr;
+}
+
+/* Those behind it come nearer to their places. */
+static void
+forget(const void *addr)
+{
+	unsigned int i, k;
+
+	pieces_lock_take();
+	for (i = place(addr); pieces[i].addr != NULL && pieces[i].addr != addr;)
+		i = (i + 1) % MAX_PIECES;
+	for (k = i; pieces[i].addr != NULL;) {
+		k = (k + 1) % MAX_PIECES;
+		if (pieces[k].addr == NULL) {
+			pieces[i].addr = NULL;
+		} else if ((k - place(pieces[k].addr)) % MAX_PIECES >= (k - i) % MAX_PIECES) {
+			pieces[i] = pieces[k];
+			i = k;
+		}
+	}
+	pieces_lock_give();
+}
+
 /* dlsym() may allocate, so these do not ask it. */
 extern void *
 __libc_malloc(size_t size);
@@ -335,6 +428,10 @@ extern void *
 __libc_calloc(size_t n, size_t size);
 extern void *
 __libc_memalign(size_t align, size_t size);
+extern void *
+__libc_realloc(void *addr, size_t size);
+extern void
+__libc_free(void *addr);
 
 static const int no_memory[] = { ENOMEM, 0 };
 
@@ -345,7 +442,7 @@ malloc(size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return __libc_malloc(size);
+	return remember(__libc_malloc(size), __builtin_return_address(0));
 }
 
 void *
@@ -355,7 +452,25 @@ calloc(size_t n, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return __libc_calloc(n, size);
+	return remember(__libc_calloc(n, size), __builtin_return_address(0));
+}
+
+void *
+realloc(void *addr, size_t size)
+{
+	const void *caller = __builtin_return_address(0);
+	void *more;
+
+	if (fault_here("realloc", caller, no_memory) != 0) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	/* Before the address is another's. */
+	if (addr != NULL)
+		forget(addr);
+	more = __libc_realloc(addr, size);
+	remember(more != NULL || size == 0 ? more : addr, caller);
+	return more;
 }
 
 int
@@ -363,7 +478,15 @@ posix_memalign(void **p, size_t align, size_t size)
 {
 	if (fault_here("posix_memalign", __builtin_return_address(0), no_memory) != 0)
 		return ENOMEM;
-	*p = __libc_memalign(align, size);
+	*p = remember(__libc_memalign(align, size), __builtin_return_address(0));
 	return *p != NULL ? 0 : ENOMEM;
+}
+
+void
+free(void *addr)
+{
+	if (addr != NULL)
+		forget(addr);
+	__libc_free(addr);
 }
 #endif

@@ -43,6 +43,13 @@ fault_n_ways(unsigned int i);
 bool
 fault_disarm(void);
 
+/** Memory that the libraries allocate from now on is to be free again by the end. */
+void
+fault_life_begins(void);
+/** The site that has allocated what is not free; NULL: there is none, or a sanitizer has its own malloc(). */
+const char *
+fault_left(void);
+
 /** "calloc (librte_ims.so+0x1234)" */
 const char *
 fault_site_name(unsigned int i);

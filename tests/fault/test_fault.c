@@ -22,6 +22,7 @@
 
 #include <rte_common.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 
 #include <rte_ims_pool.h>
 #include <rte_pmd_queue_dev.h>
@@ -420,7 +421,27 @@ live(void)
 	return rc;
 }
 
-static unsigned int fds, maps, lives, ended_early, not_met;
+/* Pieces of DPDK's memory. */
+static unsigned int
+count_dpdk_pieces(void)
+{
+	struct rte_malloc_socket_stats stats = { 0 };
+
+	expect(rte_malloc_get_socket_stats(0, &stats) == 0);
+	return stats.alloc_count;
+}
+
+static void
+expect_no_memory_left(void)
+{
+	const char *site = fault_left();
+
+	if (site != NULL)
+		print_error("%s memory is left of %s\n", where, site);
+	expect(site == NULL);
+}
+
+static unsigned int fds, maps, dpdk_pieces, lives, ended_early, not_met;
 
 static void
 live_with_fault(unsigned int site, unsigned int nth, unsigned int way)
@@ -431,6 +452,7 @@ live_with_fault(unsigned int site, unsigned int nth, unsigned int way)
 
 	snprintf(name, sizeof(name), "%s, call %u, error %u:", fault_site_name(site), nth, way);
 	where = name;
+	fault_life_begins();
 	fault_arm(site, nth, way);
 	rc = live();
 	came = fault_disarm();
@@ -440,6 +462,8 @@ live_with_fault(unsigned int site, unsigned int nth, unsigned int way)
 	expect(came || rc == 0);
 	expect(count_fds() == fds);
 	expect(e2e_count_maps() == maps);
+	expect(count_dpdk_pieces() == dpdk_pieces);
+	expect_no_memory_left();
 	expect(e2e_count_children() == 1);
 	resident_works();
 }
@@ -461,6 +485,7 @@ test_faults(void **state)
 		calls[i] = fault_site_get(i).calls;
 	fds = count_fds();
 	maps = e2e_count_maps();
+	dpdk_pieces = count_dpdk_pieces();
 	resident_works();
 	for (i = 0; i < sites; i++)
 		for (way = 0; way < fault_n_ways(i); way++)
