@@ -215,9 +215,16 @@ first_eventfd(struct rte_ims_vec *vec)
 	return rc;
 }
 
+static bool
+same(const struct rte_ims_msg *a, const struct rte_ims_msg *b)
+{
+	return a->addr == b->addr && a->data == b->data;
+}
+
 /*
  * The kernel may have written its message anew over ours, to move an interrupt that is not
- * remapped: then the entry, not fd_msg, has what reaches the eventfd now.
+ * remapped: then the entry, not fd_msg, has what reaches the eventfd now. But the word that was
+ * written last stays in the entry when the vector leaves its set, and is in vec->msg then.
  */
 static int
 refresh_message(struct rte_ims_vec *vec)
@@ -230,8 +237,9 @@ refresh_message(struct rte_ims_vec *vec)
 	rc = vec->store->lend(vec->store, vec->slot, &now);
 	if (rc != 0)
 		return rc;
-	if (vec->delivery == RTE_IMS_DELIVERY_EVENTFD || !vec->msg_valid ||
-		now.addr != vec->msg.addr || now.data != vec->msg.data)
+	if (vec->delivery == RTE_IMS_DELIVERY_EVENTFD)
+		vec->msg = vec->fd_msg = now;
+	else if (!same(&now, &vec->msg))
 		vec->fd_msg = now;
 	return 0;
 }

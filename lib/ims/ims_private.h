@@ -154,7 +154,7 @@ struct rte_ims_vec {
 	uint32_t slot;
 	char name[RTE_IMS_NAME_LEN];
 	enum ims_slot_state slot_state;
-	bool msg_valid; /* msg is in the slot */
+	bool msg_valid; /* msg is the slot's message, not only what was written there last */
 	bool doubt;   /* a change of the message was not answered: the slot may have another one */
 	bool msg_fd;  /* fd_msg was handed out by the transport */
 	bool carry;   /* an event came while it left a wait set: deliver at the next one */

@@ -194,6 +194,154 @@ test_first_eventfd(void **state)
 	assert_int_equal(f->n_msgs, 1);
 }
 
+/*
+ * A table like the MSI-X table of a kernel device: attaching an eventfd writes the kernel's message into the
+ * entry, and what the kernel moves it writes anew there.
+ */
+static struct rte_ims_msg entry, kernel_msg;
+static bool entry_masked;
+static int kernel_fd;
+
+static void
+kernel_moves(uint32_t cpu)
+{
+	kernel_msg.addr = 0xfee00000 + (cpu << 12);
+	kernel_msg.data = 0x20;
+	entry = kernel_msg;
+}
+
+static int
+kernel_set_eventfd(struct rte_ims_store *store, uint32_t slot, int fd)
+{
+	if (fd != kernel_fd)
+		kernel_moves(1);
+	kernel_fd = fd;
+	return 0;
+}
+
+static int
+entry_write(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg)
+{
+	entry = *msg;
+	return 0;
+}
+
+static int
+entry_read(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
+{
+	*msg = entry;
+	return 0;
+}
+
+static int
+entry_mask(struct rte_ims_store *store, uint32_t slot)
+{
+	entry_masked = true;
+	return 0;
+}
+
+static int
+entry_unmask(struct rte_ims_store *store, uint32_t slot)
+{
+	entry_masked = false;
+	return 0;
+}
+
+static void
+entry_shutdown(struct rte_ims_store *store, uint32_t slot)
+{
+	kernel_fd = -1;
+}
+
+static const struct ims_store_ops kernel_ops = {
+	.write_msg = entry_write,
+	.set_eventfd = kernel_set_eventfd,
+	.mask = entry_mask,
+	.unmask = entry_unmask,
+	.shutdown = entry_shutdown,
+};
+
+/* false: the message reaches nobody. */
+static bool
+entry_fire(void)
+{
+	const uint64_t one = 1;
+
+	if (entry_masked)
+		return false;
+	if (entry.addr == kernel_msg.addr)
+		return write(kernel_fd, &one, sizeof(one)) > 0;
+	if (entry.addr >> 20 == 0xfee)
+		return false;
+	atomic_store((_Atomic(uint32_t) *)(uintptr_t)entry.addr, entry.data);
+	return true;
+}
+
+static struct rte_ims_vec *
+kernel_vec(enum rte_ims_delivery delivery, struct rte_ims_obj *o)
+{
+	const struct ims_store_conf conf = {
+		.type = RTE_IMS_STORE_MSIX,
+		.name = "msix",
+		.n_slots = 1,
+		.ops = &kernel_ops,
+	};
+	struct rte_ims_vec_conf vconf = { .delivery = delivery };
+	struct rte_ims_store *store = ims_store_create(f->dev, &conf);
+	struct rte_ims_vec *v;
+
+	assert_non_null(store);
+	store->lend = entry_read;
+	store->needs_eventfd = true;
+	kernel_fd = -1;
+	v = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), store, 0, &vconf);
+	assert_non_null(v);
+	assert_int_equal(rte_ims_vec_attach(v, o), 0);
+	return v;
+}
+
+/* A word that it has left is not taken for the kernel's message: nobody looks at it any more. */
+static void
+test_kernel_left_word(void **state)
+{
+	struct rte_ims_obj o = { .fn = on_event };
+	struct rte_ims_vec *v = kernel_vec(RTE_IMS_DELIVERY_MEMORY, &o);
+
+	assert_int_equal(rte_ims_wait_add(w, v), 0);
+	assert_true(entry_fire());
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(rte_ims_wait_del(w, v), 0);
+	assert_int_equal(rte_ims_vec_delivery_set(v, RTE_IMS_DELIVERY_EVENTFD), 0);
+	assert_int_equal(entry.addr, kernel_msg.addr);
+	assert_int_equal(rte_ims_wait_add(w, v), 0);
+	assert_true(entry_fire());
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(calls, 2);
+	assert_int_equal(rte_ims_vec_free(v), 0);
+}
+
+/* The kernel moves the interrupt, there and back, with the vector in a set and in none. */
+static void
+test_kernel_moves(void **state)
+{
+	struct rte_ims_obj o = { .fn = on_event };
+	struct rte_ims_vec *v = kernel_vec(RTE_IMS_DELIVERY_EVENTFD, &o);
+	int in_set;
+
+	for (in_set = 0; in_set < 2; in_set++) {
+		kernel_moves(2);
+		assert_int_equal(rte_ims_vec_delivery_set(v, RTE_IMS_DELIVERY_MEMORY), 0);
+		kernel_moves(1);
+		assert_int_equal(rte_ims_vec_delivery_set(v, RTE_IMS_DELIVERY_EVENTFD), 0);
+		if (!in_set)
+			assert_int_equal(rte_ims_wait_add(w, v), 0);
+		rte_ims_wait_poll(w);
+		assert_true(entry_fire());
+		assert_int_equal(rte_ims_wait_poll(w), 1);
+	}
+	assert_int_equal(rte_ims_vec_free(v), 0);
+}
+
 /* A device that refuses, or does not answer. */
 static void
 test_refused(void **state)
@@ -622,6 +770,8 @@ main(void)
 		T(test_left_in_word),
 		T(test_out_of_set),
 		T(test_first_eventfd),
+		T(test_kernel_left_word),
+		T(test_kernel_moves),
 		cmocka_unit_test_setup_teardown(test_refused, setup_trapped, teardown),
 		T(test_no_system_call),
 		T(test_soak_sleeping),
