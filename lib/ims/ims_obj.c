@@ -15,7 +15,8 @@
  * A vector's `left` is stored before its `wait` is cleared, and cleared after that set has been
  * drained; detach unlinks, then reads `wait`, then `left`, all sequentially consistent. A set that
  * it does not see either begins to run the vector after the unlinking, and finds the object gone,
- * or has been drained meanwhile.
+ * or has been drained meanwhile. `left` is cleared under obj_lock, and before its entry is given
+ * back: so the set that detach has seen is there until obj_lock is let go, and by then held.
  *
  * A handler may take off any object, the next one to run included, and free it when detach returns:
  * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread. It also
@@ -191,12 +192,25 @@ ims_vec_objs_forget(struct rte_ims_vec *vec)
 	}
 }
 
+/* The set that may be running the vector. While it leaves one, `wait` and `left` are the same. */
+static struct rte_ims_wait *
+hold_locked(struct rte_ims_vec *vec)
+{
+	struct rte_ims_wait *wait = atomic_load(&vec->wait);
+
+	if (wait == NULL)
+		wait = atomic_load(&vec->left);
+	if (wait != NULL)
+		ims_wait_hold(wait);
+	return wait;
+}
+
 int
 rte_ims_vec_detach(struct rte_ims_obj *obj)
 {
-	struct rte_ims_wait *wait, *left;
+	struct rte_ims_wait *wait;
 	struct rte_ims_vec *vec;
-	int rc = 0;
+	int rc;
 
 	if (obj == NULL || obj->vec == NULL)
 		return -EINVAL;
@@ -204,14 +218,10 @@ rte_ims_vec_detach(struct rte_ims_obj *obj)
 	pthread_mutex_lock(&vec->obj_lock);
 	if (obj->prev != OFF(obj))
 		unlink_locked(vec, obj, ims_vec_runs_here(vec));
+	wait = hold_locked(vec);
 	pthread_mutex_unlock(&vec->obj_lock);
 
-	wait = atomic_load(&vec->wait);
-	left = atomic_load(&vec->left);
-	if (wait != NULL)
-		rc = ims_wait_drain(wait);
-	if (rc == 0 && left != NULL)
-		rc = ims_wait_drain(left);
+	rc = wait != NULL ? ims_wait_drain_held(wait) : 0;
 	if (rc != 0) {
 		off_add(vec, obj);
 		return rc;

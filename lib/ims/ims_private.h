@@ -365,6 +365,14 @@ ims_vec_runs_here(const struct rte_ims_vec *vec);
 /* Wait until the handlers running in the set now have returned; -ETIMEDOUT. */
 int
 ims_wait_drain(struct rte_ims_wait *wait);
+/*
+ * The same of a set whose last vector another thread may take out meanwhile, and destroy it: it is held
+ * while it has the vector, and stays until the drain has ended.
+ */
+void
+ims_wait_hold(struct rte_ims_wait *wait);
+int
+ims_wait_drain_held(struct rte_ims_wait *wait);
 
 /* ims_wait_move.c */
 /*

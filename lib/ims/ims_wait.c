@@ -410,6 +410,21 @@ ims_wait_drain(struct rte_ims_wait *w)
 	return 0;
 }
 
+void
+ims_wait_hold(struct rte_ims_wait *w)
+{
+	atomic_fetch_add(&w->n_drains, 1);
+}
+
+int
+ims_wait_drain_held(struct rte_ims_wait *w)
+{
+	int rc = ims_wait_drain(w);
+
+	atomic_fetch_sub(&w->n_drains, 1);
+	return rc;
+}
+
 int
 rte_ims_wait_sync(struct rte_ims_wait *wait)
 {

@@ -465,6 +465,10 @@ ims_wait_left_locked(struct rte_ims_vec *vec)
 	uint32_t i = vec->left_entry;
 	bool carry;
 
+	/* In this order: see ims_obj.c. */
+	pthread_mutex_lock(&vec->obj_lock);
+	atomic_store(&vec->left, NULL);
+	pthread_mutex_unlock(&vec->obj_lock);
 	pthread_mutex_lock(&w->lock);
 	/*
 	 * A poll that has begun since the set was drained may have taken the word already, and not have
@@ -479,7 +483,6 @@ ims_wait_left_locked(struct rte_ims_vec *vec)
 		ims_wait_source_left_locked(w, vec->dev);
 	vec->left_source = false;
 	pthread_mutex_unlock(&w->lock);
-	atomic_store(&vec->left, NULL);
 }
 
 static int

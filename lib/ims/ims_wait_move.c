@@ -170,10 +170,13 @@ ims_wait_settle(struct rte_ims_vec *vec)
 	pthread_mutex_lock(&vec->dev->lock);
 	left = atomic_load(&vec->left);
 	n_left = vec->n_left;
+	/* Another thread may let go of its entry, the last one, while we wait. */
+	if (left != NULL)
+		ims_wait_hold(left);
 	pthread_mutex_unlock(&vec->dev->lock);
 	if (left == NULL)
 		return 0;
-	rc = ims_wait_drain(left);
+	rc = ims_wait_drain_held(left);
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&vec->dev->lock);

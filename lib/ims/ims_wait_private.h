@@ -118,6 +118,7 @@ struct rte_ims_wait {
 		zero; /* counters at the last reset: only their thread writes them */
 	uint32_t max_vecs;
 	uint32_t n_used;
+	atomic_uint n_drains; /* under way, of threads without an entry: destroy waits for them */
 	uint32_t n_sources;
 	uint64_t source_slots; /* of message sources, also of those that leave */
 	uint32_t n_sources_ever;

@@ -162,6 +162,9 @@ rte_ims_wait_destroy(struct rte_ims_wait *wait)
 	pthread_mutex_unlock(&wait->lock);
 	if (used)
 		return -EBUSY;
+	/* Nobody begins a drain of an empty set, and those under way are bounded. */
+	while (atomic_load(&wait->n_drains) != 0)
+		usleep(50);
 	pthread_mutex_lock(&waits_lock);
 	TAILQ_REMOVE(&waits, wait, next);
 	pthread_mutex_unlock(&waits_lock);

@@ -144,7 +144,8 @@ struct rte_ims_wait *
 rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf);
 
 /**
- * Destroy an empty set. Not from its handlers.
+ * Destroy an empty set. Not from its handlers. Waits until no other call waits for a handler of the set,
+ * at most 5 s: calls for a vector that has left it need not have returned before.
  * @return 0; -EINVAL; -EBUSY it has vectors or sources.
  */
 __rte_experimental

@@ -16,7 +16,7 @@
  *
  * Memory order: a word is taken by an exchange, a full barrier follows the step of the epoch; wait,
  * left, and an entry's vector are sequentially consistent. Who changes a vector has dev->lock, and
- * waits for handlers without it.
+ * waits for handlers without it. A set that is not used and not held may be destroyed.
  *
  * Left out: how a thread sleeps and is woken (sleep.pml), a message that is torn or not answered
  * (switch.pml), a handler that does not return in time.
@@ -36,6 +36,9 @@
  * BUG=13 assertion violated: a poll that has just taken the old word is not noticed
  * BUG=14 assertion violated: a thread that has drained finishes a later move, out of the same set
  * BUG=15 assertion violated: a thread drains while another is about to empty the entry
+ * BUG=16 assertion violated: detach does not hold the set that it drains
+ * BUG=17 assertion violated: nor does who finishes a move
+ * BUG=18 assertion violated: the entry is given back before `left` is cleared
  */
 
 #ifndef BUG
@@ -64,6 +67,7 @@ bool watched[2];  /* the eventfd is in epoll */
 bool word[2];
 bool missed[2];
 bool odd[2];      /* epoch */
+byte holds[2];    /* n_drains */
 
 /* The vector's. */
 bool memory;
@@ -75,6 +79,7 @@ byte moving_to = NONE;
 bool carry;
 bool linked = true;
 bool lock;        /* dev->lock */
+bool obj_lock;
 
 /* What must be. */
 byte running;     /* threads that run the handlers */
@@ -93,6 +98,18 @@ inline take_lock()
 inline drain(s)
 {
 	!odd[s]
+}
+
+inline hold(s)
+{
+	d_step { assert(used[s]); holds[s]++ }
+}
+
+/* ims_wait_drain_held() */
+inline drain_held(s)
+{
+	drain(s);
+	d_step { assert(used[s] || holds[s] != 0); holds[s]-- }
 }
 
 /* ims_vec_retarget_locked(), ims_vec_apply_locked(): done, or refused. */
@@ -126,26 +143,31 @@ inline leave(from)
  * ims_wait_left_locked(): the set has been drained, but its thread may poll again, and have taken the
  * word by now, and not have marked that yet.
  */
-inline forget()
+inline forget(s)
 {
 #if BUG == 12
-	entry[left] = false;
+	entry[s] = false;
+#endif
+#if BUG != 18
+	d_step { !obj_lock -> left = NONE };
 #endif
 	d_step {
 #if BUG != 7
-		carry = carry || word[left];
+		carry = carry || word[s];
 #endif
-		word[left] = false
+		word[s] = false
 	};
 #if BUG != 13
-	carry = carry || odd[left];
+	carry = carry || odd[s];
 #endif
 	d_step {
-		carry = carry || missed[left];
-		missed[left] = false;
-		used[left] = false
+		carry = carry || missed[s];
+		missed[s] = false;
+		used[s] = false
 	};
-	left = NONE
+#if BUG == 18
+	d_step { !obj_lock -> left = NONE }
+#endif
 }
 
 /* open_locked() */
@@ -174,20 +196,35 @@ inline open()
 inline settle()
 {
 #if BUG == 15
-	d_step { l = left; n = n_left };
+	d_step {
 #else
-	d_step { !lock -> l = left; n = n_left };
+	d_step {
+		!lock ->
 #endif
+		l = left;
+		n = n_left;
+#if BUG != 17
+		if
+		:: l != NONE -> holds[l]++
+		:: else
+		fi
+#endif
+	};
 	if
 	:: l != NONE ->
+#if BUG != 17
+		drain_held(l);
+#else
 		drain(l);
+		assert(used[l]);
+#endif
 		take_lock();
 #if BUG == 14
 		n = n_left;
 #endif
 		if
 		:: left == l && n_left == n ->
-			forget();
+			forget(l);
 			if
 			:: moving_to != NONE -> open()
 			:: else
@@ -245,9 +282,10 @@ inline run_vec()
 	   move_begin();
 	   take_lock();
 	   if
-	   :: moving_to != NONE -> forget(); open()
+	   :: moving_to != NONE -> to = left; forget(to); open()
 	   :: else
 	   fi;
+	   to = NONE;
 	   lock = false
 	:: skip
 	fi;
@@ -318,9 +356,10 @@ proctype O(byte moves)
 #if BUG == 2
 	   take_lock();
 	   if
-	   :: moving_to != NONE -> forget(); open()
+	   :: moving_to != NONE -> l = left; forget(l); open()
 	   :: else
 	   fi;
+	   l = NONE;
 	   lock = false
 #else
 	   settle()
@@ -332,7 +371,7 @@ proctype O(byte moves)
 
 proctype C(bool detaches)
 {
-	byte l = NONE, n = NONE;
+	byte l = NONE;
 	mtype rc;
 
 	if
@@ -340,27 +379,39 @@ proctype C(bool detaches)
 	:: detaches
 	fi;
 	/* rte_ims_vec_detach() */
-	linked = false;
+	d_step { linked = false; obj_lock = true };
 #if BUG == 3
-	n = left;
-	l = wait;
-#else
-	l = wait;
-	n = left;
-#endif
-#if BUG != 11
+	l = left;
 	if
-	:: l != NONE -> drain(l)
+	:: l == NONE -> l = wait
 	:: else
 	fi;
+#else
+	l = wait;
 	if
-	:: n != NONE -> drain(n)
+	:: l == NONE -> l = left
 	:: else
+	fi;
+#endif
+#if BUG == 16
+	obj_lock = false;
+	if
+	:: l != NONE -> drain(l); assert(used[l])
+	:: else
+	fi;
+#elif BUG == 11
+	obj_lock = false;
+#else
+	if
+	:: l != NONE ->
+		hold(l);
+		obj_lock = false;
+		drain_held(l)
+	:: else -> obj_lock = false
 	fi;
 #endif
 	d_step {
 		l = NONE;
-		n = NONE;
 		detached = true;
 		assert(!in_obj)
 	};
@@ -377,7 +428,7 @@ frees:	/* rte_ims_vec_free(), by contract while no other call works on the vecto
 		drain(l);
 #endif
 		take_lock();
-		forget();
+		forget(l);
 		d_step {
 			freed = true;
 			assert(running == 0);

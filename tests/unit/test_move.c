@@ -610,6 +610,92 @@ test_slow_handler_nested(void **state)
 	close(ep);
 }
 
+/* A call that waits for a handler in set a, which another thread takes the vector out of, and destroys. */
+static struct counter counted;
+static atomic_int call_rc;
+static atomic_bool destroyed;
+
+/* A run of handlers, with no poll around it that would look at the set once more. */
+static void *
+run_slowly(void *arg)
+{
+	assert_true(ims_wait_run_begin(a));
+	on_slow(NULL, NULL);
+	ims_wait_run_end(a, 0);
+	return NULL;
+}
+
+static void *
+detach_it(void *arg)
+{
+	atomic_store(&call_rc, rte_ims_vec_detach(&counted.obj));
+	return NULL;
+}
+
+static void *
+del_it(void *arg)
+{
+	atomic_store(&call_rc, rte_ims_wait_del(a, arg));
+	return NULL;
+}
+
+static void *
+destroy_it(void *arg)
+{
+	int rc = rte_ims_wait_destroy(arg);
+
+	atomic_store(&destroyed, true);
+	return (void *)(intptr_t)rc;
+}
+
+static void
+destroy_during(void *(*call)(void *))
+{
+	int64_t end = ims_now_ns() + (int64_t)LONG_NS;
+	pthread_t handler, caller, destroyer;
+	struct rte_ims_vec *vec;
+	void *rc;
+
+	vec = alloc(f->store, 1, RTE_IMS_DELIVERY_MEMORY, &counted);
+	assert_int_equal(rte_ims_wait_add(a, vec), 0);
+	atomic_store(&in_handler, false);
+	atomic_store(&leave_handler, false);
+	assert_int_equal(pthread_create(&handler, NULL, run_slowly, NULL), 0);
+	while (!atomic_load(&in_handler))
+		usleep(100);
+	atomic_store(&call_rc, 1);
+	atomic_store(&destroyed, false);
+	assert_int_equal(pthread_create(&caller, NULL, call, vec), 0);
+	while (atomic_load(&a->n_drains) == 0 && ims_now_ns() < end)
+		usleep(100);
+	assert_int_equal(atomic_load(&a->n_drains), 1);
+	/* As if a call of this thread had seen the handler return, and the other one not yet. */
+	pthread_mutex_lock(&f->dev->lock);
+	if (vec->left == NULL)
+		ims_wait_leave_locked(vec);
+	ims_wait_left_locked(vec);
+	pthread_mutex_unlock(&f->dev->lock);
+	assert_int_equal(pthread_create(&destroyer, NULL, destroy_it, a), 0);
+	usleep(20000);
+	assert_false(atomic_load(&destroyed));
+	atomic_store(&leave_handler, true);
+	pthread_join(handler, NULL);
+	pthread_join(caller, NULL);
+	assert_int_equal(atomic_load(&call_rc), 0);
+	assert_int_equal(pthread_join(destroyer, &rc), 0);
+	assert_null(rc);
+	a = rte_ims_wait_create("a", NULL);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* The set stays until the call does not look at it any more, and destroying it does not fail for that. */
+static void
+test_destroy_drained(void **state)
+{
+	destroy_during(detach_it);
+	destroy_during(del_it);
+}
+
 /*
  * Two threads poll a set each, the device fires, this one moves: the handlers see all that the device has
  * counted, and never run in both threads.
@@ -710,6 +796,7 @@ main(void)
 		T(test_doubt_reset),
 		T(test_no_eventfd),
 		T(test_slow_handler_nested),
+		T(test_destroy_drained),
 		T(test_moves_memory),
 		T(test_moves_eventfd),
 	};
