@@ -178,9 +178,9 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
  *
  * @return
  *   0; -EINVAL; -EBUSY it has queues, -EDEADLK called from a handler of one of its vectors: all is
- *   as before; -ETIMEDOUT a handler did not return in time: its vectors may be silent, and some
- *   freed, while rte_pmd_queue_dev_subdev_table() still gives the table, call again; -EIO,
- *   -ETIMEDOUT the device did not do it: the table is gone, call again.
+ *   as before; -ETIMEDOUT a handler did not return in time: its vectors may be silent, while
+ *   rte_pmd_queue_dev_subdev_table() still gives the table, call again; -EIO, -ETIMEDOUT the device did
+ *   not do it: the table is gone, call again.
  */
 __rte_experimental
 int

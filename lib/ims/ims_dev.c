@@ -144,12 +144,9 @@ dev_setup(struct rte_ims_dev *dev)
 static void
 dev_destroy(struct rte_ims_dev *dev)
 {
-	struct rte_ims_table *table;
-
 	if (dev->vfio != NULL)
 		atomic_store(&dev->vfio->closing, true);
-	while ((table = TAILQ_FIRST(&dev->tables)) != NULL)
-		ims_table_remove(table);
+	ims_table_remove_all(dev);
 	while (!TAILQ_EMPTY(&dev->stores))
 		ims_store_destroy(TAILQ_LAST(&dev->stores, ims_store_list));
 	if (dev->vfio != NULL && !atomic_load(&dev->vfio->removed))
@@ -211,7 +208,6 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf)
 int
 rte_ims_dev_close(struct rte_ims_dev *dev)
 {
-	struct rte_ims_table *table;
 	int rc;
 
 	if (dev == NULL)
@@ -219,13 +215,10 @@ rte_ims_dev_close(struct rte_ims_dev *dev)
 	if (atomic_load(&dev->n_pools) != 0)
 		return -EBUSY;
 	atomic_store(&dev->vfio->closing, true);
-	/* The device's own table last: it is the one that marks the device as closable again. */
-	while ((table = TAILQ_LAST(&dev->tables, ims_table_list)) != NULL) {
-		rc = ims_table_remove(table);
-		if (rc != 0) {
-			atomic_store(&dev->vfio->closing, false);
-			return rc;
-		}
+	rc = ims_table_remove_all(dev);
+	if (rc != 0) {
+		atomic_store(&dev->vfio->closing, false);
+		return rc;
 	}
 	pthread_mutex_lock(&devs_lock);
 	TAILQ_REMOVE(&devs, dev, next);

@@ -255,9 +255,14 @@ ims_vec_audit_event(struct rte_ims_vec *vec);
 /* ims_table.c */
 struct rte_ims_table *
 ims_table_new_locked(struct rte_ims_dev *dev, const char *name, uint32_t size);
-/* Free all vectors of a table, and with it itself. */
+/*
+ * Free all vectors of a table, and with it itself; the same of all tables. 0; -EDEADLK: all is as before;
+ * -ETIMEDOUT: all is there, but the vectors may be stopped.
+ */
 int
 ims_table_remove(struct rte_ims_table *table);
+int
+ims_table_remove_all(struct rte_ims_dev *dev);
 int64_t
 ims_table_index_take(struct rte_ims_table *table, struct rte_ims_vec *vec);
 void

@@ -87,51 +87,113 @@ running_locked(const struct rte_ims_table *table)
 	return false;
 }
 
-int
-ims_table_remove(struct rte_ims_table *table)
+/* What can refuse before anything has changed: a handler of this thread's, a move that is not finished. */
+static int
+settle(struct rte_ims_table *table)
 {
 	struct rte_ims_dev *dev = table->dev;
-	struct rte_ims_wait *left;
-	struct rte_ims_vec *vec;
+	bool running;
 	uint32_t i;
-	int rc;
+	int rc = 0;
 
 	pthread_mutex_lock(&dev->lock);
-	if (running_locked(table)) {
-		pthread_mutex_unlock(&dev->lock);
-		return -EDEADLK;
-	}
+	running = running_locked(table);
 	pthread_mutex_unlock(&dev->lock);
-	for (i = 0; i < table->size; i++)
-		if (table->vecs[i] != NULL) {
+	if (running)
+		return -EDEADLK;
+	for (i = 0; i < table->size && rc == 0; i++)
+		if (table->vecs[i] != NULL)
 			rc = ims_wait_settle(table->vecs[i]);
-			if (rc != 0)
-				return rc;
-		}
-	pthread_mutex_lock(&dev->lock);
-	/* All are silent before the first one goes. */
+	return rc;
+}
+
+static void
+stop(struct rte_ims_table *table)
+{
+	uint32_t i;
+
+	pthread_mutex_lock(&table->dev->lock);
 	for (i = 0; i < table->size; i++)
 		if (table->vecs[i] != NULL)
 			ims_vec_stop_locked(table->vecs[i]);
+	pthread_mutex_unlock(&table->dev->lock);
+}
+
+static int
+drain(struct rte_ims_table *table)
+{
+	struct rte_ims_wait *left;
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; i < table->size && rc == 0; i++) {
+		left = table->vecs[i] != NULL ? atomic_load(&table->vecs[i]->left) : NULL;
+		if (left != NULL)
+			rc = ims_wait_drain(left);
+	}
+	return rc;
+}
+
+static void
+release(struct rte_ims_table *table)
+{
+	struct rte_ims_dev *dev = table->dev;
+	struct rte_ims_vec *vec;
+	uint32_t i;
+
 	for (i = 0; i < table->size; i++) {
 		vec = table->vecs[i];
 		if (vec == NULL)
 			continue;
-		left = vec->left;
-		pthread_mutex_unlock(&dev->lock);
-		rc = left != NULL ? ims_wait_drain(left) : 0;
-		if (rc != 0)
-			return rc;
 		if (dev->driver != NULL && dev->driver->vec_fini != NULL)
 			dev->driver->vec_fini(vec);
 		pthread_mutex_lock(&dev->lock);
 		ims_vec_release_locked(vec);
+		pthread_mutex_unlock(&dev->lock);
 	}
+	pthread_mutex_lock(&dev->lock);
 	TAILQ_REMOVE(&dev->tables, table, next);
 	dev->n_tables--;
 	pthread_mutex_unlock(&dev->lock);
 	free(table->vecs);
 	free(table);
+}
+
+int
+ims_table_remove(struct rte_ims_table *table)
+{
+	int rc;
+
+	rc = settle(table);
+	if (rc != 0)
+		return rc;
+	stop(table);
+	rc = drain(table);
+	if (rc == 0)
+		release(table);
+	return rc;
+}
+
+int
+ims_table_remove_all(struct rte_ims_dev *dev)
+{
+	struct rte_ims_table *table;
+	int rc;
+
+	TAILQ_FOREACH(table, &dev->tables, next) {
+		rc = settle(table);
+		if (rc != 0)
+			return rc;
+	}
+	TAILQ_FOREACH(table, &dev->tables, next)
+		stop(table);
+	TAILQ_FOREACH(table, &dev->tables, next) {
+		rc = drain(table);
+		if (rc != 0)
+			return rc;
+	}
+	while ((table = TAILQ_LAST(&dev->tables, ims_table_list)) != NULL)
+		release(table);
 	return 0;
 }
 

@@ -284,8 +284,10 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf);
  * descriptor or mapping of it is left. Not to be called from a handler of the device.
  *
  * @return
- *   0; -EINVAL dev is NULL; -EBUSY a pool is over it; -EDEADLK called from a handler; -ETIMEDOUT a
- *   handler of the device did not return in time, the device is still open.
+ *   0; -EINVAL dev is NULL; -EBUSY a pool is over it, -EDEADLK called from a handler of the device: all
+ *   is as before; -ETIMEDOUT a handler of the device did not return in time: the device is still open,
+ *   with all tables and vectors, but these may be masked and out of their wait sets for good: free them,
+ *   or call again.
  */
 __rte_experimental
 int
@@ -413,7 +415,8 @@ rte_ims_table_create(struct rte_ims_dev *dev, const char *name, uint32_t size);
  *
  * @return
  *   0; -EINVAL table is NULL or the device's own; -EDEADLK called from a handler of one of its
- *   vectors; -ETIMEDOUT a handler did not return in time: the vectors are masked, call again.
+ *   vectors: all is as before; -ETIMEDOUT a handler did not return in time: the vectors are there, but
+ *   may be masked and out of their wait sets for good: call again.
  */
 __rte_experimental
 int

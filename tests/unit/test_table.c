@@ -183,6 +183,133 @@ test_free_live(void **state)
 	fake_dev_destroy(f);
 }
 
+/* Two tables, a vector each. The one of the device's own has a handler. */
+struct two {
+	struct fake_dev *f;
+	struct rte_ims_wait *wait;
+	struct rte_ims_table *sub;
+	struct rte_ims_vec *vec;
+	struct rte_ims_vec *sub_vec;
+	struct rte_ims_obj obj;
+	struct rte_ims_obj sub_obj;
+	atomic_uint sub_calls;
+	int rc;
+	atomic_bool inside;
+	atomic_bool leave;
+};
+
+static void
+on_sub(struct rte_ims_vec *vec, void *arg)
+{
+	struct two *t = arg;
+
+	atomic_fetch_add(&t->sub_calls, 1);
+}
+
+static void
+two_setup(struct two *t, rte_ims_handler_t fn)
+{
+	t->f = fake_dev_create(true);
+	t->wait = rte_ims_wait_create("t", NULL);
+	t->sub = rte_ims_table_create(t->f->dev, "sub", 4);
+	t->vec = rte_ims_vec_alloc(rte_ims_dev_table(t->f->dev), t->f->store, 1, NULL);
+	t->sub_vec = rte_ims_vec_alloc(t->sub, t->f->store, 2, NULL);
+	assert_true(t->vec != NULL && t->sub_vec != NULL);
+	t->obj = (struct rte_ims_obj){ .fn = fn, .arg = t };
+	t->sub_obj = (struct rte_ims_obj){ .fn = on_sub, .arg = t };
+	assert_int_equal(rte_ims_vec_attach(t->vec, &t->obj), 0);
+	assert_int_equal(rte_ims_vec_attach(t->sub_vec, &t->sub_obj), 0);
+	assert_int_equal(rte_ims_wait_add(t->wait, t->vec), 0);
+	assert_int_equal(rte_ims_wait_add(t->wait, t->sub_vec), 0);
+}
+
+static void
+two_are_there(const struct two *t)
+{
+	struct rte_ims_dev_info info;
+
+	assert_int_equal(rte_ims_dev_info_get(t->f->dev, &info), 0);
+	assert_int_equal(info.n_tables, 2);
+	assert_int_equal(info.n_vecs, 2);
+	assert_ptr_equal(rte_ims_table_vec_get(t->sub, 0), t->sub_vec);
+}
+
+static void
+two_teardown(struct two *t)
+{
+	assert_int_equal(rte_ims_table_free(t->sub), 0);
+	fake_dev_destroy(t->f);
+	assert_int_equal(rte_ims_wait_destroy(t->wait), 0);
+}
+
+static void
+on_close(struct rte_ims_vec *vec, void *arg)
+{
+	struct two *t = arg;
+
+	t->rc = rte_ims_dev_close(t->f->dev);
+}
+
+/* A handler of the device cannot close it: nothing of it has gone, nor been stopped. */
+static void
+test_close_in_handler(void **state)
+{
+	static struct two t;
+
+	two_setup(&t, on_close);
+	fake_fire(t.f, 1);
+	assert_int_equal(rte_ims_wait_poll(t.wait), 1);
+	assert_int_equal(t.rc, -EDEADLK);
+	two_are_there(&t);
+	fake_fire(t.f, 2);
+	assert_int_equal(rte_ims_wait_poll(t.wait), 1);
+	assert_int_equal(atomic_load(&t.sub_calls), 1);
+	two_teardown(&t);
+}
+
+static void
+on_slow(struct rte_ims_vec *vec, void *arg)
+{
+	struct two *t = arg;
+
+	atomic_store(&t->inside, true);
+	while (!atomic_load(&t->leave))
+		usleep(100);
+}
+
+static void *
+poll_once(void *arg)
+{
+	rte_ims_wait_poll(arg);
+	return NULL;
+}
+
+/* A handler does not return: the vectors are silent, but the tables can be used, and freed. */
+static void
+test_close_in_vain(void **state)
+{
+	uint64_t timeout_ns = ims_sync_timeout_ns;
+	static struct two t;
+	pthread_t thread;
+
+	two_setup(&t, on_slow);
+	fake_fire(t.f, 1);
+	pthread_create(&thread, NULL, poll_once, t.wait);
+	while (!atomic_load(&t.inside))
+		usleep(100);
+	ims_sync_timeout_ns = 100000000;
+	assert_int_equal(rte_ims_dev_close(t.f->dev), -ETIMEDOUT);
+	assert_int_equal(rte_ims_dev_close(t.f->dev), -ETIMEDOUT);
+	ims_sync_timeout_ns = timeout_ns;
+	two_are_there(&t);
+	assert_false(fake_fire(t.f, 1));
+	assert_false(fake_fire(t.f, 2));
+	atomic_store(&t.leave, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(rte_ims_wait_add(t.wait, t.sub_vec), -EBUSY);
+	two_teardown(&t);
+}
+
 static void
 test_bad_arguments(void **state)
 {
@@ -205,6 +332,8 @@ main(void)
 		cmocka_unit_test(test_index),
 		cmocka_unit_test(test_free_as_a_whole),
 		cmocka_unit_test(test_free_live),
+		cmocka_unit_test(test_close_in_handler),
+		cmocka_unit_test(test_close_in_vain),
 		cmocka_unit_test(test_bad_arguments),
 	};
 
