@@ -433,8 +433,9 @@ rte_ims_vec_delivery_set(struct rte_ims_vec *vec, enum rte_ims_delivery delivery
 	if (vec == NULL || delivery > RTE_IMS_DELIVERY_MEMORY)
 		return -EINVAL;
 	rc = ims_wait_settle(vec);
+	/* In its own handler, while another thread moves it. */
 	if (rc != 0)
-		return rc;
+		return rc == -EDEADLK ? -EBUSY : rc;
 	pthread_mutex_lock(&vec->dev->lock);
 	rc = ims_vec_deliver_locked(vec, delivery);
 	/* Its thread may be asleep, having looked at the word before the switch. */

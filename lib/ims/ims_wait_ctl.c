@@ -414,8 +414,9 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec)
 	if (wait == NULL || vec == NULL)
 		return -EINVAL;
 	rc = ims_wait_settle(vec);
+	/* In its own handler, while another thread moves it or takes it out. */
 	if (rc != 0)
-		return rc;
+		return rc == -EDEADLK ? -EBUSY : rc;
 	rc = ims_wait_add_begin(wait, vec);
 	if (rc != 0)
 		ims_wait_settle(vec);

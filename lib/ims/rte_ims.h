@@ -360,13 +360,21 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f);
  *   Of addr in the file, in bytes.
  * @return
  *   0; -EINVAL not page aligned, or in the MSI window; -EEXIST overlaps a map; -ENOSPC the device's
- *   limit of maps; -EBADF fd is no descriptor; -ENODEV; -ETIMEDOUT.
+ *   limit of maps; -EBADF fd is no descriptor; -ENOMEM; -ENODEV; -ETIMEDOUT; or what the device's process or
+ *   the kernel says.
  */
 __rte_experimental
 int
 rte_ims_dev_dma_map(struct rte_ims_dev *dev, void *addr, size_t len, int fd, uint64_t offset);
 
-/** Undo rte_ims_dev_dma_map(). @return 0; -EINVAL; -ENOENT no map has this address and length. */
+/**
+ * Undo rte_ims_dev_dma_map().
+ *
+ * @return
+ *   0; -EINVAL; -ENOENT no map has this address and length; -ENODEV the device is gone; -ETIMEDOUT it did
+ *   not answer, or what it or the kernel says: the library has forgotten the map all the same, but the
+ *   device may still reach the memory, which must stay until the device has been closed.
+ */
 __rte_experimental
 int
 rte_ims_dev_dma_unmap(struct rte_ims_dev *dev, void *addr, size_t len);
@@ -506,7 +514,8 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec);
  *   being moved or freed; -ENOTSUP the store cannot, or there is no message that reaches an
  *   eventfd; -ENOSPC no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused: it
  *   is as before; -ENODEV; -ETIMEDOUT the device did not answer: both are served until a later
- *   switch succeeds.
+ *   switch succeeds; or a handler in the set that the vector has left did not return in 5 s: it is as
+ *   before.
  */
 __rte_experimental
 int

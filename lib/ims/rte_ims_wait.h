@@ -182,9 +182,10 @@ rte_ims_wait_delivery_set(struct rte_ims_wait *wait, enum rte_ims_delivery deliv
  * Add a vector: point its message at the set and let the device send.
  *
  * @return
- *   0; -EINVAL, or the vector's eventfd is the caller's; -EBUSY the vector is in a set; -ENOSPC the
- *   set is full; -ENODEV; -EIO the device refused; -ETIMEDOUT it did not answer, or a handler in the
- *   set that the vector has left did not return in time. Unless 0 the vector is in no set.
+ *   0; -EINVAL, or the vector's eventfd is the caller's; -EBUSY the vector is in a set, or
+ *   on its way, or being freed; -ENOSPC the set is full; -ENODEV; -EIO the device refused;
+ *   -ETIMEDOUT it did not answer, or a handler in the set that the vector has left did not return in 5 s.
+ *   Unless 0 it has not been added.
  */
 __rte_experimental
 int

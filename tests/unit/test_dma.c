@@ -90,6 +90,12 @@ test_user_memory(void **state)
 	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x1000), -ENOENT);
 	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x2000), 0);
 	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x2000), -ENOENT);
+	/* The device's answer is told; the map is gone whatever it is. */
+	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, 0x1000, -1, 0), 0);
+	f->fail = -ETIMEDOUT;
+	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x1000), -ETIMEDOUT);
+	assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem, 0x1000), -ENOENT);
+	assert_int_equal(ims_vfio_dma_copy(&f->v, (uintptr_t)mem, &word, 4, true), -EFAULT);
 	f->fail = -ENOSPC;
 	assert_int_equal(rte_ims_dev_dma_map(f->dev, mem, 0x1000, -1, 0), -ENOSPC);
 	f->fail = 0;

@@ -610,6 +610,60 @@ test_slow_handler_nested(void **state)
 	close(ep);
 }
 
+/* While another thread moves the vector it is busy, also for its own handler. */
+static atomic_int set_rc, add_rc;
+
+static void
+on_moved(struct rte_ims_vec *v, void *arg)
+{
+	int64_t end = ims_now_ns() + (int64_t)LONG_NS;
+
+	atomic_store(&in_handler, true);
+	while (atomic_load(&v->left) == NULL && ims_now_ns() < end)
+		usleep(100);
+	atomic_store(&set_rc, rte_ims_vec_delivery_set(v, RTE_IMS_DELIVERY_EVENTFD));
+	atomic_store(&add_rc, rte_ims_wait_add(a, v));
+}
+
+static void
+test_busy_in_handler(void **state)
+{
+	static struct rte_ims_obj obj = { .fn = on_moved };
+	struct rte_ims_vec *vec;
+	static struct counter c;
+	pthread_t thread;
+
+	vec = stuck(RTE_IMS_DELIVERY_MEMORY, &c, &obj, &thread);
+	assert_int_equal(rte_ims_wait_move(b, vec), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&set_rc), -EBUSY);
+	assert_int_equal(atomic_load(&add_rc), -EBUSY);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
+/* A vector that is on its way to set b, in vain: a switch, or an addition, waits for the handler as well. */
+static void
+test_on_its_way(void **state)
+{
+	struct rte_ims_obj slow = { .fn = on_slow };
+	struct rte_ims_vec *vec;
+	struct counter c;
+	pthread_t thread;
+
+	vec = stuck(RTE_IMS_DELIVERY_MEMORY, &c, &slow, &thread);
+	assert_int_equal(move_in_vain(b, vec), -ETIMEDOUT);
+	ims_sync_timeout_ns = SHORT_NS;
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), -ETIMEDOUT);
+	assert_int_equal(rte_ims_wait_add(a, vec), -ETIMEDOUT);
+	ims_sync_timeout_ns = LONG_NS;
+	atomic_store(&leave_handler, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(rte_ims_vec_delivery_set(vec, RTE_IMS_DELIVERY_EVENTFD), 0);
+	assert_true(fake_fire(f, 1));
+	assert_int_equal(rte_ims_wait_poll(b), 1);
+	assert_int_equal(rte_ims_vec_free(vec), 0);
+}
+
 /* A call that waits for a handler in set a, which another thread takes the vector out of, and destroys. */
 static struct counter counted;
 static atomic_int call_rc;
@@ -796,6 +850,8 @@ main(void)
 		T(test_doubt_reset),
 		T(test_no_eventfd),
 		T(test_slow_handler_nested),
+		T(test_busy_in_handler),
+		T(test_on_its_way),
 		T(test_destroy_drained),
 		T(test_moves_memory),
 		T(test_moves_eventfd),
