@@ -35,6 +35,7 @@ source_update_locked(struct rte_ims_wait *w, struct wait_source *src)
 		return;
 	if (!want) {
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
+		atomic_fetch_sub(&w->n_fds, 1);
 		src->vfio->ops->source_give(src->vfio, w);
 		src->taken = false;
 		src->dev->source_wait = NULL;
@@ -47,6 +48,7 @@ source_update_locked(struct rte_ims_wait *w, struct wait_source *src)
 		src->vfio->ops->source_give(src->vfio, w);
 		return;
 	}
+	atomic_fetch_add(&w->n_fds, 1);
 	src->taken = true;
 	src->dev->source_wait = w;
 }

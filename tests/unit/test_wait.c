@@ -530,6 +530,36 @@ test_nested_fd(void **state)
 	close(ep);
 }
 
+/* As much as one look finds, and one more: an edge-triggered loop is not told of what is left. */
+static void
+test_nested_all(void **state)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	static struct counter c[IMS_WAIT_EPOLL_BATCH];
+	int ep = epoll_create1(0), i, n_vecs = IMS_WAIT_EPOLL_BATCH - 1;
+	struct rte_ims_vec *vec[IMS_WAIT_EPOLL_BATCH];
+	const uint64_t one = 1;
+
+	for (i = 0; i < n_vecs; i++) {
+		vec[i] = alloc(1 + i, RTE_IMS_DELIVERY_EVENTFD, &c[i]);
+		assert_int_equal(rte_ims_wait_add(w, vec[i]), 0);
+	}
+	assert_ptr_equal(f->reader, w);
+	assert_int_equal(epoll_ctl(ep, EPOLL_CTL_ADD, rte_ims_wait_fd(w), &ev), 0);
+	/* The wake-up, each eventfd, and the socket last. */
+	assert_int_equal(rte_ims_wait_wake(w), 0);
+	for (i = 0; i < n_vecs; i++)
+		assert_int_equal(write(vec[i]->fd, &one, sizeof(one)), sizeof(one));
+	fake_fire(f, 1);
+	assert_int_equal(rte_ims_wait_sleep(w, 0), n_vecs + 1);
+	assert_int_equal(epoll_wait(ep, &ev, 1, 0), 0);
+	assert_int_equal(c[0].n, 2);
+	for (i = 0; i < n_vecs; i++)
+		assert_int_equal(rte_ims_vec_free(vec[i]), 0);
+	assert_int_equal(w->n_fds, 0);
+	close(ep);
+}
+
 /* Reset wipes the slots: messages are written anew and vectors go on. */
 static void
 test_reset(void **state)
@@ -835,6 +865,7 @@ main(void)
 		T(test_wake),
 		T(test_sleep),
 		T(test_nested_fd),
+		T(test_nested_all),
 		T(test_reset),
 		T(test_churn_memory),
 		T(test_churn_eventfd),
