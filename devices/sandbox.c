@@ -20,6 +20,7 @@ static const int always[] = {
 	SCMP_SYS(recvmsg),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(shutdown),
+	SCMP_SYS(setsockopt), /* SO_LINGER of a socket that it passes */
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_wait),
 	SCMP_SYS(epoll_pwait),

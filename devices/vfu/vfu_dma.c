@@ -110,6 +110,8 @@ map_file(struct vfu_map *map, int fd, uint64_t offset)
 		return EINVAL;
 	if (fstat(fd, &st) < 0)
 		return errno;
+	if (S_ISSOCK(st.st_mode)) /* of TCP it would be mapped, and munmap() close it */
+		return EINVAL;
 	if (S_ISREG(st.st_mode) && offset + map->size > (uint64_t)st.st_size)
 		return EINVAL;
 	if (map->flags & VFIO_USER_DMA_F_READ)

@@ -11,6 +11,9 @@
  *   faults is the one that may look at the maps.
  * - It makes its eventfd block, and fills it, just before the server signals it: the write would
  *   never return. A thread of its own sees that and interrupts it.
+ * - It passes a TCP socket with data that nobody reads, and SO_LINGER set: the last one to close it
+ *   waits for as long as the client has chosen. So that is taken off first. Descriptors that the
+ *   kernel closes for us, as with a connection that had them in its queue, are left to that thread.
  */
 
 #include <errno.h>
@@ -94,26 +97,40 @@ install_handlers(void)
 	sigaction(VFU_GUARD_SIGNAL, &sa, NULL);
 }
 
-/* Its writers have the lock, so no locked operation. */
+/* Who counts has the lock, so no locked operation. */
 static void
 seq_next(struct vfu *vfu)
 {
-	unsigned int seq = atomic_load_explicit(&vfu->write_seq, memory_order_relaxed);
+	unsigned int seq = atomic_load_explicit(&vfu->guard_seq, memory_order_relaxed);
 
-	atomic_store_explicit(&vfu->write_seq, seq + 1, memory_order_release);
+	atomic_store_explicit(&vfu->guard_seq, seq + 1, memory_order_release);
 }
 
 void
 vfu_guard_begin(struct vfu *vfu)
 {
-	vfu->writer = pthread_self();
+	vfu->guarded = pthread_self();
+	atomic_store_explicit(&vfu->interrupted, false, memory_order_relaxed);
 	seq_next(vfu);
 }
 
-void
+bool
 vfu_guard_end(struct vfu *vfu)
 {
 	seq_next(vfu);
+	return atomic_load_explicit(&vfu->interrupted, memory_order_relaxed);
+}
+
+void
+vfu_guard_close(struct vfu *vfu, int fd)
+{
+	static const struct linger off;
+
+	vfu_guard_begin(vfu);
+	/* It fails if it is no socket. The client may set it again: then close() is interrupted. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	close(fd);
+	vfu_guard_end(vfu);
 }
 
 void
@@ -123,7 +140,7 @@ vfu_guard_blocked(struct vfu *vfu)
 	give_up_client(vfu);
 }
 
-/* The number is odd within a write; one that is the same at the next look has not returned. */
+/* The number is odd within a call; one that is the same at the next look has not returned. */
 static void *
 guard_thread(void *arg)
 {
@@ -136,9 +153,11 @@ guard_thread(void *arg)
 		clock_gettime(CLOCK_REALTIME, &next);
 		next.tv_sec++;
 		pthread_cond_timedwait(&vfu->guard_cond, &vfu->guard_lock, &next);
-		seq = atomic_load_explicit(&vfu->write_seq, memory_order_acquire);
-		if (seq % 2 == 1 && seq == last)
-			pthread_kill(vfu->writer, VFU_GUARD_SIGNAL);
+		seq = atomic_load_explicit(&vfu->guard_seq, memory_order_acquire);
+		if (seq % 2 == 1 && seq == last) {
+			atomic_store_explicit(&vfu->interrupted, true, memory_order_relaxed);
+			pthread_kill(vfu->guarded, VFU_GUARD_SIGNAL);
+		}
 		last = seq;
 	}
 	pthread_mutex_unlock(&vfu->guard_lock);

@@ -49,7 +49,7 @@ close_in_fds(struct vfu *vfu)
 
 	for (i = 0; i < vfu->n_in_fds; i++)
 		if (vfu->in_fds[i] >= 0)
-			close(vfu->in_fds[i]);
+			vfu_guard_close(vfu, vfu->in_fds[i]);
 	vfu->n_in_fds = 0;
 	vfu->fds_lost = false;
 }
@@ -246,7 +246,7 @@ take_fds(struct vfu *vfu, struct msghdr *msg)
 			if (vfu->n_in_fds < VFU_MAX_FDS)
 				vfu->in_fds[vfu->n_in_fds++] = fd;
 			else
-				close(fd);
+				vfu_guard_close(vfu, fd);
 		}
 	}
 	if ((msg->msg_flags & MSG_CTRUNC) != 0 && vfu->n_in_fds < VFU_MAX_FDS)
@@ -285,7 +285,11 @@ in_recv(struct vfu *vfu, uint32_t missing)
 	};
 	ssize_t n;
 
+	/* The kernel closes descriptors that there is no room for. */
+	vfu_guard_begin(vfu);
 	n = recvmsg(vfu->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (vfu_guard_end(vfu))
+		vfu_guard_blocked(vfu);
 	if (n > 0) {
 		if (vfu->in_len == 0)
 			vfu_client_heard(vfu);
@@ -351,7 +355,7 @@ vfu_client_drop(struct vfu *vfu)
 	unsigned int i;
 
 	epoll_ctl(vfu->epfd, EPOLL_CTL_DEL, vfu->sock, NULL);
-	close(vfu->sock);
+	vfu_guard_close(vfu, vfu->sock);
 	vfu->sock = -1;
 	vfu->broken = false;
 	vfu->versioned = false;

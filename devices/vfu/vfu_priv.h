@@ -141,8 +141,9 @@ struct vfu {
 	bool guard_stop;
 	pthread_mutex_t guard_lock;
 	pthread_cond_t guard_cond;
-	pthread_t writer; /* who writes to a client's descriptor, if write_seq is odd */
-	atomic_uint write_seq;
+	pthread_t guarded; /* who is between vfu_guard_begin() and _end(), if guard_seq is odd */
+	atomic_uint guard_seq;
+	atomic_bool interrupted;
 };
 
 /* A request, complete and its header sane. */
@@ -182,11 +183,17 @@ int
 vfu_guard_init(struct vfu *vfu);
 void
 vfu_guard_fini(struct vfu *vfu);
-/* Around a write to a descriptor of the client, with the lock held: should it block, it fails with EINTR. */
+/*
+ * Around a call that a descriptor of a client may block, with the lock held: should it block, it is
+ * interrupted after a second or two, and vfu_guard_end() returns true.
+ */
 void
 vfu_guard_begin(struct vfu *vfu);
-void
+bool
 vfu_guard_end(struct vfu *vfu);
+/* Close a client's descriptor, or its connection, whatever it is. With the lock held. */
+void
+vfu_guard_close(struct vfu *vfu, int fd);
 /* It has blocked: the client is dropped. */
 void
 vfu_guard_blocked(struct vfu *vfu);

@@ -160,7 +160,7 @@ accept_any(struct vfu *vfu)
 	close(vfu->spare_fd);
 	sock = accept4(vfu->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (sock >= 0)
-		close(sock);
+		vfu_guard_close(vfu, sock);
 	vfu->spare_fd = fcntl(vfu->stop_fd, F_DUPFD_CLOEXEC, 0);
 	return -1;
 }
@@ -185,7 +185,7 @@ accept_client(struct vfu *vfu)
 	if (sock < 0)
 		return;
 	if (vfu->sock >= 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, sock, &ev) < 0) {
-		close(sock);
+		vfu_guard_close(vfu, sock);
 		return;
 	}
 	vfu->sock = sock;

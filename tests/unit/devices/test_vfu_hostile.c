@@ -5,6 +5,7 @@
 /* Clients that mean harm: what they get is bounded, and the next client is served. */
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -75,6 +76,26 @@ check_served(const struct box *box)
 	assert_int_equal(peer_version(&p, 0, NULL), 0);
 	peer_sync(&p);
 	close(p.sock);
+}
+
+static bool
+is_served(const struct box *box)
+{
+	static struct peer other;
+	static const struct {
+		struct vfio_user_header hdr;
+		uint16_t major, minor;
+	} version = { .hdr = { .command = VFIO_USER_VERSION, .size = sizeof(version) },
+		.minor = VFIO_USER_MINOR };
+	int rc;
+
+	connect_to(&other, box);
+	/* Refused, it may be closed by now. */
+	send(other.sock, &version, sizeof(version), MSG_NOSIGNAL);
+	rc = peer_recv(&other, PEER_TIMEOUT_MS);
+	assert_true(rc >= 0); /* one or the other is told at once */
+	close(other.sock);
+	return rc == 1;
 }
 
 static void
@@ -230,6 +251,130 @@ test_eventfd_blocks(void **state)
 	close(fd);
 }
 
+/* What keeps a socket's data unread. */
+struct unread {
+	int listener;
+	int accepted;
+};
+
+/* A socket that whoever closes it last waits for, three times as long as a peer here does; -1: none. */
+static int
+make_linger(struct unread *unread)
+{
+	const struct linger on = { .l_onoff = 1, .l_linger = 3 * PEER_TIMEOUT_MS / 1000 };
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sa);
+	static uint8_t zeroes[65536];
+	int fd;
+
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	unread->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(unread->listener, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
+		listen(unread->listener, 1) < 0 ||
+		getsockname(unread->listener, (struct sockaddr *)&sa, &len) < 0 ||
+		connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		close(unread->listener);
+		close(fd);
+		return -1;
+	}
+	unread->accepted = accept(unread->listener, NULL, NULL);
+	assert_true(unread->accepted >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &on, sizeof(on)), 0);
+	while (send(fd, zeroes, sizeof(zeroes), MSG_DONTWAIT) > 0)
+		continue;
+	assert_int_equal(errno, EAGAIN);
+	return fd;
+}
+
+static void
+make_lingers(struct unread *unread, int *fds, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		fds[i] = make_linger(&unread[i]);
+	if (fds[0] < 0) {
+		print_message("no loopback interface\n");
+		skip();
+	}
+}
+
+static void
+close_all(const int *fds, unsigned int n)
+{
+	while (n > 0)
+		close(fds[--n]);
+}
+
+static void
+unread_close(struct unread *unread, unsigned int n)
+{
+	while (n-- > 0) {
+		close(unread[n].listener);
+		close(unread[n].accepted);
+	}
+}
+
+/* The server is the last one to close the socket: as part of a message, as that of an interrupt. */
+static void
+test_close_waits(void **state)
+{
+	struct unread unread[PLAIN_VECTORS + 1];
+	int fds[PLAIN_VECTORS + 1];
+
+	make_lingers(unread, fds, PLAIN_VECTORS + 1);
+	assert_int_equal(peer_dma_map(&p, 0, PAGE, VFIO_USER_DMA_F_READ, fds[0], 0), EINVAL);
+	assert_int_equal(
+		peer_set_irqs(&p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			VFIO_PCI_MSIX_IRQ_INDEX, 0, PLAIN_VECTORS, NULL, 0, fds, PLAIN_VECTORS),
+		0);
+	peer_send_raw(&p, "x", 1, &fds[PLAIN_VECTORS], 1);
+	close_all(fds, PLAIN_VECTORS + 1);
+	close(p.sock);
+	while (!is_served(&b)) /* while the last one has not been seen to go */
+		usleep(1000);
+	p.sock = -1;
+	unread_close(unread, PLAIN_VECTORS + 1);
+}
+
+/* More descriptors than a message may have: the kernel closes the rest. */
+static void
+test_recv_waits(void **state)
+{
+	struct unread unread[VFU_MAX_FDS + 1];
+	int fds[VFU_MAX_FDS + 1];
+
+	make_lingers(unread, fds, VFU_MAX_FDS + 1);
+	vfu_lock(b.m->vfu);
+	peer_send_raw(&p, "x", 1, fds, VFU_MAX_FDS + 1);
+	close_all(fds, VFU_MAX_FDS + 1);
+	vfu_unlock(b.m->vfu);
+	assert_true(peer_closed(&p));
+	check_served(&b);
+	unread_close(unread, VFU_MAX_FDS + 1);
+}
+
+/* One that is refused has such a socket in its queue, which goes with the connection. */
+static void
+test_refusal_waits(void **state)
+{
+	static struct peer other;
+	struct unread unread;
+	int fd;
+
+	make_lingers(&unread, &fd, 1);
+	vfu_lock(b.m->vfu);
+	connect_to(&other, &b);
+	peer_send_raw(&other, "x", 1, &fd, 1);
+	close(fd);
+	vfu_unlock(b.m->vfu);
+	assert_true(peer_closed(&other));
+	peer_sync(&p);
+	close(other.sock);
+	unread_close(&unread, 1);
+}
+
 static void
 set_stall(struct box *box, uint64_t ns)
 {
@@ -299,25 +444,6 @@ test_stalls(void **state)
 	close(deaf.sock);
 	for (i = 0; i < 3; i++)
 		box_close(&boxes[i]);
-}
-
-static bool
-is_served(const struct box *box)
-{
-	static struct peer other;
-	static const struct {
-		struct vfio_user_header hdr;
-		uint16_t major, minor;
-	} version = { .hdr = { .command = VFIO_USER_VERSION, .size = sizeof(version) },
-		.minor = VFIO_USER_MINOR };
-	bool served;
-
-	connect_to(&other, box);
-	/* Refused, it may be closed by now. */
-	send(other.sock, &version, sizeof(version), MSG_NOSIGNAL);
-	served = peer_recv(&other, PEER_TIMEOUT_MS) == 1;
-	close(other.sock);
-	return served;
 }
 
 /* A byte now and then is no progress. */
@@ -425,6 +551,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
 		cmocka_unit_test(test_file_cut_short),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_close_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recv_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusal_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stalls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drips, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_descriptors, setup, teardown),
