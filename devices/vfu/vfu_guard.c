@@ -150,7 +150,7 @@ guard_thread(void *arg)
 
 	pthread_mutex_lock(&vfu->guard_lock);
 	while (!vfu->guard_stop) {
-		clock_gettime(CLOCK_REALTIME, &next);
+		clock_gettime(CLOCK_MONOTONIC, &next);
 		next.tv_sec++;
 		pthread_cond_timedwait(&vfu->guard_cond, &vfu->guard_lock, &next);
 		seq = atomic_load_explicit(&vfu->guard_seq, memory_order_acquire);
@@ -164,6 +164,27 @@ guard_thread(void *arg)
 	return NULL;
 }
 
+static int
+guard_start(struct vfu *vfu)
+{
+	pthread_condattr_t attr;
+	int rc;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* which nobody sets */
+	pthread_cond_init(&vfu->guard_cond, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&vfu->guard_lock, NULL);
+	rc = pthread_create(&vfu->guard, NULL, guard_thread, vfu);
+	if (rc != 0) {
+		pthread_mutex_destroy(&vfu->guard_lock);
+		pthread_cond_destroy(&vfu->guard_cond);
+		return -rc;
+	}
+	vfu->has_guard = true;
+	return 0;
+}
+
 int
 vfu_guard_init(struct vfu *vfu)
 {
@@ -172,10 +193,9 @@ vfu_guard_init(struct vfu *vfu)
 	int rc;
 
 	install_handlers();
-	rc = pthread_create(&vfu->guard, NULL, guard_thread, vfu);
+	rc = guard_start(vfu);
 	if (rc != 0)
-		return -rc;
-	vfu->has_guard = true;
+		return rc;
 	for (i = 0; i < MAX_SERVERS; i++) {
 		none = NULL;
 		if (atomic_compare_exchange_strong(&servers[i], &none, vfu))
@@ -201,4 +221,6 @@ vfu_guard_fini(struct vfu *vfu)
 	pthread_cond_signal(&vfu->guard_cond);
 	pthread_mutex_unlock(&vfu->guard_lock);
 	pthread_join(vfu->guard, NULL);
+	pthread_mutex_destroy(&vfu->guard_lock);
+	pthread_cond_destroy(&vfu->guard_cond);
 }

@@ -36,8 +36,6 @@ vfu_create(const struct vfu_conf *conf)
 	vfu->sock = vfu->listener = vfu->spare_fd = -1;
 	STAILQ_INIT(&vfu->out);
 	pthread_mutex_init(&vfu->lock, NULL);
-	pthread_mutex_init(&vfu->guard_lock, NULL);
-	pthread_cond_init(&vfu->guard_cond, NULL);
 	vfu_pci_init(vfu);
 	vfu->in = malloc(VFU_MAX_MSG);
 	vfu->scratch = malloc(VFU_MAX_DATA);
@@ -72,8 +70,6 @@ vfu_destroy(struct vfu *vfu)
 	if (vfu->stop_fd >= 0)
 		close(vfu->stop_fd);
 	vfu_msix_fini(vfu);
-	pthread_cond_destroy(&vfu->guard_cond);
-	pthread_mutex_destroy(&vfu->guard_lock);
 	pthread_mutex_destroy(&vfu->lock);
 	free(vfu->in);
 	free(vfu->scratch);
