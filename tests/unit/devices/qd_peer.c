@@ -59,6 +59,15 @@ qd_again(void)
 		reg_set(0x90, 0);
 }
 
+static void
+begin(void)
+{
+	map_bar();
+	map_memory();
+	t.token = 1;
+	qd_again();
+}
+
 void
 qd_start_plain(const char *keys)
 {
@@ -73,10 +82,17 @@ qd_start_plain(const char *keys)
 		print_error("%s\n", opts.error);
 	assert_non_null(t.d);
 	peer_start(&t.p, queue_dev_model.vfu(t.d));
-	map_bar();
-	map_memory();
-	t.token = 1;
-	qd_again();
+	begin();
+}
+
+void
+qd_connect(int sock)
+{
+	memset(&t, 0, sizeof(t));
+	t.p.sock = sock;
+	t.p.next_id = 1;
+	assert_int_equal(peer_version(&t.p, 0, "{\"capabilities\":{\"max_msg_fds\":8}}"), 0);
+	begin();
 }
 
 void
@@ -89,15 +105,28 @@ qd_start(const char *keys)
 	qd_start_plain(all);
 }
 
+static void
+unmap_all(void)
+{
+	if (t.bar != NULL)
+		munmap(t.bar, 0x100000);
+	munmap(t.mem, QD_MEM_LEN);
+	close(t.memfd);
+}
+
 void
 qd_stop(void)
 {
 	peer_stop(&t.p);
 	queue_dev_model.destroy(t.d);
-	if (t.bar != NULL)
-		munmap(t.bar, 0x100000);
-	munmap(t.mem, QD_MEM_LEN);
-	close(t.memfd);
+	unmap_all();
+}
+
+void
+qd_disconnect(void)
+{
+	close(t.p.sock);
+	unmap_all();
 }
 
 uint32_t

@@ -47,6 +47,11 @@ void
 qd_start_plain(const char *keys);
 void
 qd_stop(void);
+/* The same with a server elsewhere that has a connection waiting: `t.d` is not there. */
+void
+qd_connect(int sock);
+void
+qd_disconnect(void);
 /* The peer side after a reset: no portal, no command ring. */
 void
 qd_again(void);

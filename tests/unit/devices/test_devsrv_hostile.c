@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Clients that mean harm, and the program as it is run: in its sandbox, what saves it from them are
+ * system calls, too.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "qd_peer.h"
+
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static pid_t pid;
+
+/* Returns when the server listens. */
+static int
+setup(void **state)
+{
+	const char *program = getenv("IMS_DEVSRV");
+	int out[2];
+	char c;
+
+	assert_non_null(program);
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/ims-devsrv-%d", (int)getpid());
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		dup2(out[1], STDOUT_FILENO);
+		execl(program, program, "--model", "queue_dev,queues=64,eqs=16", "--socket",
+			address.sun_path, NULL);
+		_exit(127);
+	}
+	close(out[1]);
+	assert_int_equal(read(out[0], &c, 1), 1);
+	close(out[0]);
+	return 0;
+}
+
+static int
+connect_server(void)
+{
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(sock >= 0);
+	assert_int_equal(connect(sock, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return sock;
+}
+
+/* It serves, and ends when it is told to rather than by a signal. */
+static int
+teardown(void **state)
+{
+	int status;
+
+	qd_connect(connect_server());
+	assert_int_equal(cmd_number(QUEUE_DEV_CMD_NOP, 0), 0);
+	qd_disconnect();
+	kill(pid, SIGTERM);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return 0;
+}
+
+/* A file is cut short while it is used as memory. */
+static void
+test_file_cut_short(void **state)
+{
+	const uint32_t one = 1;
+	struct vfio_user_region_access acc = { .offset = QUEUE_DEV_REG_CMDQ_TAIL, .count = 4 };
+	uint8_t msg[sizeof(acc) + sizeof(one)];
+
+	qd_connect(connect_server());
+	memcpy(msg, &acc, sizeof(acc));
+	memcpy(msg + sizeof(acc), &one, sizeof(one));
+	assert_int_equal(ftruncate(t.memfd, 0), 0);
+	peer_send(&t.p, VFIO_USER_REGION_WRITE, 0, msg, sizeof(msg), NULL, 0);
+	assert_true(peer_closed(&t.p));
+	qd_disconnect();
+}
+
+/* An eventfd is made to block, and full, before it is signalled. */
+static void
+test_eventfd_blocks(void **state)
+{
+	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	const struct vfio_irq_set now = {
+		.argsz = sizeof(now),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = 1,
+	};
+	const uint64_t full = UINT64_MAX - 1;
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	qd_connect(connect_server());
+	assert_int_equal(
+		peer_set_irqs(&t.p, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &fd, 1), 0);
+	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	peer_send(&t.p, VFIO_USER_DEVICE_SET_IRQS, 0, &now, sizeof(now), NULL, 0);
+	assert_true(peer_closed(&t.p));
+	qd_disconnect();
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_file_cut_short, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
