@@ -35,8 +35,8 @@ setup(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		dup2(out[1], STDOUT_FILENO);
-		execl(program, program, "--model", "queue_dev,queues=64,eqs=16", "--socket",
-			address.sun_path, NULL);
+		execl(program, program, "--model", "queue_dev,queues=64,eqs=16,inject=1",
+			"--socket", address.sun_path, NULL);
 		_exit(127);
 	}
 	close(out[1]);
@@ -112,12 +112,34 @@ test_eventfd_blocks(void **state)
 	close(fd);
 }
 
+/* Commands that are executed late allocate in another thread than the reset frees in. */
+static void
+test_late_commands(void **state)
+{
+	struct queue_dev_ctx ctx;
+	uint32_t i;
+
+	qd_connect(connect_server());
+	reg_set(QUEUE_DEV_REG_INJECT_KIND, QUEUE_DEV_INJECT_CMD_DELAY);
+	reg_set(QUEUE_DEV_REG_INJECT_TIME, 1);
+	reg_set(QUEUE_DEV_REG_INJECT_DATA, QUEUE_DEV_INJECT_OP_ANY);
+	reg_set(QUEUE_DEV_REG_INJECT_COUNT, QUEUE_DEV_INJECT_MAX_COUNT);
+	for (i = 0; i < 16; i++) {
+		ctx = eq_ctx(i, 15);
+		assert_int_equal(cmd_ctx(QUEUE_DEV_CMD_EQ_CREATE, &ctx), QUEUE_DEV_CMD_OK);
+	}
+	reg_set(QUEUE_DEV_REG_CTRL, QUEUE_DEV_CTRL_RESET);
+	peer_sync(&t.p);
+	qd_disconnect();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_file_cut_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_late_commands, setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
