@@ -31,6 +31,7 @@ static const int always[] = {
 	SCMP_SYS(poll),
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat), /* the C library's fstat() */
+	SCMP_SYS(fstatfs),    /* are its pages huge? */
 	SCMP_SYS(timerfd_settime),
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),

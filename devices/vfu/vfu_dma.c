@@ -13,7 +13,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#include <linux/magic.h>
 
 #include "vfu_priv.h"
 
@@ -98,15 +101,26 @@ map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
 	return map_last(before) >= iova ? EEXIST : 0;
 }
 
-/* Map the file's part; mmap wants whole pages. */
+/* What a file is mapped and unmapped in units of: huge pages, if it is of those. */
+static uint64_t
+page_size(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC)
+		return fs.f_bsize;
+	return sysconf(_SC_PAGESIZE);
+}
+
+/* Map the file's part, in whole pages: munmap() wants as many as mmap() has taken. */
 static int
 map_file(struct vfu_map *map, int fd, uint64_t offset)
 {
-	uint64_t page = sysconf(_SC_PAGESIZE), skew = offset % page;
-	int prot = 0;
+	uint64_t page = page_size(fd), skew = offset % page;
 	struct stat st;
+	int prot = 0;
 
-	if (offset + map->size < offset || map->size > SIZE_MAX - page)
+	if (offset + map->size < offset || map->size > SIZE_MAX - 2 * page)
 		return EINVAL;
 	if (fstat(fd, &st) < 0)
 		return errno;
@@ -118,7 +132,7 @@ map_file(struct vfu_map *map, int fd, uint64_t offset)
 		prot |= PROT_READ;
 	if (map->flags & VFIO_USER_DMA_F_WRITE)
 		prot |= PROT_WRITE;
-	map->base_len = map->size + skew;
+	map->base_len = (skew + map->size + page - 1) / page * page;
 	map->base = mmap(NULL, map->base_len, prot, MAP_SHARED, fd, offset - skew);
 	if (map->base == MAP_FAILED) {
 		map->base = NULL;

@@ -21,6 +21,7 @@
 #include "vfu_priv.h"
 
 #define PAGE 4096ull
+#define HUGE 0x200000ull
 
 /* Whoever has looked at the time of day waits for a day too long: the clock was set back since. */
 int
@@ -238,6 +239,85 @@ test_file_cut_short(void **state)
 	assert_memory_equal(seen, "x\0", 3);
 	assert_true(peer_closed(&p));
 	check_served(&b);
+	close(fd);
+	teardown(NULL);
+}
+
+/* Mappings of this process of a memory file with huge pages. */
+static unsigned int
+count_huge(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[4096];
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strstr(line, "/memfd:huge") != NULL;
+	fclose(f);
+	return n;
+}
+
+/* -1: this machine has none. */
+static int
+make_huge(void)
+{
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+	void *mem;
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, HUGE) == 0) {
+		mem = mmap(NULL, HUGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (mem != MAP_FAILED) {
+			munmap(mem, HUGE);
+			return fd;
+		}
+	}
+	close(fd);
+	return -1;
+}
+
+/* Huge pages, of which the client maps small parts: they are unmapped, and may be cut short. */
+static void
+test_huge_pages(void **state)
+{
+	int fd = make_huge();
+	uint8_t *mem, seen[2];
+
+	if (fd < 0) {
+		print_message("no huge pages\n");
+		skip();
+	}
+	setup(NULL);
+	peer_bus_master(&p, true);
+	assert_int_equal(peer_dma_map(&p, 0, PAGE, 3, fd, 0), 0);
+	assert_int_equal(peer_dma_map(&p, PAGE, 2 * PAGE, 3, fd, HUGE - 2 * PAGE), 0);
+	assert_int_equal(count_huge(), 2);
+	vfu_lock(b.m->vfu);
+	*(uint8_t *)vfu_dma_addr(b.m->vfu, 0, 1, true) = 'x';
+	*(uint8_t *)vfu_dma_addr(b.m->vfu, 2 * PAGE, 1, true) = 'y';
+	vfu_unlock(b.m->vfu);
+	assert_int_equal(peer_dma_unmap(&p, 0, 3 * PAGE, 0), 0);
+	assert_int_equal(count_huge(), 0);
+	assert_int_equal(peer_dma_map(&p, 0, HUGE, 3, fd, 0), 0);
+	vfu_lock(b.m->vfu);
+	mem = vfu_dma_addr(b.m->vfu, 0, HUGE, true);
+	seen[0] = mem[0];
+	seen[1] = mem[HUGE - PAGE];
+	vfu_unlock(b.m->vfu);
+	assert_memory_equal(seen, "xy", 2);
+	assert_int_equal(peer_dma_unmap(&p, 0, HUGE, 0), 0);
+	assert_int_equal(peer_dma_map(&p, 0, PAGE, 3, fd, 0), 0);
+	vfu_lock(b.m->vfu);
+	mem = vfu_dma_addr(b.m->vfu, 0, PAGE, true);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	seen[0] = touch(mem);
+	vfu_unlock(b.m->vfu);
+	assert_int_equal(seen[0], 0);
+	assert_true(peer_closed(&p));
+	check_served(&b);
+	assert_int_equal(count_huge(), 0);
 	close(fd);
 	teardown(NULL);
 }
@@ -563,6 +643,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many_connections, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_descriptors, setup, teardown),
 		cmocka_unit_test(test_file_cut_short),
+		cmocka_unit_test(test_huge_pages),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recv_waits, setup, teardown),
