@@ -5,6 +5,7 @@
 /* What a server in its sandbox can do, and what kills it. Each in a process of its own. */
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -45,6 +46,7 @@ run(void (*fn)(void))
 static void
 serve(void)
 {
+	static const struct linger off;
 	static uint64_t one = 1;
 	int fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
 	uint8_t *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -53,6 +55,8 @@ serve(void)
 	munmap(mem, 4096);
 	close(fd);
 	free(malloc(1 << 20));
+	setsockopt(0, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	tgkill(getpid(), gettid(), 0);
 	fprintf(stderr, "printed\n");
 }
 
@@ -109,6 +113,28 @@ do_set_flags(void)
 }
 
 static void
+do_reuse_port(void)
+{
+	static const int on = 1;
+
+	setsockopt(0, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+static void
+do_other_level(void)
+{
+	static const struct linger off;
+
+	setsockopt(0, IPPROTO_TCP, SO_LINGER, &off, sizeof(off));
+}
+
+static void
+do_kill_thread(void)
+{
+	tgkill(getppid(), getppid(), SIGTERM);
+}
+
+static void
 do_kill(void)
 {
 	kill(getppid(), SIGTERM);
@@ -132,7 +158,8 @@ static void
 test_forbidden(void **state)
 {
 	static void (*const fns[])(void) = { do_open, do_socket, do_connect, do_fork, do_exec,
-		do_exec_memory, do_make_exec, do_set_flags, do_kill, do_prctl };
+		do_exec_memory, do_make_exec, do_set_flags, do_reuse_port, do_other_level,
+		do_kill_thread, do_kill, do_prctl };
 	size_t i;
 	int status;
 
