@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -23,7 +24,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "sandbox.h"
+#include "sandbox.c"
 
 /* The wait status of a process that does this in the sandbox. */
 static int
@@ -170,6 +171,97 @@ test_forbidden(void **state)
 	}
 }
 
+/* What is allowed, and what an attacker in the process gains by it. */
+static const struct {
+	const char *call;
+	const char *gain;
+} allowed[] = {
+	{ "accept4", "a connection of who may connect anyway" },
+	{ "recvmsg", "descriptors that a client gives away" },
+	{ "sendmsg", "gives the client what is here, which is the client's" },
+	{ "shutdown", "ends a connection" },
+	{ "setsockopt", "SO_LINGER only: whether closing a socket waits" },
+	{ "epoll_ctl", "hears of descriptors that it has" },
+	{ "epoll_wait", "the same" },
+	{ "epoll_pwait", "the same" },
+	{ "read", "of descriptors that it has" },
+	{ "write", "the same" },
+	{ "close", "the same" },
+	{ "poll", "the same" },
+	{ "fstat", "the same" },
+	{ "fstatfs", "the same" },
+	{ "newfstatat", "by path, too: learns that a file is there, not what is in it" },
+	{ "timerfd_settime", "of timers that it has" },
+	{ "clock_gettime", "the time" },
+	{ "clock_nanosleep", "waits" },
+	{ "brk", "memory of its own" },
+	{ "madvise", "the same" },
+	{ "mremap", "the same" },
+	{ "munmap", "the same" },
+	{ "mmap", "the same, and files that it has; nothing to execute" },
+	{ "mprotect", "the same" },
+	{ "getrandom", "numbers" },
+	{ "futex", "wakes and waits for its own threads" },
+	{ "sched_yield", "waits" },
+	{ "getpid", "its number" },
+	{ "gettid", "the same" },
+	{ "rt_sigaction", "handlers of its own" },
+	{ "rt_sigprocmask", "the same" },
+	{ "rt_sigreturn", "registers, which it has anyway" },
+	{ "restart_syscall", "one of these calls again" },
+	{ "rseq", "of its own thread" },
+	{ "set_robust_list", "the same" },
+	{ "exit", "the same" },
+	{ "exit_group", "ends" },
+	{ "tgkill", "signals to its own threads" },
+	{ "fcntl", "reads flags, copies a descriptor" },
+	{ "unlink", "removes files: why it should not run as root" },
+};
+
+#define N_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
+
+/* The filter as libseccomp describes it. */
+static FILE *
+describe(void)
+{
+	int fd = memfd_create("filter", MFD_CLOEXEC);
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	FILE *f = fdopen(fd, "r");
+
+	assert_non_null(ctx);
+	assert_non_null(f);
+	assert_int_equal(fill(ctx), 0);
+	assert_int_equal(seccomp_export_pfc(ctx, fd), 0);
+	seccomp_release(ctx);
+	rewind(f);
+	return f;
+}
+
+/* No call is on the list that is not on the one above, and the other way round. */
+static void
+test_list(void **state)
+{
+	bool seen[N_ALLOWED] = { false };
+	char line[256], name[64];
+	FILE *f = describe();
+	size_t i;
+
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, " # filter for syscall \"%63[^\"]\"", name) != 1)
+			continue;
+		for (i = 0; i < N_ALLOWED && strcmp(allowed[i].call, name) != 0; i++)
+			continue;
+		if (i == N_ALLOWED)
+			fail_msg("%s is allowed", name);
+		else
+			seen[i] = true;
+	}
+	fclose(f);
+	for (i = 0; i < N_ALLOWED; i++)
+		if (!seen[i] && seccomp_syscall_resolve_name(allowed[i].call) >= 0)
+			fail_msg("%s (%s) is not allowed", allowed[i].call, allowed[i].gain);
+}
+
 static int go[2];
 
 static void *
@@ -212,6 +304,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_list),
 		cmocka_unit_test(test_threads),
 	};
 
