@@ -101,7 +101,7 @@ install_handlers(void)
 static void
 seq_next(struct vfu *vfu)
 {
-	unsigned int seq = atomic_load_explicit(&vfu->guard_seq, memory_order_relaxed);
+	uint64_t seq = atomic_load_explicit(&vfu->guard_seq, memory_order_relaxed);
 
 	atomic_store_explicit(&vfu->guard_seq, seq + 1, memory_order_release);
 }
@@ -109,16 +109,17 @@ seq_next(struct vfu *vfu)
 void
 vfu_guard_begin(struct vfu *vfu)
 {
-	vfu->guarded = pthread_self();
-	atomic_store_explicit(&vfu->interrupted, false, memory_order_relaxed);
+	atomic_store_explicit(&vfu->guarded, pthread_self(), memory_order_relaxed);
 	seq_next(vfu);
 }
 
 bool
 vfu_guard_end(struct vfu *vfu)
 {
+	uint64_t seq = atomic_load_explicit(&vfu->guard_seq, memory_order_relaxed);
+
 	seq_next(vfu);
-	return atomic_load_explicit(&vfu->interrupted, memory_order_relaxed);
+	return atomic_load_explicit(&vfu->interrupted, memory_order_relaxed) == seq;
 }
 
 void
@@ -145,7 +146,7 @@ static void *
 guard_thread(void *arg)
 {
 	struct vfu *vfu = arg;
-	unsigned int seq, last = 0;
+	uint64_t seq, last = 0;
 	struct timespec next;
 
 	pthread_mutex_lock(&vfu->guard_lock);
@@ -155,8 +156,9 @@ guard_thread(void *arg)
 		pthread_cond_timedwait(&vfu->guard_cond, &vfu->guard_lock, &next);
 		seq = atomic_load_explicit(&vfu->guard_seq, memory_order_acquire);
 		if (seq % 2 == 1 && seq == last) {
-			atomic_store_explicit(&vfu->interrupted, true, memory_order_relaxed);
-			pthread_kill(vfu->guarded, VFU_GUARD_SIGNAL);
+			atomic_store_explicit(&vfu->interrupted, seq, memory_order_relaxed);
+			pthread_kill(atomic_load_explicit(&vfu->guarded, memory_order_relaxed),
+				VFU_GUARD_SIGNAL);
 		}
 		last = seq;
 	}

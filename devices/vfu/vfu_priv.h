@@ -141,9 +141,9 @@ struct vfu {
 	bool guard_stop;
 	pthread_mutex_t guard_lock;
 	pthread_cond_t guard_cond;
-	pthread_t guarded; /* who is between vfu_guard_begin() and _end(), if guard_seq is odd */
-	atomic_uint guard_seq;
-	atomic_bool interrupted;
+	_Atomic(pthread_t) guarded;    /* who is between vfu_guard_begin() and _end() */
+	_Atomic(uint64_t) guard_seq;   /* odd: somebody is */
+	_Atomic(uint64_t) interrupted; /* guard_seq of the call that was, of late */
 };
 
 /* A request, complete and its header sane. */
