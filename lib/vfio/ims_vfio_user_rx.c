@@ -42,7 +42,7 @@ handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, ui
 		else
 			rc = ims_vfio_dma_copy(&c->v, acc.addr, data, acc.count, true);
 	}
-	if (rc == 1) {
+	if (rc == 1 && ev != NULL) {
 		ev->cookie = cookie;
 		ev->addr = acc.addr;
 		ev->ack = hdr->id | (no_reply ? ACK_NO_REPLY : 0);
