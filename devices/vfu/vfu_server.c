@@ -56,9 +56,10 @@ vfu_destroy(struct vfu *vfu)
 {
 	if (vfu->sock >= 0)
 		vfu_client_drop(vfu);
-	vfu_guard_fini(vfu);
+	/* With it go connections that wait, and what clients have put into them. */
 	if (vfu->listener >= 0)
-		close(vfu->listener);
+		vfu_guard_close(vfu, vfu->listener);
+	vfu_guard_fini(vfu);
 	if (vfu->spare_fd >= 0)
 		close(vfu->spare_fd);
 	if (vfu->path != NULL) {

@@ -468,6 +468,42 @@ test_refusal_waits(void **state)
 	unread_close(&unread, 1);
 }
 
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* A server ends while connections with such sockets have not been accepted. */
+static void
+test_end_waits(void **state)
+{
+	struct unread unread[2];
+	struct peer other[2];
+	int fds[2], i;
+	double start;
+
+	make_lingers(unread, fds, 2);
+	vfu_lock(b.m->vfu);
+	vfu_stop(b.m->vfu);
+	for (i = 0; i < 2; i++) {
+		connect_to(&other[i], &b);
+		peer_send_raw(&other[i], "x", 1, &fds[i], 1);
+		close(fds[i]);
+	}
+	vfu_unlock(b.m->vfu);
+	start = now();
+	box_close(&b);
+	assert_true(now() - start < PEER_TIMEOUT_MS / 1000);
+	box_open(&b);
+	for (i = 0; i < 2; i++)
+		close(other[i].sock);
+	unread_close(unread, 2);
+}
+
 static void
 set_stall(struct box *box, uint64_t ns)
 {
@@ -648,6 +684,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_close_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recv_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_end_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stalls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drips, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_descriptors, setup, teardown),
