@@ -60,8 +60,8 @@ struct rte_ims_wait {
 	atomic_uint n_bells;   /* words to scan: no entry in use with MEMORY has a higher index */
 	atomic_uint n_memory;  /* MEMORY vectors in the set */
 	atomic_uint n_eventfd; /* EVENTFD vectors in the set */
-	atomic_uint
-		n_fds; /* in epoll: eventfds, also of MEMORY vectors, and sockets that it reads */
+	/* In epoll: eventfds, also of MEMORY vectors, and sockets that the set reads. */
+	atomic_uint n_fds;
 	int epfd;
 	int wake_fd;
 	atomic_bool woken; /* by rte_ims_wait_wake(), for a thread that does not look at wake_fd */
