@@ -120,7 +120,7 @@ if [ "$sanitize" != no ]; then
 	say "vectors and wait sets with ThreadSanitizer"
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
 	tsan_suites=(--suite tsan)
-	[ "$sanitize" = full ] && tsan_suites=(--suite unit --suite e2e)
+	[ "$sanitize" = full ] && tsan_suites=(--suite unit --suite e2e --no-suite no-tsan)
 	TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp \
 		run tsan build-tsan "${tsan_suites[@]}" --timeout-multiplier 5
 fi
