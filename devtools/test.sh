@@ -74,7 +74,7 @@ run() {
 		${wrapper:+--wrapper "$wrapper"} "$@" | grep --line-buffered -v '^\[[0-9]*/[0-9]*\] ' || true
 	local log=("$dir/meson-logs/$name"*.json) # the wrapper's name is in it
 	logs+=("${log[0]}")
-	[ "$sanitize" = full ] || again "$name" "$dir" "${log[0]}"
+	[ "$sanitize" = full ] || [ ! -f "${log[0]}" ] || again "$name" "$dir" "${log[0]}"
 }
 
 # again NAME DIR LOG: those that failed beside others, alone and three times

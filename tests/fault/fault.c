@@ -351,12 +351,6 @@ pieces_lock_give(void)
 	atomic_flag_clear_explicit(&pieces_lock, memory_order_release);
 }
 
-static unsigned int
-place(const void *addr)
-{
-	return (uintptr_t)addr / 16 * 2654435761u % MAX_PIECES;
-}
-
 void
 fault_life_begins(void)
 {
@@ -383,6 +377,12 @@ fault_left(void)
 }
 
 #ifndef __SANITIZE_ADDRESS__
+static unsigned int
+place(const void *addr)
+{
+	return (uintptr_t)addr / 16 * 2654435761u % MAX_PIECES;
+}
+
 static void *
 remember(void *addr, const void *caller)
 {
