@@ -26,7 +26,7 @@
 #include "ims_vfio_user.h"
 
 #define MAX_FDS    18
-#define TIMEOUT_MS 2 /* what most of the time goes to */
+#define TIMEOUT_MS 5 /* what most of the time goes to */
 
 enum {
 	R_REPLY = 1, /* the bytes are the payload of a reply to the present request */
