@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "nvme_private.h"
 
@@ -32,14 +31,13 @@ static int
 admin_wait(struct nvme *nvme, uint64_t end_ms)
 {
 	struct pollfd pfd = { .fd = rte_ims_vec_fd_get(nvme->admin_vec), .events = POLLIN };
-	uint64_t count;
+	int rc = 0;
 
 	if (now_ms() >= end_ms)
 		return -ETIMEDOUT;
-	if (poll(&pfd, 1, ADMIN_LOOK_MS) > 0 && read(pfd.fd, &count, sizeof(count)) < 0 &&
-		errno != EAGAIN)
-		return -errno;
-	return 0;
+	if (poll(&pfd, 1, ADMIN_LOOK_MS) > 0)
+		rc = ims_vec_fd_take(nvme->admin_vec);
+	return rc < 0 ? rc : 0;
 }
 
 int

@@ -63,13 +63,12 @@ static void
 nap(struct qd *qd)
 {
 	struct pollfd pfd = { .fd = -1, .events = POLLIN };
-	uint64_t count;
 
 	if (qd->cmd_vec != NULL)
 		pfd.fd = rte_ims_vec_fd_get(qd->cmd_vec);
 	if (pfd.fd < 0)
 		usleep(NAP_US);
-	else if (poll(&pfd, 1, 1) > 0 && read(pfd.fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+	else if (poll(&pfd, 1, 1) > 0 && ims_vec_fd_take(qd->cmd_vec) < 0)
 		usleep(NAP_US);
 }
 

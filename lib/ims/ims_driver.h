@@ -321,6 +321,16 @@ ims_vec_demux_set(
 	struct rte_ims_vec *vec, void (*run)(struct rte_ims_vec *vec, void *priv), void *priv);
 
 /**
+ * Take what the eventfd of a vector that is in no wait set has, after it was readable. Never waits for more: a
+ * device's process, which may have a duplicate of it, can have emptied it since and made it block.
+ *
+ * @return
+ *   1 there was an event, 0 there was none, -ENOTSUP the vector has no eventfd, or what read() says.
+ */
+int
+ims_vec_fd_take(const struct rte_ims_vec *vec);
+
+/**
  * Have the handlers of a vector run once, as after an event of the device: when the driver alone knows
  * that there is work. Takes the device's lock, which callbacks of stores and resets are called with.
  */

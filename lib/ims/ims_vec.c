@@ -18,6 +18,7 @@
 
 #include <rte_string_fns.h>
 
+#include "ims_eventfd.h"
 #include "ims_private.h"
 #include "ims_trace.h"
 
@@ -400,6 +401,16 @@ rte_ims_vec_fd_get(const struct rte_ims_vec *vec)
 		return -ENOTSUP;
 	atomic_store((atomic_bool *)(uintptr_t)&vec->fd_given, true);
 	return vec->fd;
+}
+
+int
+ims_vec_fd_take(const struct rte_ims_vec *vec)
+{
+	if (vec->fd < 0)
+		return -ENOTSUP;
+	if (ims_eventfd_take(vec->fd))
+		return 1;
+	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 }
 
 struct rte_ims_dev *

@@ -256,6 +256,16 @@ rte_ims_vec_fd_get(const struct rte_ims_vec *vec)
 	return nv.fd;
 }
 
+int
+ims_vec_fd_take(const struct rte_ims_vec *vec)
+{
+	uint64_t count;
+
+	if (read(nv.fd, &count, sizeof(count)) > 0)
+		return 1;
+	return errno == EAGAIN ? 0 : -errno;
+}
+
 int64_t
 ims_vec_slot(
 	const struct rte_ims_vec *vec, const struct rte_ims_dev *d, enum rte_ims_store_type type)

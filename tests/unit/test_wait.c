@@ -821,6 +821,23 @@ test_emptied_eventfd(void **state)
 	assert_int_equal(t[0].n + t[1].n, 1);
 }
 
+/* The same for a driver that waits for an event itself. */
+static void
+test_emptied_eventfd_of_a_driver(void **state)
+{
+	static struct counter c;
+	struct rte_ims_vec *vec = alloc(1, RTE_IMS_DELIVERY_EVENTFD, &c);
+
+#ifdef __SANITIZE_THREAD__
+	skip(); /* it does not know preadv2() */
+#endif
+	assert_int_equal(fcntl(rte_ims_vec_fd_get(vec), F_SETFL, 0), 0);
+	assert_int_equal(ims_vec_fd_take(vec), 0);
+	fake_fire(f, 1);
+	assert_int_equal(ims_vec_fd_take(vec), 1);
+	assert_int_equal(ims_vec_fd_take(vec), 0);
+}
+
 static void
 test_bad_arguments(void **state)
 {
@@ -873,6 +890,7 @@ main(void)
 		T(test_event_during_handler),
 		T(test_eventfd_beside_busy_memory),
 		T(test_emptied_eventfd),
+		T(test_emptied_eventfd_of_a_driver),
 		T(test_bad_arguments),
 	};
 
