@@ -7,6 +7,7 @@
  * is one thread's at a time.
  */
 
+#include <pthread.h>
 #include <string.h>
 
 #include "queue_dev_private.h"
@@ -44,10 +45,21 @@ struct frame {
 
 static __thread struct frame *frames;
 
+static void
+frame_end(void *arg)
+{
+	struct frame *frame = arg;
+
+	frames = frame->outer;
+}
+
 /*
  * What hangs on the vector; the user's handler may destroy the queue, or move it. Then it is not
  * ours to arm: its memory is gone, or another thread is at work in it, and has been given an
  * event.
+ *
+ * It may also end the thread. What runs after that, a destructor of a key, may destroy queues as well. With
+ * -fexceptions the push and the pop cost nothing.
  */
 void
 qd_queue_run(struct rte_ims_vec *vec, void *arg)
@@ -56,8 +68,9 @@ qd_queue_run(struct rte_ims_vec *vec, void *arg)
 	struct frame frame = { .q = q, .outer = frames };
 
 	frames = &frame;
+	pthread_cleanup_push(frame_end, &frame);
 	q->fn(vec, q->arg);
-	frames = frame.outer;
+	pthread_cleanup_pop(1);
 	if (likely(frame.q != NULL))
 		arm(q);
 }

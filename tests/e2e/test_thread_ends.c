@@ -281,6 +281,51 @@ test_exit_replaced(void **state)
 	ends_in_handler(false);
 }
 
+static pthread_key_t last_key;
+
+/* On the stack where the handlers were. */
+static void
+destroy_last(void *arg)
+{
+	volatile uint8_t dirt[16384];
+	struct queue *s = arg;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(dirt); i++)
+		dirt[i] = 0x5a;
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(s->q), 0);
+}
+
+static void
+on_last(struct rte_ims_vec *vec, void *arg)
+{
+	(void)vec;
+	pthread_setspecific(last_key, arg);
+	pthread_exit(NULL);
+}
+
+/* The thread that has ended in a queue's handler destroys that queue in a destructor. */
+static void
+test_exit_destroys(void **state)
+{
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_last };
+	static const struct rte_pmd_queue_dev_op op;
+
+	assert_int_equal(pthread_key_create(&last_key, destroy_last), 0);
+	open_queues(NULL);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(queues[0].q), 0);
+	conf.vec = vecs[0];
+	conf.arg = &queues[0];
+	queues[0] = (struct queue){ 0 };
+	queues[0].q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	assert_non_null(queues[0].q);
+	assert_int_equal(rte_pmd_queue_dev_submit(queues[0].q, &op, 1), 1);
+	start(sleep_in, sets[0]);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	pthread_key_delete(last_key);
+	close_all(NULL);
+}
+
 /* Asleep, or anywhere on the way to it. */
 static void
 test_cancel(void **state)
@@ -400,6 +445,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_exit_moved),
 		cmocka_unit_test(test_exit_replaced),
 		cmocka_unit_test(test_exit_with_messages),
+		cmocka_unit_test(test_exit_destroys),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_cancel_in_call),
 	};
