@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <rte_ims.h>
 #include <rte_pmd_nvme.h>
 #include <rte_pmd_queue_dev.h>
 
@@ -66,6 +67,47 @@ struct bench_timer_conf {
 
 int
 bench_timer(const struct bench_timer_conf *conf);
+
+/* bench_timer_report.c */
+#define BENCH_TIMER_MODES  3
+#define BENCH_TIMER_ROUNDS 40
+
+/* One kind of delivery, with what it is compared to. */
+struct bench_timer_mode {
+	const char *name;
+	const char *key; /* in JSON */
+	enum rte_ims_delivery delivery;
+	bool several_waiters; /* an eventfd is elsewhere: the device's thread reads the socket */
+	enum floor_kind floor;
+	const char *floor_name;
+	double goal;
+};
+extern const struct bench_timer_mode bench_timer_modes[BENCH_TIMER_MODES];
+
+struct bench_timer_result {
+	bool done;
+	bool unsupported;
+	uint64_t counted;   /* by the device */
+	uint64_t accounted; /* by handlers */
+	uint64_t calls;
+	uint64_t spurious; /* calls that found nothing new */
+	uint64_t late;     /* calls when all should be quiet */
+	double seconds;
+	struct hist latency;
+	struct hist floor;
+	struct hist round; /* latencies of this round */
+	double ratios[BENCH_TIMER_ROUNDS];
+	unsigned int n_rounds;
+};
+
+void
+bench_timer_print(
+	const struct bench_timer_conf *conf, struct bench_timer_result *results, bool same_clock);
+int
+bench_timer_json(const char *path, struct bench_timer_result *results);
+/* 0, or -EIO if something was lost, or came when all was over. */
+int
+bench_timer_judge(const struct bench_timer_result *results);
 
 /* bench_nvme.c */
 #define BENCH_NVME_DEPTH 256u

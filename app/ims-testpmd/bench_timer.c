@@ -37,35 +37,12 @@
  * the floor before and after it, and the median of the rounds' ratios counts.
  */
 #define ROUND_NS         250000000ull
-#define MAX_ROUNDS       40
 #define LINE_EVENTS      10000u
 #define LINE_INTERVAL_NS 2000u
 #define SLEEP_EVENTS     1000u
 /* Sleeping is only sleeping if there is time for it. */
 #define SLEEP_MIN_NS 20000u
 #define SLEEP_MAX_NS 200000u
-
-/* One kind of delivery, with what it is compared to. */
-struct mode {
-	const char *name;
-	const char *key; /* in JSON */
-	enum rte_ims_delivery delivery;
-	bool several_waiters; /* an eventfd is elsewhere: the device's thread reads the socket */
-	enum floor_kind floor;
-	const char *floor_name;
-	double goal;
-};
-
-static const struct mode modes[] = {
-	{ "memory, polled", "memory", RTE_IMS_DELIVERY_MEMORY, false, FLOOR_LINE, "cache line",
-		1.5 },
-	{ "eventfd, one waiter", "eventfd_socket", RTE_IMS_DELIVERY_EVENTFD, false, FLOOR_SOCKET,
-		"socket", 1.2 },
-	{ "eventfd, several waiters", "eventfd", RTE_IMS_DELIVERY_EVENTFD, true, FLOOR_EPOLL,
-		"epoll+read", 2.5 },
-};
-
-#define N_MODES TP_DIM(modes)
 
 struct bench_timer {
 	struct bench *bench;
@@ -75,30 +52,13 @@ struct bench_timer {
 	uint64_t accounted;
 };
 
-struct result {
-	bool done;
-	bool unsupported;
-	bool inline_read;
-	uint64_t counted;   /* by the device */
-	uint64_t accounted; /* by handlers */
-	uint64_t calls;
-	uint64_t spurious; /* calls that found nothing new */
-	uint64_t late;     /* calls when all should be quiet */
-	double seconds;
-	struct hist latency;
-	struct hist floor;
-	struct hist round; /* latencies of this round */
-	double ratios[MAX_ROUNDS];
-	unsigned int n_rounds;
-};
-
 struct bench {
 	const struct bench_timer_conf *conf;
-	const struct mode *mode;
+	const struct bench_timer_mode *mode;
 	struct rte_ims_wait *wait;
 	struct rte_ims_vec *elsewhere;
 	struct bench_timer *timers;
-	struct result *result;
+	struct bench_timer_result *result;
 	int floor_cpu;
 	_Atomic(uint64_t) progress;
 	uint64_t start;
@@ -110,7 +70,7 @@ on_timer(struct rte_ims_vec *vec, void *arg)
 {
 	uint64_t now = rte_rdtsc(), stamp, count;
 	struct bench_timer *t = arg;
-	struct result *r = t->bench->result;
+	struct bench_timer_result *r = t->bench->result;
 
 	(void)vec;
 	count = rte_pmd_timer_ims_count(t->bench->conf->dev->dev, t->n, &stamp);
@@ -269,7 +229,7 @@ drain(struct bench *b, uint64_t n)
 static int
 measure(struct bench *b, uint64_t ns)
 {
-	struct result *r = b->result;
+	struct bench_timer_result *r = b->result;
 	uint64_t start, calls;
 	uint32_t i;
 	int rc;
@@ -314,8 +274,8 @@ measure_floor(struct bench *b, double *p50)
 static int
 rounds(struct bench *b)
 {
-	uint64_t ns = RTE_MAX(ROUND_NS, b->conf->duration_ns / MAX_ROUNDS), left;
-	struct result *r = b->result;
+	uint64_t ns = RTE_MAX(ROUND_NS, b->conf->duration_ns / BENCH_TIMER_ROUNDS), left;
+	struct bench_timer_result *r = b->result;
 	double before = 0, after = 0, mine;
 	int rc;
 
@@ -326,36 +286,18 @@ rounds(struct bench *b)
 		if (rc == 0)
 			rc = measure_floor(b, &after);
 		mine = hist_quantile(&r->round, 0.5);
-		if (rc == 0 && mine > 0 && before + after > 0 && r->n_rounds < MAX_ROUNDS)
+		if (rc == 0 && mine > 0 && before + after > 0 && r->n_rounds < BENCH_TIMER_ROUNDS)
 			r->ratios[r->n_rounds++] = 2 * mine / (before + after);
 		before = after;
 	}
 	return rc;
 }
 
-static int
-compare_double(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double
-median_ratio(struct result *r)
-{
-	if (r->n_rounds == 0)
-		return 0;
-	qsort(r->ratios, r->n_rounds, sizeof(r->ratios[0]), compare_double);
-	return r->ratios[r->n_rounds / 2];
-}
-
 /* One mode, in the thread that polls or sleeps. */
 static int
 run_mode(struct bench *b)
 {
-	struct result *r = b->result;
-	struct rte_ims_wait_info info;
+	struct bench_timer_result *r = b->result;
 	int rc;
 
 	memset(r, 0, sizeof(*r));
@@ -366,8 +308,6 @@ run_mode(struct bench *b)
 		r->unsupported = true;
 		rc = 0;
 	} else if (rc == 0) {
-		rte_ims_wait_info_get(b->wait, &info);
-		r->inline_read = info.reads_socket;
 		rc = rounds(b);
 		r->done = rc == 0;
 	}
@@ -405,142 +345,6 @@ run_mode_on(struct bench *b, int lcore)
 	return rc;
 }
 
-static void
-print_counts(const struct bench_timer_conf *conf, const struct result *results)
-{
-	struct tp_table *t = tp_table_new(NULL);
-	const struct result *r;
-	unsigned int i;
-
-	printf("%u timer%s, every %" PRIu64 " ns\n\n", conf->n_timers,
-		conf->n_timers > 1 ? "s" : "", conf->interval_ns);
-	tp_cell(t, "DELIVERY");
-	tp_cell(t, "EXPIRATIONS");
-	tp_cell(t, "ACCOUNTED");
-	tp_cell(t, "LOST");
-	tp_cell(t, "EVENTS");
-	tp_cell(t, "SPURIOUS");
-	tp_cell(t, "LATE");
-	tp_cell(t, "PER_SECOND");
-	tp_row_end(t);
-	for (i = 0; i < N_MODES; i++) {
-		r = &results[i];
-		if (!r->done)
-			continue;
-		tp_cell(t, "%s", modes[i].name);
-		tp_cell(t, "%" PRIu64, r->counted);
-		tp_cell(t, "%" PRIu64, r->accounted);
-		tp_cell(t, "%" PRId64, (int64_t)(r->counted - r->accounted));
-		tp_cell(t, "%" PRIu64, r->calls);
-		tp_cell(t, "%" PRIu64, r->spurious);
-		tp_cell(t, "%" PRIu64, r->late);
-		tp_cell(t, "%.0f", r->calls / r->seconds);
-		tp_row_end(t);
-	}
-	tp_table_print(t, stdout);
-	printf("\n");
-}
-
-static void
-cell_ns(struct tp_table *t, double ticks)
-{
-	tp_cell(t, "%.0f", ticks * TP_NSEC / rte_get_tsc_hz());
-}
-
-static void
-print_latencies(struct result *results)
-{
-	static const double quantiles[] = { 0.5, 0.9, 0.99, 0.999 };
-	struct tp_table *t = tp_table_new(NULL);
-	struct result *r;
-	unsigned int i, k;
-
-	tp_cell(t, "LATENCY_ns");
-	tp_cell(t, "MIN");
-	tp_cell(t, "MEDIAN");
-	tp_cell(t, "P90");
-	tp_cell(t, "P99");
-	tp_cell(t, "P99.9");
-	tp_cell(t, "MAX");
-	tp_cell(t, "FLOOR");
-	tp_cell(t, "MEDIAN");
-	tp_cell(t, "RATIO");
-	tp_cell(t, "GOAL");
-	tp_row_end(t);
-	for (i = 0; i < N_MODES; i++) {
-		r = &results[i];
-		if (!r->done || r->latency.n == 0)
-			continue;
-		tp_cell(t, "%s", modes[i].name);
-		cell_ns(t, r->latency.min);
-		for (k = 0; k < TP_DIM(quantiles); k++)
-			cell_ns(t, hist_quantile(&r->latency, quantiles[k]));
-		cell_ns(t, r->latency.max);
-		tp_cell(t, "%s", modes[i].floor_name);
-		cell_ns(t, hist_quantile(&r->floor, 0.5));
-		tp_cell(t, "%.2f", median_ratio(r));
-		tp_cell(t, "<= %.1f", modes[i].goal);
-		tp_row_end(t);
-	}
-	tp_table_print(t, stdout);
-}
-
-static void
-print_results(const struct bench_timer_conf *conf, struct result *results, bool same_clock)
-{
-	unsigned int i;
-
-	print_counts(conf, results);
-	if (!same_clock) {
-		printf("The device's clock is not this CPU's: no latencies.\n");
-		return;
-	}
-	print_latencies(results);
-	for (i = 0; i < N_MODES; i++) {
-		if (results[i].unsupported)
-			printf("\n%s: not measured, %s\n", modes[i].name,
-				modes[i].several_waiters
-					? "it takes one slot more than there are timers"
-					: "the device cannot");
-		if (!results[i].done || results[i].latency.n == 0)
-			continue;
-		printf("\n%s:\n", modes[i].name);
-		hist_print(&results[i].latency, (double)TP_NSEC / rte_get_tsc_hz(), stdout);
-	}
-}
-
-static int
-write_json(const struct bench_timer_conf *conf, struct result *results)
-{
-	double ns = (double)TP_NSEC / rte_get_tsc_hz();
-	struct result *r;
-	const char *comma = "";
-	unsigned int i;
-	FILE *f;
-
-	f = fopen(conf->json, "w");
-	if (f == NULL)
-		return tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
-	fprintf(f, "{");
-	for (i = 0; i < N_MODES; i++) {
-		r = &results[i];
-		if (!r->done)
-			continue;
-		fprintf(f,
-			"%s\n\"%s_counted\": %" PRIu64 ",\n\"%s_lost\": %" PRId64
-			",\n\"%s_spurious\": %" PRIu64 ",\n\"%s_late\": %" PRIu64
-			",\n\"%s_p50_ns\": %.1f,\n\"%s_p99_ns\": %.1f,\n\"%s_floor_ns\": %.1f,\n\"%s_ratio\": %.3f",
-			comma, modes[i].key, r->counted, modes[i].key,
-			(int64_t)(r->counted - r->accounted), modes[i].key, r->spurious,
-			modes[i].key, r->late, modes[i].key, hist_quantile(&r->latency, 0.5) * ns,
-			modes[i].key, hist_quantile(&r->latency, 0.99) * ns, modes[i].key,
-			hist_quantile(&r->floor, 0.5) * ns, modes[i].key, median_ratio(r));
-		comma = ",";
-	}
-	fprintf(f, "\n}\n");
-	return fclose(f) == 0 ? 0 : tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
-}
-
 /* The child that sends for the floors must not be where we wait. */
 static int
 other_cpu(int lcore)
@@ -555,32 +359,17 @@ other_cpu(int lcore)
 }
 
 static int
-judge(const struct result *results)
-{
-	unsigned int i;
-
-	for (i = 0; i < N_MODES; i++) {
-		if (!results[i].done)
-			continue;
-		if (results[i].counted != results[i].accounted)
-			return tp_fail(-EIO, "%s: expirations were lost", modes[i].name);
-		if (results[i].late != 0)
-			return tp_fail(-EIO, "%s: a vector was not quiet", modes[i].name);
-	}
-	return 0;
-}
-
-static int
-run_all(struct bench *b, int lcore, struct result *results)
+run_all(struct bench *b, int lcore, struct bench_timer_result *results)
 {
 	const struct bench_timer_conf *conf = b->conf;
 	unsigned int i;
 	int rc = 0;
 
-	for (i = 0; i < N_MODES && rc == 0; i++) {
-		if (modes[i].delivery == RTE_IMS_DELIVERY_MEMORY ? !conf->memory : !conf->eventfd)
+	for (i = 0; i < BENCH_TIMER_MODES && rc == 0; i++) {
+		if (bench_timer_modes[i].delivery == RTE_IMS_DELIVERY_MEMORY ? !conf->memory
+									     : !conf->eventfd)
 			continue;
-		b->mode = &modes[i];
+		b->mode = &bench_timer_modes[i];
 		b->result = &results[i];
 		rc = run_mode_on(b, lcore);
 	}
@@ -591,7 +380,7 @@ int
 bench_timer(const struct bench_timer_conf *conf)
 {
 	struct rte_ims_wait_conf wconf = { .max_vecs = conf->n_timers };
-	struct result *results = calloc(N_MODES, sizeof(*results));
+	struct bench_timer_result *results = calloc(BENCH_TIMER_MODES, sizeof(*results));
 	struct bench b = { .conf = conf };
 	struct rte_pmd_timer_ims_info info;
 	int lcore = tp_service_lcore(), rc;
@@ -614,13 +403,13 @@ bench_timer(const struct bench_timer_conf *conf)
 		tp_service_resume();
 	}
 	if (rc == 0 || rc == -EINTR)
-		print_results(conf, results, info.stamp_is_tsc);
+		bench_timer_print(conf, results, info.stamp_is_tsc);
 	if (rc == -EINTR)
 		rc = tp_fail(rc, "interrupted");
 	if (rc == 0 && conf->json != NULL)
-		rc = write_json(conf, results);
+		rc = bench_timer_json(conf->json, results);
 	if (rc == 0)
-		rc = judge(results);
+		rc = bench_timer_judge(results);
 	rte_ims_wait_destroy(b.wait);
 	free(b.timers);
 	free(results);
