@@ -13,7 +13,8 @@
  *   never return. A thread of its own sees that and interrupts it.
  * - It passes a TCP socket with data that nobody reads, and SO_LINGER set: the last one to close it
  *   waits for as long as the client has chosen. So that is taken off first. Descriptors that the
- *   kernel closes for us, as with a connection that had them in its queue, are left to that thread.
+ *   kernel closes for us, as those that are too many for a message, are left to that thread.
+ *   Connections, with what is in their queues, are closed by another one: vfu_closer.c.
  */
 
 #include <errno.h>
@@ -26,7 +27,9 @@
 
 #include "vfu_priv.h"
 
-#define MAX_SERVERS 8 /* in one process: tests have a few */
+#define MAX_SERVERS 8    /* in one process: tests have a few */
+#define SERVER_MS   1000 /* from one look at the server to the next */
+#define CLOSER_MS   10   /* at the closer, while it has something to do */
 
 static _Atomic(struct vfu *) servers[MAX_SERVERS];
 
@@ -141,26 +144,64 @@ vfu_guard_blocked(struct vfu *vfu)
 	give_up_client(vfu);
 }
 
-/* The number is odd within a call; one that is the same at the next look has not returned. */
+/* A number is odd within a call; one that is the same at the next look has not returned. */
+static void
+look_at_server(struct vfu *vfu, uint64_t *last)
+{
+	uint64_t seq = atomic_load_explicit(&vfu->guard_seq, memory_order_acquire);
+
+	if (seq % 2 == 1 && seq == *last) {
+		atomic_store_explicit(&vfu->interrupted, seq, memory_order_relaxed);
+		pthread_kill(atomic_load_explicit(&vfu->guarded, memory_order_relaxed),
+			VFU_GUARD_SIGNAL);
+	}
+	*last = seq;
+}
+
+/* Its close() may be interrupted at any time: the connection is closed all the same. */
+static void
+look_at_closer(struct vfu *vfu, uint64_t *last)
+{
+	uint64_t seq = atomic_load(&vfu->closer_seq);
+
+	if (seq % 2 == 1 && seq == *last)
+		pthread_kill(vfu->closer, VFU_GUARD_SIGNAL);
+	*last = seq;
+}
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static void
+wait_until(struct vfu *vfu, uint64_t ms)
+{
+	const struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+
+	pthread_cond_timedwait(&vfu->guard_cond, &vfu->guard_lock, &ts);
+}
+
 static void *
 guard_thread(void *arg)
 {
+	uint64_t last = 0, closer_last = 0, now = now_ms(), next = now + SERVER_MS;
 	struct vfu *vfu = arg;
-	uint64_t seq, last = 0;
-	struct timespec next;
 
 	pthread_mutex_lock(&vfu->guard_lock);
 	while (!vfu->guard_stop) {
-		clock_gettime(CLOCK_MONOTONIC, &next);
-		next.tv_sec++;
-		pthread_cond_timedwait(&vfu->guard_cond, &vfu->guard_lock, &next);
-		seq = atomic_load_explicit(&vfu->guard_seq, memory_order_acquire);
-		if (seq % 2 == 1 && seq == last) {
-			atomic_store_explicit(&vfu->interrupted, seq, memory_order_relaxed);
-			pthread_kill(atomic_load_explicit(&vfu->guarded, memory_order_relaxed),
-				VFU_GUARD_SIGNAL);
-		}
-		last = seq;
+		wait_until(vfu, vfu->n_closing != 0 ? now + CLOSER_MS : next);
+		now = now_ms();
+		if (vfu->n_closing != 0)
+			look_at_closer(vfu, &closer_last);
+		if (now < next)
+			continue;
+		look_at_server(vfu, &last);
+		next = now + SERVER_MS;
 	}
 	pthread_mutex_unlock(&vfu->guard_lock);
 	return NULL;

@@ -355,7 +355,7 @@ vfu_client_drop(struct vfu *vfu)
 	unsigned int i;
 
 	epoll_ctl(vfu->epfd, EPOLL_CTL_DEL, vfu->sock, NULL);
-	vfu_guard_close(vfu, vfu->sock);
+	vfu_closer_put(vfu, vfu->sock);
 	vfu->sock = -1;
 	vfu->broken = false;
 	vfu->versioned = false;

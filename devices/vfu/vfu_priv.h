@@ -26,6 +26,7 @@
 #define VFU_MAX_CALLS   256u       /* requests of ours that wait for their reply */
 #define VFU_MAX_WATCHES 8
 #define VFU_BACKLOG     8    /* connections that wait to be refused */
+#define VFU_MAX_CLOSING 32   /* connections that wait to be closed */
 #define VFU_STALL_MS    2000 /* after which a client that stalls makes room for another one */
 #define VFU_CONFIG_SIZE 256
 #define VFU_N_REGIONS   9
@@ -144,6 +145,17 @@ struct vfu {
 	_Atomic(pthread_t) guarded;    /* who is between vfu_guard_begin() and _end() */
 	_Atomic(uint64_t) guard_seq;   /* odd: somebody is */
 	_Atomic(uint64_t) interrupted; /* guard_seq of the call that was, of late */
+
+	/* vfu_closer.c: under guard_lock */
+	pthread_t closer;
+	bool has_closer;
+	bool closer_stop;
+	bool listener_waits; /* until there is room */
+	pthread_cond_t closer_cond;
+	int closing[VFU_MAX_CLOSING]; /* a ring */
+	unsigned int next_closing;
+	unsigned int n_closing;       /* with the one that close() is at */
+	_Atomic(uint64_t) closer_seq; /* odd: it is in close() */
 };
 
 /* A request, complete and its header sane. */
@@ -191,12 +203,24 @@ void
 vfu_guard_begin(struct vfu *vfu);
 bool
 vfu_guard_end(struct vfu *vfu);
-/* Close a client's descriptor, or its connection, whatever it is. With the lock held. */
+/* Close a client's descriptor, whatever it is. With the lock held. */
 void
 vfu_guard_close(struct vfu *vfu, int fd);
 /* It has blocked: the client is dropped. */
 void
 vfu_guard_blocked(struct vfu *vfu);
+
+/* vfu_closer.c: after vfu_guard_init(), and before vfu_guard_fini() */
+int
+vfu_closer_init(struct vfu *vfu);
+void
+vfu_closer_fini(struct vfu *vfu);
+/* If not, no connection comes until there is. With the lock held. */
+bool
+vfu_closer_has_room(struct vfu *vfu);
+/* End a client's connection, and close it in time. With the lock held. */
+void
+vfu_closer_put(struct vfu *vfu, int sock);
 
 /* vfu_cmd.c: 0 if it has replied, or the errno to reply with */
 int

@@ -177,7 +177,7 @@ test_file(void **state)
 	unsigned int before;
 
 	peer_sync(&p);
-	before = count_fds();
+	before = peer_count_fds(&p);
 	mem[PAGE] = 0x11;
 	mem[PAGE + 0x123] = 0x22;
 	/* Longer than the file, or behind its end. */
@@ -201,7 +201,7 @@ test_file(void **state)
 	assert_null(dma_addr(0x200123, 1, false));
 	/* The maps need no descriptors. */
 	peer_sync(&p);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(peer_count_fds(&p), before);
 }
 
 static void

@@ -174,12 +174,12 @@ test_many_maps(void **state)
 static void
 test_many_connections(void **state)
 {
-	unsigned int before = count_fds(), i;
+	unsigned int before = peer_count_fds(&p), i;
 
 	for (i = 0; i < 200; i++)
 		check_refused(&b);
 	peer_sync(&p);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(peer_count_fds(&p), before);
 }
 
 /* No descriptor is left in this process, the server's as well as the client's. */
@@ -345,6 +345,8 @@ test_eventfd_blocks(void **state)
 }
 
 /* What keeps a socket's data unread. */
+#define N_REFUSED (VFU_MAX_CLOSING + 4)
+
 struct unread {
 	int listener;
 	int accepted;
@@ -358,11 +360,14 @@ make_linger(struct unread *unread)
 	struct sockaddr_in sa = { .sin_family = AF_INET };
 	socklen_t len = sizeof(sa);
 	static uint8_t zeroes[65536];
+	const int small = 4096;
 	int fd;
 
 	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	unread->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(unread->listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
 	if (bind(unread->listener, (struct sockaddr *)&sa, sizeof(sa)) < 0 ||
 		listen(unread->listener, 1) < 0 ||
 		getsockname(unread->listener, (struct sockaddr *)&sa, &len) < 0 ||
@@ -475,6 +480,40 @@ now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/*
+ * Many such: the client that is there waits for none of them, who is refused is told at once, and all
+ * are closed, more than may wait for that at a time.
+ */
+static void
+test_refusals_wait(void **state)
+{
+	static struct peer others[N_REFUSED];
+	struct unread unread[N_REFUSED];
+	unsigned int before;
+	int fds[N_REFUSED], i;
+	double start;
+
+	make_lingers(unread, fds, N_REFUSED);
+	before = peer_count_fds(&p);
+	start = now();
+	for (i = 0; i < N_REFUSED; i++) {
+		vfu_lock(b.m->vfu);
+		connect_to(&others[i], &b);
+		peer_send_raw(&others[i], "x", 1, &fds[i], 1);
+		close(fds[i]);
+		vfu_unlock(b.m->vfu);
+		peer_sync(&p);
+	}
+	/* The guard lets the server's thread wait for a second or two each time. */
+	assert_true(now() - start < N_REFUSED / 2);
+	for (i = 0; i < N_REFUSED; i++) {
+		assert_true(peer_closed(&others[i]));
+		close(others[i].sock);
+	}
+	assert_int_equal(peer_count_fds(&p), before - N_REFUSED);
+	unread_close(unread, N_REFUSED);
 }
 
 /* A server ends while connections with such sockets have not been accepted. */
@@ -601,7 +640,7 @@ test_many_descriptors(void **state)
 		struct vfio_user_header hdr;
 		uint8_t map[sizeof(struct vfio_user_dma_map)];
 	} m = { .hdr = { .id = 7, .command = VFIO_USER_DMA_MAP, .size = sizeof(m) } };
-	unsigned int before = count_fds(), i;
+	unsigned int before = peer_count_fds(&p), i;
 	int fds[8], memfd = make_memfd(PAGE);
 
 	memcpy(m.map, &map, sizeof(map));
@@ -609,13 +648,15 @@ test_many_descriptors(void **state)
 		fds[i] = memfd;
 	for (i = 0; i < sizeof(m) - 1; i++)
 		peer_send_raw(&p, (uint8_t *)&m + i, 1, fds, 8);
-	check_refused(&b); /* the server has been at work since */
-	assert_true(count_fds() <= before + 1 + VFU_MAX_FDS);
+	check_refused(&b);  /* the server has been at work since */
+	vfu_lock(b.m->vfu); /* it is not in the middle of one */
+	assert_true(peer_count_fds(&p) <= before + 1 + VFU_MAX_FDS);
+	vfu_unlock(b.m->vfu);
 	peer_send_raw(&p, (uint8_t *)&m + i, 1, fds, 8);
 	assert_int_equal(peer_reply_wait(&p, 7), EINVAL);
 	peer_sync(&p);
 	close(memfd);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(peer_count_fds(&p), before);
 }
 
 static atomic_bool flood_stop;
@@ -684,6 +725,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_close_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recv_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refusals_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stalls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_drips, setup, teardown),

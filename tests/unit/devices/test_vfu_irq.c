@@ -35,7 +35,7 @@ setup(void **state)
 		assert_true(efds[i] >= 0);
 	}
 	peer_sync(&p);
-	base_fds = count_fds();
+	base_fds = peer_count_fds(&p);
 	return 0;
 }
 
@@ -46,7 +46,7 @@ teardown(void **state)
 
 	peer_stop(&p);
 	/* Its own end of the socket and ours have gone as well. */
-	assert_int_equal(count_fds(), base_fds - 2);
+	assert_int_equal(peer_count_fds(&p), base_fds - 2);
 	plain_destroy(m);
 	for (i = 0; i < N; i++)
 		close(efds[i]);
@@ -58,7 +58,7 @@ static unsigned int
 held(void)
 {
 	peer_sync(&p);
-	return count_fds() - base_fds;
+	return peer_count_fds(&p) - base_fds;
 }
 
 static uint64_t

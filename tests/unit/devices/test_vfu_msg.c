@@ -282,7 +282,7 @@ test_surplus_fds(void **state)
 	for (i = 0; i < PEER_MAX_FDS; i++)
 		fds[i] = m->memfd;
 	peer_sync(&p);
-	before = count_fds();
+	before = peer_count_fds(&p);
 	/* With a command that takes none, as many as it takes, and many more. */
 	for (i = 1; i <= PEER_MAX_FDS; i += 5) {
 		assert_int_equal(
@@ -292,7 +292,7 @@ test_surplus_fds(void **state)
 			peer_call_fds(&p, VFIO_USER_DMA_MAP, map, sizeof(map), fds, i), EINVAL);
 		assert_int_equal(peer_call_fds(&p, 99, map, sizeof(map), fds, i), EOPNOTSUPP);
 		peer_sync(&p);
-		assert_int_equal(count_fds(), before);
+		assert_int_equal(peer_count_fds(&p), before);
 	}
 	/* A few with each piece of a message. */
 	peer_send_raw(&p, &hdr, 4, fds, 6);
@@ -300,12 +300,12 @@ test_surplus_fds(void **state)
 	peer_send_raw(&p, &info, sizeof(info), fds, 6);
 	assert_int_equal(peer_reply_wait(&p, 0), 0);
 	peer_sync(&p);
-	assert_int_equal(count_fds(), before);
+	assert_int_equal(peer_count_fds(&p), before);
 	/* With a message that is never completed. */
 	peer_send_raw(&p, &hdr, 8, fds, 8);
 	close(p.sock);
 	pthread_join(p.thread, NULL);
-	assert_int_equal(count_fds(), before - 2);
+	assert_int_equal(peer_count_fds(&p), before - 2);
 	p.sock = -1;
 	plain_destroy(m);
 	setup(NULL);

@@ -3,13 +3,16 @@
  */
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <linux/pci_regs.h>
 
+#include "../../count_fds.h"
 #include "../../send_fds.h"
 #include "vfu_peer.h"
+#include "vfu_priv.h"
 
 static void *
 server_thread(void *arg)
@@ -242,6 +245,27 @@ peer_closed(struct peer *p)
 		rc = peer_recv(p, PEER_TIMEOUT_MS);
 	} while (rc == 1);
 	return rc == 0;
+}
+
+static bool
+is_closing(struct vfu *vfu)
+{
+	bool closing;
+
+	pthread_mutex_lock(&vfu->guard_lock);
+	closing = vfu->n_closing != 0;
+	pthread_mutex_unlock(&vfu->guard_lock);
+	return closing;
+}
+
+unsigned int
+peer_count_fds(struct peer *p)
+{
+	unsigned int tries;
+
+	for (tries = 0; is_closing(p->vfu) && tries < PEER_TIMEOUT_MS; tries++)
+		usleep(1000);
+	return count_fds();
 }
 
 uint32_t

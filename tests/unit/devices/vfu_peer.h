@@ -19,7 +19,6 @@
 
 #include <linux/vfio.h>
 
-#include "../../count_fds.h"
 #include "vfio_user_proto.h"
 #include "vfu.h"
 
@@ -114,6 +113,9 @@ uint32_t
 peer_read(struct peer *p, uint32_t region, uint64_t off, void *buf, uint32_t len);
 uint32_t
 peer_write(struct peer *p, uint32_t region, uint64_t off, const void *buf, uint32_t len);
+/* Descriptors of this process, when the server has closed the connections that it has ended. */
+unsigned int
+peer_count_fds(struct peer *p);
 /* Read-modify-write of the command register's bus master bit. */
 void
 peer_bus_master(struct peer *p, bool on);
