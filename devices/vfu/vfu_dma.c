@@ -101,33 +101,45 @@ map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
 	return map_last(before) >= iova ? EEXIST : 0;
 }
 
-/* What a file is mapped and unmapped in units of: huge pages, if it is of those. */
+/*
+ * What a file is mapped and unmapped in units of, 0 if it is not memory. A page of any other file comes from
+ * whoever is behind it, in a file system in user space (FUSE) a process of the client's: the fault would
+ * wait for as long as that likes, and nothing interrupts it. Of a device it is anything, and a TCP socket would be
+ * closed by munmap().
+ */
 static uint64_t
-page_size(int fd)
+page_size(int fd, const struct stat *st)
 {
 	struct statfs fs;
 
-	if (fstatfs(fd, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC)
+	if (!S_ISREG(st->st_mode) || fstatfs(fd, &fs) < 0)
+		return 0;
+	switch (fs.f_type) {
+	case HUGETLBFS_MAGIC:
 		return fs.f_bsize;
-	return sysconf(_SC_PAGESIZE);
+	case TMPFS_MAGIC: /* memfd_create(), shm_open() */
+	case RAMFS_MAGIC: /* a kernel that has no tmpfs */
+		return sysconf(_SC_PAGESIZE);
+	default:
+		return 0;
+	}
 }
 
 /* Map the file's part, in whole pages: munmap() wants as many as mmap() has taken. */
 static int
 map_file(struct vfu_map *map, int fd, uint64_t offset)
 {
-	uint64_t page = page_size(fd), skew = offset % page;
+	uint64_t page, skew;
 	struct stat st;
 	int prot = 0;
 
-	if (offset + map->size < offset || map->size > SIZE_MAX - 2 * page)
-		return EINVAL;
 	if (fstat(fd, &st) < 0)
 		return errno;
-	if (S_ISSOCK(st.st_mode)) /* of TCP it would be mapped, and munmap() close it */
+	page = page_size(fd, &st);
+	if (page == 0 || offset + map->size < offset || map->size > SIZE_MAX - 2 * page ||
+		offset + map->size > (uint64_t)st.st_size)
 		return EINVAL;
-	if (S_ISREG(st.st_mode) && offset + map->size > (uint64_t)st.st_size)
-		return EINVAL;
+	skew = offset % page;
 	if (map->flags & VFIO_USER_DMA_F_READ)
 		prot |= PROT_READ;
 	if (map->flags & VFIO_USER_DMA_F_WRITE)

@@ -4,7 +4,11 @@
 
 /* The client's memory: which maps are taken, what a model can reach, and access by message. */
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
+
+#include <linux/magic.h>
 
 #include "vfu_peer.h"
 
@@ -202,6 +206,26 @@ test_file(void **state)
 	/* The maps need no descriptors. */
 	peer_sync(&p);
 	assert_int_equal(peer_count_fds(&p), before);
+}
+
+/* Not a page that somebody else gives when he likes. */
+static void
+test_no_memory(void **state)
+{
+	static const char *const paths[] = { "/dev/zero", "/proc/self/exe" };
+	struct statfs fs;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+		assert_true(fd >= 0 && fstatfs(fd, &fs) == 0);
+		if (i == 0 || fs.f_type != TMPFS_MAGIC)
+			assert_int_equal(
+				peer_dma_map(&p, 0, PAGE, VFIO_USER_DMA_F_READ, fd, 0), EINVAL);
+		close(fd);
+	}
+	assert_int_equal(peer_dma_map(&p, 0, PAGE, VFIO_USER_DMA_F_READ, p.sock, 0), EINVAL);
 }
 
 static void
@@ -727,6 +751,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_wrap_around, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unmap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_rights, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_aligned, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_extent, setup, teardown),
