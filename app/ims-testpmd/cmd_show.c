@@ -10,6 +10,43 @@
 #include "tp_cmd.h"
 #include "tp_dev.h"
 
+/* What their peers have done wrong; for people only if there is any. */
+static void
+show_peers(const struct tp_dev *only)
+{
+	static const char *const names[] = { "DEV", "+TIMEOUTS", "+LATE", "+REORDERED",
+		"+BAD_REPLIES", "+BAD_REQUESTS", "+SURPLUS_FDS", "+UNREAD", "+MALFORMED", NULL };
+	struct tp_table *t = tp_table_new("peers");
+	struct rte_ims_dev_stats s;
+	struct tp_dev *dev;
+	uint64_t sum = 0;
+
+	tp_head(t, names);
+	TAILQ_FOREACH(dev, &tp_devs, next) {
+		if (only != NULL && dev != only)
+			continue;
+		rte_ims_dev_stats_get(dev->dev, &s);
+		tp_cell(t, "%u", dev->id);
+		tp_cell(t, "%" PRIu64, s.timeouts);
+		tp_cell(t, "%" PRIu64, s.late_replies);
+		tp_cell(t, "%" PRIu64, s.reordered_replies);
+		tp_cell(t, "%" PRIu64, s.bad_replies);
+		tp_cell(t, "%" PRIu64, s.bad_requests);
+		tp_cell(t, "%" PRIu64, s.surplus_fds);
+		tp_cell(t, "%" PRIu64, s.unread_replies);
+		tp_cell(t, "%" PRIu64, s.malformed);
+		tp_row_end(t);
+		sum += s.timeouts + s.late_replies + s.reordered_replies + s.bad_replies +
+		       s.bad_requests + s.surplus_fds + s.unread_replies + s.malformed;
+	}
+	if (sum != 0 || tp_output_is_json()) {
+		tp_text("\n");
+		tp_table_print(t, stdout);
+	} else {
+		tp_table_free(t);
+	}
+}
+
 static int
 cmd_show_device(const struct tp_args *args)
 {
@@ -38,6 +75,7 @@ cmd_show_device(const struct tp_args *args)
 		tp_row_end(t);
 	}
 	tp_table_print(t, stdout);
+	show_peers(only);
 	return 0;
 }
 

@@ -60,11 +60,13 @@ tp_table_new(const char *name)
 	return table;
 }
 
-static void
-table_free(struct tp_table *table)
+void
+tp_table_free(struct tp_table *table)
 {
 	unsigned int i;
 
+	if (table == NULL)
+		return;
 	for (i = 0; i < table->n_cells; i++)
 		free(table->cells[i].text);
 	free(table->cells);
@@ -369,7 +371,7 @@ tp_table_print(struct tp_table *table, FILE *f)
 		return;
 	if (!rates || table->name == NULL) {
 		print(table, f);
-		table_free(table);
+		tp_table_free(table);
 		return;
 	}
 	table->ns = tp_now_ns();
@@ -377,10 +379,9 @@ tp_table_print(struct tp_table *table, FILE *f)
 	wide = with_rates(table, before);
 	if (wide != NULL) {
 		print(wide, f);
-		table_free(wide);
+		tp_table_free(wide);
 	}
-	if (before != NULL)
-		table_free(before);
+	tp_table_free(before);
 }
 
 void
@@ -430,7 +431,7 @@ tp_rates_end(void)
 	rates = false;
 	for (; kept != NULL; kept = next) {
 		next = kept->next;
-		table_free(kept);
+		tp_table_free(kept);
 	}
 }
 

@@ -120,6 +120,8 @@ tp_head(struct tp_table *table, const char *const *names);
 /* Write and free. */
 void
 tp_table_print(struct tp_table *table, FILE *f);
+void
+tp_table_free(struct tp_table *table);
 /* Beside tables: not written where they are JSON. */
 void
 tp_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -310,8 +310,30 @@ rte_ims_dev_info_get(const struct rte_ims_dev *dev, struct rte_ims_dev_info *inf
 	info->n_vecs = dev->n_vecs;
 	pthread_mutex_unlock((pthread_mutex_t *)(uintptr_t)&dev->lock);
 	info->removed = atomic_load(&dev->vfio->removed);
-	info->stray_msgs = atomic_load(&dev->vfio->stray_msgs);
-	info->dma_faults = atomic_load(&dev->vfio->dma_faults);
+	info->stray_msgs = ims_vfio_peer_errors(dev->vfio, IMS_VFIO_PEER_STRAY_MSG);
+	info->dma_faults = ims_vfio_peer_errors(dev->vfio, IMS_VFIO_PEER_DMA_FAULT);
+	return 0;
+}
+
+int
+rte_ims_dev_stats_get(const struct rte_ims_dev *dev, struct rte_ims_dev_stats *stats)
+{
+	const struct ims_vfio *v;
+
+	if (dev == NULL || stats == NULL)
+		return -EINVAL;
+	v = dev->vfio;
+	memset(stats, 0, sizeof(*stats));
+	stats->timeouts = ims_vfio_peer_errors(v, IMS_VFIO_PEER_TIMEOUT);
+	stats->late_replies = ims_vfio_peer_errors(v, IMS_VFIO_PEER_LATE_REPLY);
+	stats->reordered_replies = ims_vfio_peer_errors(v, IMS_VFIO_PEER_REORDERED);
+	stats->bad_replies = ims_vfio_peer_errors(v, IMS_VFIO_PEER_BAD_REPLY);
+	stats->bad_requests = ims_vfio_peer_errors(v, IMS_VFIO_PEER_BAD_REQUEST);
+	stats->surplus_fds = ims_vfio_peer_errors(v, IMS_VFIO_PEER_SURPLUS_FD);
+	stats->unread_replies = ims_vfio_peer_errors(v, IMS_VFIO_PEER_UNREAD_REPLY);
+	stats->malformed = ims_vfio_peer_errors(v, IMS_VFIO_PEER_MALFORMED);
+	stats->stray_msgs = ims_vfio_peer_errors(v, IMS_VFIO_PEER_STRAY_MSG);
+	stats->dma_faults = ims_vfio_peer_errors(v, IMS_VFIO_PEER_DMA_FAULT);
 	return 0;
 }
 

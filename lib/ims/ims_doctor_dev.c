@@ -308,7 +308,7 @@ remapping_of_ours(struct doctor_case *c)
 	} else {
 		ims_doctor_ok(c, RTE_IMS_LINK_REMAPPING,
 			"by this process, the device's root complex; strays so far: %" PRIu64,
-			(uint64_t)atomic_load(&v->stray_msgs));
+			ims_vfio_peer_errors(v, IMS_VFIO_PEER_STRAY_MSG));
 	}
 }
 

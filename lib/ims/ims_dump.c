@@ -49,19 +49,26 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f)
 	pthread_mutex_t *lock;
 	const struct rte_ims_store *store;
 	const struct rte_ims_table *table;
+	struct rte_ims_dev_stats stats;
 	uint32_t slot;
 
 	if (dev == NULL || f == NULL)
 		return -EINVAL;
+	rte_ims_dev_stats_get(dev, &stats);
 	lock = (pthread_mutex_t *)(uintptr_t)&dev->lock;
 	pthread_mutex_lock(lock);
 	fprintf(f,
 		"device %s: driver %s, %04x:%04x, NUMA node %d, vectors %u%s, stray messages %" PRIu64
 		", DMA faults %" PRIu64 "\n",
 		dev->name, dev->driver->name, dev->vendor_id, dev->device_id, dev->vfio->numa_node,
-		dev->n_vecs, atomic_load(&dev->vfio->removed) ? ", REMOVED" : "",
-		(uint64_t)atomic_load(&dev->vfio->stray_msgs),
-		(uint64_t)atomic_load(&dev->vfio->dma_faults));
+		dev->n_vecs, atomic_load(&dev->vfio->removed) ? ", REMOVED" : "", stats.stray_msgs,
+		stats.dma_faults);
+	fprintf(f,
+		"  peer: timeouts %" PRIu64 ", replies late %" PRIu64 ", reordered %" PRIu64
+		", bad %" PRIu64 ", unread %" PRIu64 ", bad requests %" PRIu64
+		", surplus descriptors %" PRIu64 ", malformed %" PRIu64 "\n",
+		stats.timeouts, stats.late_replies, stats.reordered_replies, stats.bad_replies,
+		stats.unread_replies, stats.bad_requests, stats.surplus_fds, stats.malformed);
 	fprintf(f, "  source read by %s\n",
 		dev->source_wait != NULL ? dev->source_wait->name : "the transport");
 	TAILQ_FOREACH(table, &dev->tables, next)

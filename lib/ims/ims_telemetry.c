@@ -104,6 +104,24 @@ add_stores(struct rte_ims_dev *dev, struct rte_tel_data *d)
 }
 
 static void
+add_peer_errors(const struct rte_ims_dev *dev, struct rte_tel_data *d)
+{
+	struct rte_ims_dev_stats stats;
+
+	rte_ims_dev_stats_get(dev, &stats);
+	add_uint(d, "timeouts", stats.timeouts);
+	add_uint(d, "late_replies", stats.late_replies);
+	add_uint(d, "reordered_replies", stats.reordered_replies);
+	add_uint(d, "bad_replies", stats.bad_replies);
+	add_uint(d, "bad_requests", stats.bad_requests);
+	add_uint(d, "surplus_fds", stats.surplus_fds);
+	add_uint(d, "unread_replies", stats.unread_replies);
+	add_uint(d, "malformed", stats.malformed);
+	add_uint(d, "stray_messages", stats.stray_msgs);
+	add_uint(d, "dma_faults", stats.dma_faults);
+}
+
+static void
 dev_dict(struct rte_ims_dev *dev, struct rte_tel_data *d)
 {
 	struct rte_tel_data *stores = part_new();
@@ -115,8 +133,7 @@ dev_dict(struct rte_ims_dev *dev, struct rte_tel_data *d)
 	rte_tel_data_add_dict_int(d, "numa_node", dev->vfio->numa_node);
 	add_uint(d, "model_pid", dev->vfio->model_pid);
 	add_uint(d, "removed", atomic_load(&dev->vfio->removed));
-	add_uint(d, "stray_messages", atomic_load(&dev->vfio->stray_msgs));
-	add_uint(d, "dma_faults", atomic_load(&dev->vfio->dma_faults));
+	add_peer_errors(dev, d);
 	pthread_mutex_lock(&dev->lock);
 	add_uint(d, "vectors", dev->n_vecs);
 	add_uint(d, "tables", dev->n_tables);

@@ -148,6 +148,34 @@ struct rte_ims_dev_info {
 	uint64_t dma_faults;
 };
 
+/**
+ * What the process at the other end of a vfio-user connection has done that a good device does not, since
+ * the device was opened. None of it harms another device. The first of each kind is a line in the log; of a
+ * kernel device nothing is seen here, the kernel and its IOMMU do that work: all zero.
+ */
+struct rte_ims_dev_stats {
+	/** Commands that were not answered in time: their callers got ETIMEDOUT. */
+	uint64_t timeouts;
+	/** Answers that nobody waited for: they came late, twice, or were never asked for. Dropped. */
+	uint64_t late_replies;
+	/** Answers before that to an earlier command. Each went to who had asked. */
+	uint64_t reordered_replies;
+	/** Answers that did not fit their command, in kind, length or contents: EPROTO. */
+	uint64_t bad_replies;
+	/** Requests that are none of a device's, or have a wrong length: refused. */
+	uint64_t bad_requests;
+	/** Descriptors that nobody wanted: closed. */
+	uint64_t surplus_fds;
+	/** Answers to its requests that found no room, for it had not read those before: kept, up to 1 MiB. */
+	uint64_t unread_replies;
+	/** Bytes that are no message: the connection was ended, the device is removed. */
+	uint64_t malformed;
+	/** As in struct rte_ims_dev_info. */
+	uint64_t stray_msgs;
+	/** As in struct rte_ims_dev_info. */
+	uint64_t dma_faults;
+};
+
 struct rte_ims_store_info {
 	enum rte_ims_store_type type;
 	/** Short name for listings: "device", "ims-bar", ... */
@@ -342,6 +370,16 @@ rte_ims_dev_next(const struct rte_ims_dev *prev);
 __rte_experimental
 int
 rte_ims_dev_info_get(const struct rte_ims_dev *dev, struct rte_ims_dev_info *info);
+
+/**
+ * What the device's peer has done wrong so far: a snapshot, while other threads may be counting.
+ *
+ * @return
+ *   0; -EINVAL.
+ */
+__rte_experimental
+int
+rte_ims_dev_stats_get(const struct rte_ims_dev *dev, struct rte_ims_dev_stats *stats);
 
 /** Write all that is known of the device, its stores, tables and vectors. @return 0; -EINVAL. */
 __rte_experimental

@@ -78,6 +78,32 @@ ims_vfio_close(struct ims_vfio *v)
 	v->ops->close(v);
 }
 
+void
+ims_vfio_peer_error(struct ims_vfio *v, enum ims_vfio_peer_error what, uint64_t n)
+{
+	/* NULL: who counts it has a better line of it, each time. */
+	static const char *const text[IMS_VFIO_PEER_ERRORS] = {
+		[IMS_VFIO_PEER_LATE_REPLY] = "an answer that nobody waits for",
+		[IMS_VFIO_PEER_REORDERED] = "an answer before that to an earlier command",
+		[IMS_VFIO_PEER_BAD_REPLY] = "an answer that does not fit its command",
+		[IMS_VFIO_PEER_BAD_REQUEST] = "a request that is none of a device's, refused",
+		[IMS_VFIO_PEER_SURPLUS_FD] = "a descriptor that nobody wants, closed",
+		[IMS_VFIO_PEER_UNREAD_REPLY] = "it does not read what it asked for",
+		[IMS_VFIO_PEER_STRAY_MSG] = "an interrupt message that is not given out, dropped",
+		[IMS_VFIO_PEER_DMA_FAULT] = "DMA to what is not mapped, refused",
+	};
+	const unsigned int bit = 1u << what;
+
+	if (n == 0)
+		return;
+	atomic_fetch_add_explicit(&v->peer_errors[what], n, memory_order_relaxed);
+	if (text[what] == NULL || !atomic_load(&v->up) ||
+		(atomic_load_explicit(&v->peer_errors_told, memory_order_relaxed) & bit) != 0 ||
+		(atomic_fetch_or(&v->peer_errors_told, bit) & bit) != 0)
+		return;
+	IMS_VFIO_LOG(WARNING, "%s: %s; more of these are counted only", v->name, text[what]);
+}
+
 static void
 notify_locked(struct ims_vfio *v, enum ims_vfio_dev_event event)
 {

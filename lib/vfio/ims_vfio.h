@@ -81,6 +81,21 @@ enum ims_vfio_dev_event {
 	IMS_VFIO_EVENT_MAX,
 };
 
+/* What the process at the other end does that a good one does not; of a kernel device nothing is seen. */
+enum ims_vfio_peer_error {
+	IMS_VFIO_PEER_TIMEOUT, /* no answer in time */
+	IMS_VFIO_PEER_LATE_REPLY, /* an answer that nobody waits for: late, again, or never asked for */
+	IMS_VFIO_PEER_REORDERED,   /* an answer before that to an earlier command */
+	IMS_VFIO_PEER_BAD_REPLY,   /* an answer that does not fit its command */
+	IMS_VFIO_PEER_BAD_REQUEST, /* a request that is none of a device's, or has a wrong length */
+	IMS_VFIO_PEER_SURPLUS_FD,  /* a descriptor that nobody wanted */
+	IMS_VFIO_PEER_UNREAD_REPLY, /* it had not read our answers: the next one found no room */
+	IMS_VFIO_PEER_MALFORMED,    /* bytes that are no message: the end of the connection */
+	IMS_VFIO_PEER_STRAY_MSG,    /* an interrupt message that is not given out */
+	IMS_VFIO_PEER_DMA_FAULT,    /* an access to what is not mapped */
+	IMS_VFIO_PEER_ERRORS,
+};
+
 struct ims_vfio;
 struct ims_vfio_dma_map;
 
@@ -139,6 +154,7 @@ struct ims_vfio {
 	struct ims_vfio_region regions[IMS_VFIO_MAX_REGIONS];
 	struct ims_vfio_irq irqs[IMS_VFIO_MAX_IRQS];
 
+	atomic_bool up; /* opened: from here on what its peer does is news */
 	atomic_bool removed;
 	atomic_bool closing; /* whom one command has found silent is not asked again */
 	pthread_mutex_t event_lock;
@@ -151,9 +167,9 @@ struct ims_vfio {
 	TAILQ_HEAD(, ims_vfio_dma_map) dma_maps;
 	uint32_t n_dma_maps;
 
-	atomic_uint_fast64_t stray_msgs;
-	atomic_uint_fast64_t dma_faults;
-	int model_pid; /* the process of ours that plays the device; 0: none */
+	atomic_uint_fast64_t peer_errors[IMS_VFIO_PEER_ERRORS];
+	atomic_uint peer_errors_told; /* bits: there is a line of it in the log */
+	int model_pid;                /* the process of ours that plays the device; 0: none */
 };
 
 /*
@@ -182,6 +198,18 @@ ims_vfio_area_map(struct ims_vfio *v, uint32_t region, uint64_t offset, uint64_t
 /* For backends: the device is gone. Safe to call twice, from any thread. */
 void
 ims_vfio_set_removed(struct ims_vfio *v);
+/*
+ * For backends: count n of these. Of each kind there is one line in the log, unless its caller tells of each or
+ * the device is not open yet: then that it is not is the news.
+ */
+void
+ims_vfio_peer_error(struct ims_vfio *v, enum ims_vfio_peer_error what, uint64_t n);
+/* How many there have been. */
+static inline uint64_t
+ims_vfio_peer_errors(const struct ims_vfio *v, enum ims_vfio_peer_error what)
+{
+	return atomic_load_explicit(&v->peer_errors[what], memory_order_relaxed);
+}
 /* For backends: any other event. */
 void
 ims_vfio_event(struct ims_vfio *v, enum ims_vfio_dev_event event);

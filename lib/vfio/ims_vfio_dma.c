@@ -377,6 +377,6 @@ ims_vfio_dma_copy(struct ims_vfio *v, uint64_t iova, void *buf, size_t len, bool
 	}
 	pthread_mutex_unlock(&v->dma_lock);
 	if (rc != 0)
-		atomic_fetch_add_explicit(&v->dma_faults, 1, memory_order_relaxed);
+		ims_vfio_peer_error(v, IMS_VFIO_PEER_DMA_FAULT, 1);
 	return rc;
 }

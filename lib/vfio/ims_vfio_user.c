@@ -45,7 +45,7 @@ call_plain(struct ims_vfio_user *c, struct vu_call *call)
 
 	rc = vu_call(c, call);
 	if (rc == 0)
-		vu_close_fds(call->reply_fds, call->n_reply_fds);
+		vu_close_surplus(c, call->reply_fds, call->n_reply_fds);
 	return rc;
 }
 
@@ -219,7 +219,9 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 	if (rc != 0)
 		IMS_VFIO_LOG(
 			ERR, "%s: region %u is described wrongly: %s", c->v.name, r, strerror(-rc));
-	vu_close_fds(call.reply_fds, call.n_reply_fds);
+	/* One is due. */
+	vu_close_fds(call.reply_fds, RTE_MIN(call.n_reply_fds, 1));
+	vu_close_surplus(c, call.reply_fds + 1, RTE_MAX(call.n_reply_fds - 1, 0));
 	return rc;
 }
 
@@ -308,8 +310,10 @@ region_access(struct ims_vfio_user *c, uint16_t command, uint32_t region, uint64
 	if (rc != 0)
 		return rc;
 	memcpy(&acc, answer, sizeof(acc));
-	if (acc.offset != off || acc.region != region || acc.count != len)
+	if (acc.offset != off || acc.region != region || acc.count != len) {
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REPLY, 1);
 		return -EPROTO;
+	}
 	if (in != NULL)
 		memcpy(in, answer + sizeof(acc), len);
 	return 0;
@@ -558,7 +562,7 @@ ims_vfio_user_attach(const char *name, int sock, pid_t child, uint32_t timeout_m
 		rc = dma_map_raw(c, VFIO_USER_MSI_WINDOW_BASE, VFIO_USER_MSI_WINDOW_SIZE,
 			VFIO_USER_DMA_F_WRITE, -1, 0);
 	if (rc == 0) {
-		atomic_store(&c->up, true);
+		atomic_store(&c->v.up, true);
 		return &c->v;
 	}
 	vu_sock_fini(c);

@@ -58,6 +58,7 @@ struct vu_call {
 	/* Private to ims_vfio_user_call.c: */
 	LIST_ENTRY(vu_call) next;
 	uint16_t id;
+	uint64_t nth; /* sent as this one of all; 0: not yet */
 	bool done;
 	int rc;
 	pthread_cond_t cond;
@@ -72,8 +73,7 @@ struct vu_handle {
 struct ims_vfio_user {
 	struct ims_vfio v;
 	int sock;
-	pid_t child;    /* device process that we started, or -1 */
-	atomic_bool up; /* opened: from here on its end is news */
+	pid_t child; /* device process that we started, or -1 */
 
 	uint64_t peer_max_data;
 	uint32_t peer_max_fds;
@@ -89,6 +89,7 @@ struct ims_vfio_user {
 	bool silent; /* a command found no answer in time, and none has come since */
 	LIST_HEAD(, vu_call) calls;
 	uint16_t next_id;
+	uint64_t n_sent; /* commands */
 	const void *reader;
 	uint32_t n_fdless; /* maps that the device reaches by messages only */
 
@@ -129,6 +130,14 @@ vu_close_fds(const int *fds, int n)
 			fds[i], SOL_SOCKET, SO_LINGER, &off, sizeof(off)); /* most are no socket */
 		close(fds[i]);
 	}
+}
+
+/* Of these none was wanted. */
+static inline void
+vu_close_surplus(struct ims_vfio_user *c, const int *fds, int n)
+{
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_SURPLUS_FD, n);
+	vu_close_fds(fds, n);
 }
 
 /* ims_vfio_user_sock.c */

@@ -30,6 +30,29 @@ vu_calls_end_locked(struct ims_vfio_user *c, int rc)
 		call_finish_locked(call, rc);
 }
 
+/* It is not the one that was asked first of those that are not answered yet. */
+static bool
+is_early_locked(const struct ims_vfio_user *c, const struct vu_call *call)
+{
+	const struct vu_call *other;
+
+	LIST_FOREACH(other, &c->calls, next)
+		if (other->nth != 0 && other->nth < call->nth)
+			return true;
+	return false;
+}
+
+/* 0, or the errno value of what it says; -EPROTO: it fits the command in no way. */
+static int
+reply_check(const struct vu_call *call, const struct vfio_user_header *hdr, size_t len)
+{
+	if (call->command != hdr->command)
+		return -EPROTO;
+	if (hdr->flags & VFIO_USER_F_ERROR)
+		return hdr->error > 0 && hdr->error < 4096 ? -(int)hdr->error : -EPROTO;
+	return len < call->reply_min || len > call->reply_cap ? -EPROTO : 0;
+}
+
 void
 vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
 	size_t len, const int *fds, int *n_fds)
@@ -44,18 +67,14 @@ vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const
 			break;
 	if (call == NULL) {
 		pthread_mutex_unlock(&c->lock);
-		IMS_VFIO_LOG(DEBUG, "%s: reply %u came too late or was not asked for", c->v.name,
-			hdr->id);
+		/* A device that is removed may be answering what was ended with it. */
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_LATE_REPLY, !atomic_load(&c->v.removed));
 		return;
 	}
-	if (call->command != hdr->command)
-		rc = -EPROTO;
-	else if (hdr->flags & VFIO_USER_F_ERROR)
-		rc = hdr->error > 0 && hdr->error < 4096 ? -(int)hdr->error : -EPROTO;
-	else if (len < call->reply_min || len > call->reply_cap)
-		rc = -EPROTO;
-	else
-		rc = 0;
+	/* Counted before whoever waits for it goes on. */
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_REORDERED, is_early_locked(c, call));
+	rc = reply_check(call, hdr, len);
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REPLY, rc == -EPROTO);
 	if (rc == 0) {
 		if (len != 0)
 			memcpy(call->reply, data, len);
@@ -92,6 +111,7 @@ call_begin(struct ims_vfio_user *c, struct vu_call *call)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&call->cond, &attr);
 	pthread_condattr_destroy(&attr);
+	call->nth = 0;
 	call->done = false;
 	call->rc = 0;
 	call->reply_len = 0;
@@ -108,9 +128,18 @@ call_begin(struct ims_vfio_user *c, struct vu_call *call)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* Before it is sent, for its answer may be here right after; or it was not. tx_lock held. */
+static void
+call_number(struct ims_vfio_user *c, struct vu_call *call, bool sent)
+{
+	pthread_mutex_lock(&c->lock);
+	call->nth = sent ? ++c->n_sent : 0;
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* The lock is not held while the socket has no room: replies are kept meanwhile. */
 static int
-call_send(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const struct vu_call *call,
+call_send(struct ims_vfio_user *c, struct iovec *iov, int n_iov, struct vu_call *call,
 	const struct timespec *deadline)
 {
 	struct pollfd pfd = { .fd = c->sock, .events = POLLOUT };
@@ -118,7 +147,10 @@ call_send(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const struct vu
 
 	for (;;) {
 		pthread_mutex_lock(&c->tx_lock);
+		call_number(c, call, true);
 		rc = vu_tx_send_locked(c, iov, n_iov, call->fds, call->n_fds);
+		if (rc != 0)
+			call_number(c, call, false);
 		pthread_mutex_unlock(&c->tx_lock);
 		if (rc != -EAGAIN)
 			return rc;
@@ -132,18 +164,26 @@ call_send(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const struct vu
 static int
 call_wait(struct ims_vfio_user *c, struct vu_call *call, const struct timespec *deadline, int rc)
 {
+	bool silent;
 	int err = 0;
 
 	pthread_mutex_lock(&c->lock);
 	while (rc == 0 && !call->done && err == 0)
 		err = pthread_cond_timedwait(&call->cond, &c->lock, deadline);
+	/* It may answer that it has itself run out of time. */
+	silent = !call->done && (rc == 0 || rc == -ETIMEDOUT);
 	if (!call->done)
 		call_finish_locked(call, rc != 0 ? rc : -ETIMEDOUT);
-	if (call->rc == -ETIMEDOUT)
+	if (silent)
 		c->silent = true;
 	vu_watch_update_locked(c);
 	pthread_mutex_unlock(&c->lock);
 	pthread_cond_destroy(&call->cond);
+	if (silent) {
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_TIMEOUT, 1);
+		IMS_VFIO_LOG(ERR, "%s: no answer to command %u in %u ms", c->v.name, call->command,
+			c->v.timeout_ms);
+	}
 	return call->rc;
 }
 
@@ -170,9 +210,5 @@ vu_call(struct ims_vfio_user *c, struct vu_call *call)
 	/* Gone between the check above and call_begin(): nobody else would end the wait. */
 	if (rc == 0 && atomic_load(&c->v.removed))
 		rc = -ENODEV;
-	rc = call_wait(c, call, &deadline, rc);
-	if (rc == -ETIMEDOUT)
-		IMS_VFIO_LOG(ERR, "%s: no answer to command %u in %u ms", c->v.name, call->command,
-			c->v.timeout_ms);
-	return rc;
+	return call_wait(c, call, &deadline, rc);
 }

@@ -146,6 +146,6 @@ vu_msi_deliver(struct ims_vfio_user *c, uint64_t addr, const void *data, uint64_
 		pthread_mutex_unlock(&c->msi_lock);
 	}
 	if (rc < 0)
-		atomic_fetch_add_explicit(&c->v.stray_msgs, 1, memory_order_relaxed);
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_STRAY_MSG, 1);
 	return rc;
 }

@@ -48,6 +48,7 @@ handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, ui
 		ev->ack = hdr->id | (no_reply ? ACK_NO_REPLY : 0);
 		return true;
 	}
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REQUEST, rc == -EINVAL);
 	if (!no_reply)
 		vu_reply(c, hdr->id, hdr->command, -rc, &acc, sizeof(acc));
 	return false;
@@ -68,6 +69,7 @@ handle_dma_read(struct ims_vfio_user *c, const struct vfio_user_header *hdr, con
 				&c->v, acc.addr, c->rx_reply + sizeof(acc), acc.count, false);
 		}
 	}
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REQUEST, rc == -EINVAL);
 	if ((hdr->flags & VFIO_USER_F_NO_REPLY) == 0)
 		vu_reply(c, hdr->id, hdr->command, -rc, c->rx_reply,
 			rc == 0 ? sizeof(acc) + acc.count : 0);
@@ -84,6 +86,7 @@ handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t 
 		handle_dma_read(c, hdr, data, len);
 		return false;
 	default:
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REQUEST, 1);
 		if ((hdr->flags & VFIO_USER_F_NO_REPLY) == 0)
 			vu_reply(c, hdr->id, hdr->command, EOPNOTSUPP, NULL, 0);
 		return false;
@@ -107,6 +110,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 		memcpy(&hdr, c->rx_buf + pos, sizeof(hdr));
 		if (hdr.size < sizeof(hdr) || hdr.size > VU_MAX_MSG ||
 			(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
+			ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_MALFORMED, 1);
 			vu_broken(c, "it sent a malformed message");
 			c->rx_len = 0;
 			break;
@@ -120,7 +124,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 		else if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr), hdr.size - sizeof(hdr),
 				 got < n ? reader : NULL, got < n ? &ev[got] : NULL))
 			got++;
-		vu_close_fds(c->rx_fds, *n_fds); /* nobody wanted them */
+		vu_close_surplus(c, c->rx_fds, *n_fds);
 		*n_fds = 0;
 		pos += hdr.size;
 	}
@@ -170,13 +174,13 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 			c->v.name, strerror(EMFILE));
 	}
 	if (n > VU_MAX_FDS) {
-		vu_close_fds(fds + VU_MAX_FDS, n - VU_MAX_FDS);
+		vu_close_surplus(c, fds + VU_MAX_FDS, n - VU_MAX_FDS);
 		n = VU_MAX_FDS;
 	}
 	if (n == 0)
 		return;
 	if (c->n_rx_fds != 0) {
-		vu_close_fds(fds, n); /* a second lot for one message */
+		vu_close_surplus(c, fds, n); /* a second lot for one message */
 		return;
 	}
 	memcpy(c->rx_fds, fds, n * sizeof(int));

@@ -30,7 +30,7 @@ vu_watch_update_locked(struct ims_vfio_user *c)
 void
 vu_broken(struct ims_vfio_user *c, const char *why)
 {
-	if (atomic_load(&c->up) && !atomic_load(&c->v.removed))
+	if (atomic_load(&c->v.up) && !atomic_load(&c->v.removed))
 		IMS_VFIO_LOG(NOTICE, "%s: device removed: %s", c->v.name, why);
 	ims_vfio_set_removed(&c->v);
 	shutdown(c->sock, SHUT_RDWR);

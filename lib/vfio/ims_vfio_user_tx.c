@@ -170,8 +170,10 @@ vu_reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, cons
 
 	pthread_mutex_lock(&c->tx_lock);
 	rc = vu_tx_send_locked(c, iov, n, NULL, 0);
-	if (rc == -EAGAIN)
+	if (rc == -EAGAIN) {
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_UNREAD_REPLY, 1);
 		rc = tx_keep_locked(c, iov, n);
+	}
 	if (rc != 0)
 		vu_broken(c, "its process does not read the replies it asked for");
 	pthread_mutex_unlock(&c->tx_lock);

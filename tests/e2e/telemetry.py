@@ -87,6 +87,9 @@ class Telemetry(unittest.TestCase):
         self.assertEqual((dev["name"], dev["driver"], dev["removed"]), (DEV, "queue_dev", 0))
         with open(f"/proc/{dev['model_pid']}/comm") as f:
             self.assertEqual(f.read(), "ims-devsrv\n")
+        for wrong in ("timeouts", "late_replies", "reordered_replies", "bad_replies", "bad_requests", "surplus_fds",
+                      "unread_replies", "malformed", "stray_messages", "dma_faults"):
+            self.assertEqual(dev[wrong], 0, wrong)
         self.assertEqual(dev["stores"]["msix"]["slots"], 4)
         self.assertEqual(dev["stores"]["ims_queue"]["slots"], 64)
         self.assertEqual(sum(s["used"] for s in dev["stores"].values()), dev["vectors"])

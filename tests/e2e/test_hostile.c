@@ -349,6 +349,19 @@ bad_info(void)
 	return info;
 }
 
+/* What it has done wrong since it was opened: this, and nothing else. */
+static void
+bad_counted(struct rte_ims_dev_stats want)
+{
+	struct rte_ims_dev_stats stats;
+
+	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
+	if (memcmp(&stats, &want, sizeof(stats)) != 0)
+		rte_ims_dev_dump(bad.dev, stderr);
+	assert_memory_equal(&stats, &want, sizeof(stats));
+}
+#define BAD_COUNTED(...) bad_counted((struct rte_ims_dev_stats){ __VA_ARGS__ })
+
 static struct rte_pmd_queue_dev_info
 bad_queue_info(void)
 {
@@ -492,6 +505,7 @@ test_objects(void **state)
 	good_goes_on();
 	bad_works();
 	assert_int_equal(bad.n_gone, 0);
+	BAD_COUNTED(0); /* the driver has: to the transport they are memory like any other */
 	bad_close();
 }
 
@@ -556,6 +570,7 @@ test_messages(void **state)
 	AWAIT(events_of(bad.vecs[0]) == events + 1);
 	AWAIT(hostile_good_answers(bad.h) == 1);
 	bad_works();
+	BAD_COUNTED(.stray_msgs = 400);
 	bad_close();
 }
 
@@ -619,6 +634,7 @@ test_memory(void **state)
 	assert_int_equal(hostile_good_answers(bad.h), 0);
 	good_goes_on();
 	bad_works();
+	BAD_COUNTED(.dma_faults = want, .bad_requests = n - faults);
 	bad_close();
 }
 
@@ -636,9 +652,11 @@ unanswered(enum hostile_replies how)
 	assert_true(hostile_replies_spoilt(bad.h) > 0);
 	good_goes_on();
 	assert_false(bad_info().removed);
+	BAD_COUNTED(.timeouts = 1);
 	hostile_replies(bad.h, HOSTILE_PASS);
 	assert_int_equal(bad_call(), 0);
 	bad_works();
+	BAD_COUNTED(.timeouts = 1, .late_replies = how == HOSTILE_HALF);
 	bad_close();
 }
 
@@ -688,12 +706,15 @@ test_reordered(void **state)
 	assert_null(failed[0]);
 	assert_null(failed[1]);
 	assert_int_equal(hostile_replies_spoilt(bad.h), 800);
+	BAD_COUNTED(.reordered_replies = 400);
 	hostile_replies(bad.h, HOSTILE_TWICE);
 	for (i = 0; i < 50; i++)
 		assert_int_equal(bad_call(), 0);
 	good_goes_on();
 	hostile_replies(bad.h, HOSTILE_PASS);
+	assert_int_equal(bad_call(), 0); /* behind what came with the last of them */
 	bad_works();
+	BAD_COUNTED(.reordered_replies = 400, .late_replies = 100);
 	bad_close();
 }
 
@@ -712,6 +733,7 @@ test_extra_descriptors(void **state)
 	assert_int_equal(bad_call(), 0);
 	assert_int_equal(count_fds(), fds);
 	bad_works();
+	BAD_COUNTED(.surplus_fds = 200 * 64);
 	bad_close();
 }
 
@@ -814,6 +836,7 @@ test_flood_beside(void **state)
 static void
 test_deaf(void **state)
 {
+	struct rte_ims_dev_stats stats;
 	uint64_t word = 0;
 	unsigned int i;
 
@@ -823,9 +846,13 @@ test_deaf(void **state)
 		message(0, VFIO_USER_MSI_WINDOW_BASE, 1);
 	good_goes_on();
 	assert_false(bad_info().removed); /* it might come to them yet */
+	AWAIT(bad_info().stray_msgs == 2000);
+	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
+	assert_in_range(stats.unread_replies, 1, 2000);
 	hostile_deaf(bad.h, false);
 	AWAIT(hostile_refusals(bad.h) == 2000);
 	bad_works();
+	BAD_COUNTED(.stray_msgs = 2000, .unread_replies = stats.unread_replies);
 	hostile_deaf(bad.h, true);
 	while (hostile_dma(
 		bad.h, VFIO_USER_DMA_READ, 0, msg_of(bad.vecs[1]).addr & ~7ull, 4, NULL, 0))
@@ -852,6 +879,7 @@ test_malformed(void **state)
 		assert_true(hostile_send(bad.h, &hdr, sizeof(hdr)));
 		bad_gone();
 		good_goes_on();
+		BAD_COUNTED(.malformed = 1);
 		bad_close();
 	}
 }
@@ -860,6 +888,8 @@ test_malformed(void **state)
 static void
 test_stopped(void **state)
 {
+	struct rte_ims_dev_stats stats;
+
 	bad_open(BAD_MODEL, 300);
 	bad_works();
 	assert_int_equal(kill(hostile_pid(bad.h), SIGSTOP), 0);
@@ -869,6 +899,10 @@ test_stopped(void **state)
 	assert_int_equal(kill(hostile_pid(bad.h), SIGCONT), 0);
 	AWAIT(bad_call() == 0);
 	bad_works();
+	/* Awake, it answered what it was asked while it was not; no more than one on a machine that is idle. */
+	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
+	assert_true(stats.timeouts != 0);
+	BAD_COUNTED(.timeouts = stats.timeouts, .late_replies = stats.timeouts);
 	assert_int_equal(kill(hostile_pid(bad.h), SIGSTOP), 0);
 	bad_submit(0);
 	good_goes_on();

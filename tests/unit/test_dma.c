@@ -54,7 +54,7 @@ test_dpdk_memory(void **state)
 	memset(mem, 0x5a, 100000);
 	assert_true(mapped(f, mem, 100000));
 	assert_false(mapped(f, state, 1));
-	assert_int_equal(f->v.dma_faults, 1);
+	assert_int_equal(f->v.peer_errors[IMS_VFIO_PEER_DMA_FAULT], 1);
 	rte_free(mem);
 	ims_vfio_dma_stop(&f->v);
 	assert_int_equal(f->n_dma, 0);
@@ -125,7 +125,7 @@ test_across_maps(void **state)
 	memset(mem, 0x5a, 3 * PAGE);
 	assert_int_equal(ims_vfio_dma_copy(&f->v, at, in, sizeof(in), false), -EFAULT);
 	assert_memory_equal(in, zero, sizeof(in));
-	assert_int_equal(f->v.dma_faults, 2);
+	assert_int_equal(f->v.peer_errors[IMS_VFIO_PEER_DMA_FAULT], 2);
 	assert_false(ims_vfio_dma_is_mapped(&f->v, at, sizeof(out)));
 	assert_true(ims_vfio_dma_is_mapped(&f->v, at, sizeof(out) - 4));
 
@@ -142,7 +142,7 @@ test_across_maps(void **state)
 	assert_int_equal(ims_vfio_dma_copy(&f->v, at + PAGE + 5, in, PAGE, false), -EFAULT);
 	/* Nothing is everywhere. */
 	assert_int_equal(ims_vfio_dma_copy(&f->v, at, in, 0, false), 0);
-	assert_int_equal(f->v.dma_faults, 3);
+	assert_int_equal(f->v.peer_errors[IMS_VFIO_PEER_DMA_FAULT], 3);
 	for (i = 0; i < 3; i++)
 		assert_int_equal(rte_ims_dev_dma_unmap(f->dev, mem + i * PAGE, PAGE), 0);
 	munmap(mem, 4 * PAGE);

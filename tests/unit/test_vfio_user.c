@@ -61,6 +61,15 @@ enum quirk {
 	NO_ROOM,          /* the client has none left for it */
 	BYTEWISE,         /* every reply a byte at a time */
 	DMA_FIRST,        /* a DMA_READ and an unknown request before each reply */
+	READ_COMMAND,     /* REGION_READ has a reply to another command */
+	READ_SHORT,
+	READ_LONG,
+	READ_NO_ERROR, /* an error that is none */
+	READ_TIMED_OUT,
+	READ_REGION, /* of another region */
+	READ_MALFORMED,
+	READ_HOLD, /* not yet: behind the next one */
+	READ_HELD,
 };
 
 struct server {
@@ -68,6 +77,7 @@ struct server {
 	atomic_int quirk;
 	int memfd;
 	atomic_int lingering; /* goes with the next REGION_READ; -1 */
+	struct vfio_user_header held;
 	pthread_t thread;
 	rlim_t max_fds;
 	unsigned int maps;
@@ -235,14 +245,58 @@ lingering_socket(int *peer)
 }
 
 static void
+server_read(struct server *s, const struct vfio_user_header *req, const uint8_t *data)
+{
+	struct vfio_user_header hdr = *req;
+	uint8_t buf[256] = { 0 };
+	int fd = s->lingering;
+	uint32_t count, error = 0;
+
+	memcpy(buf, data, 16);
+	memcpy(&count, data + 12, sizeof(count));
+	switch (s->quirk) {
+	case READ_COMMAND:
+		hdr.command++;
+		break;
+	case READ_SHORT:
+		count--;
+		break;
+	case READ_LONG:
+		count++;
+		break;
+	case READ_NO_ERROR:
+		error = 4096;
+		break;
+	case READ_TIMED_OUT:
+		error = ETIMEDOUT;
+		break;
+	case READ_REGION:
+		buf[8]++;
+		break;
+	case READ_MALFORMED:
+		send(s->sock, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16, MSG_NOSIGNAL);
+		break;
+	case READ_HOLD:
+		s->held = *req;
+		s->quirk = READ_HELD;
+		return;
+	default:
+		break;
+	}
+	server_reply(s, &hdr, error, buf, 16 + count, &fd, fd >= 0);
+	if (s->quirk == READ_HELD)
+		server_reply(s, &s->held, 0, buf, 16 + count, NULL, 0);
+	if (fd >= 0)
+		close(fd);
+	s->lingering = -1;
+}
+
+static void
 server_answer(struct server *s, const struct vfio_user_header *req, const uint8_t *data)
 {
 	struct vfio_user_device_info info = { 16, VFIO_DEVICE_FLAGS_PCI, 9, 5 };
 	struct vfio_irq_info irq;
 	uint32_t index;
-	uint8_t buf[256] = { 0 };
-	uint32_t count;
-	int fd;
 
 	switch (req->command) {
 	case VFIO_USER_VERSION:
@@ -263,13 +317,7 @@ server_answer(struct server *s, const struct vfio_user_header *req, const uint8_
 		server_reply(s, req, 0, &irq, sizeof(irq), NULL, 0);
 		return;
 	case VFIO_USER_REGION_READ:
-		memcpy(buf, data, 16);
-		memcpy(&count, data + 12, sizeof(count));
-		fd = s->lingering;
-		server_reply(s, req, 0, buf, 16 + count, &fd, fd >= 0);
-		if (fd >= 0)
-			close(fd);
-		s->lingering = -1;
+		server_read(s, req, data);
 		return;
 	case VFIO_USER_REGION_WRITE:
 		server_reply(s, req, 0, data, 16, NULL, 0);
@@ -367,6 +415,17 @@ start(struct server *s, enum quirk quirk)
 	return ims_vfio_user_attach("test", sv[0], -1, quirk == SILENT ? SILENT_MS : TIMEOUT_MS);
 }
 
+/* What has been counted since the last time, and nothing else. */
+static void
+expect_errors(struct ims_vfio *v, enum ims_vfio_peer_error what, uint64_t n)
+{
+	unsigned int i;
+
+	for (i = 0; i < IMS_VFIO_PEER_ERRORS; i++)
+		if (atomic_exchange(&v->peer_errors[i], 0) != (i == what ? n : 0))
+			fail_msg("peer error %u, not %lu of %u", i, (unsigned long)n, what);
+}
+
 static void
 finish(struct server *s, struct ims_vfio *v)
 {
@@ -393,6 +452,7 @@ static void
 expect_success(enum quirk quirk, unsigned int areas)
 {
 	unsigned int fds = count_fds();
+	unsigned int i, commands = 0;
 	struct ims_vfio *v;
 	struct server s;
 	uint32_t val;
@@ -407,6 +467,15 @@ expect_success(enum quirk quirk, unsigned int areas)
 	assert_int_equal(s.last_map.addr, 0xfee00000);
 	assert_int_equal(s.last_map.size, 0x100000);
 	assert_int_equal(s.last_map.flags, VFIO_USER_DMA_F_WRITE);
+	assert_int_equal(
+		ims_vfio_peer_errors(v, IMS_VFIO_PEER_SURPLUS_FD), quirk == REGION_FDS ? 4 : 0);
+	/* Both before each reply, of which each command has one. */
+	for (i = 0; i < RTE_DIM(s.commands); i++)
+		commands += s.commands[i];
+	assert_int_equal(ims_vfio_peer_errors(v, IMS_VFIO_PEER_BAD_REQUEST),
+		quirk == DMA_FIRST ? commands : 0);
+	assert_int_equal(ims_vfio_peer_errors(v, IMS_VFIO_PEER_DMA_FAULT),
+		quirk == DMA_FIRST ? commands : 0);
 	finish(&s, v);
 	assert_int_equal(count_fds(), fds);
 }
@@ -540,7 +609,7 @@ test_messages(void **state)
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	assert_int_equal(fd_count(fd[0]), 0);
 	assert_int_equal(fd_count(fd[1]), 1);
-	assert_int_equal(v->stray_msgs, 0);
+	expect_errors(v, IMS_VFIO_PEER_STRAY_MSG, 0);
 
 	/* Wrong data, handle never given, compatibility format, wrong length, posted. */
 	val = msg[0].data + 1;
@@ -552,13 +621,13 @@ test_messages(void **state)
 	inject_write(&s, 6, VFIO_USER_F_NO_REPLY, msg[0].addr + (5 << 5), 4, &msg[0].data, 4);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	assert_int_equal(fd_count(fd[0]) + fd_count(fd[1]), 0);
-	assert_int_equal(v->stray_msgs, 5);
+	expect_errors(v, IMS_VFIO_PEER_STRAY_MSG, 5);
 
 	/* A freed message, and the handle's next owner has another one. */
 	v->ops->msg_free(v, &msg[0]);
 	inject_write(&s, 7, 0, msg[0].addr, 4, &msg[0].data, 4);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
-	assert_int_equal(v->stray_msgs, 6);
+	expect_errors(v, IMS_VFIO_PEER_STRAY_MSG, 1);
 	assert_int_equal(v->ops->msg_alloc(v, &sink[0], &again), 0);
 	assert_int_not_equal(again.addr, msg[0].addr);
 	v->ops->msg_free(v, &again);
@@ -567,10 +636,11 @@ test_messages(void **state)
 	/* count and payload disagree; too short for a header of its own. */
 	inject_write(&s, 8, 0, msg[1].addr, 400, &val, 4);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	expect_errors(v, IMS_VFIO_PEER_BAD_REQUEST, 1);
 	/* Memory that is not mapped. */
 	inject_write(&s, 9, 0, 0x1000, 4, &val, 4);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
-	assert_int_equal(v->dma_faults, 1);
+	expect_errors(v, IMS_VFIO_PEER_DMA_FAULT, 1);
 	finish(&s, v);
 	assert_int_equal(s.replies, 1);
 	assert_int_equal(s.errors, 7);
@@ -685,6 +755,7 @@ test_lingering_socket(void **state)
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	clock_gettime(CLOCK_MONOTONIC, &end);
+	expect_errors(v, IMS_VFIO_PEER_SURPLUS_FD, 1);
 	assert_true(end.tv_sec - begin.tv_sec < 30);
 	finish(&s, v);
 	close(peer);
@@ -724,11 +795,11 @@ test_dma_by_message(void **state)
 	assert_memory_equal((uint8_t *)mem + 4092, &val, 4);
 	inject_write(&s, 2, 0, (uintptr_t)mem + 4093, 4, &val, 4);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &word, 4), 0);
-	assert_int_equal(v->dma_faults, 1);
+	expect_errors(v, IMS_VFIO_PEER_DMA_FAULT, 1);
 	assert_int_equal(ims_vfio_dma_unmap(v, mem, 4096), 0);
 	inject_write(&s, 3, 0, (uintptr_t)mem, 4, &val, 4);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &word, 4), 0);
-	assert_int_equal(v->dma_faults, 2);
+	expect_errors(v, IMS_VFIO_PEER_DMA_FAULT, 1);
 	finish(&s, v);
 	assert_int_equal(s.replies, 1);
 	assert_int_equal(s.errors, 2);
@@ -851,6 +922,7 @@ test_timeout(void **state)
 	s.quirk = SILENT;
 	v->timeout_ms = SILENT_MS;
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), -ETIMEDOUT);
+	expect_errors(v, IMS_VFIO_PEER_TIMEOUT, 1);
 	v->timeout_ms = TIMEOUT_MS;
 	assert_false(v->removed);
 	s.quirk = GOOD;
@@ -860,7 +932,95 @@ test_timeout(void **state)
 	s.inject_len = 36;
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	assert_int_equal(val, 0);
+	expect_errors(v, IMS_VFIO_PEER_LATE_REPLY, 1);
 	finish(&s, v);
+}
+
+/* Each is the error that it is, counted once, and no other. */
+static void
+test_bad_replies(void **state)
+{
+	static const struct {
+		enum quirk quirk;
+		int rc;
+		enum ims_vfio_peer_error error;
+	} cases[] = {
+		{ READ_COMMAND, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
+		{ READ_SHORT, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
+		{ READ_LONG, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
+		{ READ_NO_ERROR, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
+		{ READ_REGION, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
+		{ READ_TIMED_OUT, -ETIMEDOUT, IMS_VFIO_PEER_ERRORS }, /* it has answered */
+		{ READ_MALFORMED, -ENODEV, IMS_VFIO_PEER_MALFORMED },
+	};
+	struct ims_vfio *v;
+	struct server s;
+	unsigned int i;
+	uint32_t val;
+
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	for (i = 0; i < RTE_DIM(cases); i++) {
+		s.quirk = cases[i].quirk;
+		assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), cases[i].rc);
+		expect_errors(v, cases[i].error, 1);
+		assert_int_equal(v->removed, cases[i].rc == -ENODEV);
+		assert_false(vu_from(v)->silent);
+	}
+	finish(&s, v);
+}
+
+/* Two ask, and the second has its answer first, which is no error of the first. */
+static void
+test_reordered(void **state)
+{
+	struct ims_vfio *v;
+	pthread_t thread;
+	struct server s;
+	uint32_t val;
+	unsigned int i;
+	void *rc;
+
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	s.quirk = READ_HOLD;
+	assert_int_equal(pthread_create(&thread, NULL, read_it, v), 0);
+	for (i = 0; i < 20000 && s.quirk == READ_HOLD; i++)
+		usleep(1000);
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	expect_errors(v, IMS_VFIO_PEER_REORDERED, 1);
+	pthread_join(thread, &rc);
+	assert_null(rc);
+	expect_errors(v, IMS_VFIO_PEER_REORDERED, 0);
+	finish(&s, v);
+}
+
+/* Who does not read has the answers kept, and each is counted that found no room. */
+static void
+test_unread(void **state)
+{
+	int sv[2], size = 4096, n, room;
+	struct ims_vfio_user c = { 0 };
+	uint8_t data[512] = { 0 };
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
+	assert_int_equal(setsockopt(sv[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
+	c.sock = sv[0];
+	c.epfd = epoll_create1(EPOLL_CLOEXEC);
+	pthread_mutex_init(&c.lock, NULL);
+	pthread_mutex_init(&c.tx_lock, NULL);
+	for (room = 0; c.tx_len == 0; room++)
+		vu_reply(&c, room, VFIO_USER_DMA_READ, 0, data, sizeof(data));
+	for (n = 1; n < 100; n++)
+		vu_reply(&c, room + n, VFIO_USER_DMA_READ, 0, data, sizeof(data));
+	/* What was sent in part has had some. */
+	assert_in_range(ims_vfio_peer_errors(&c.v, IMS_VFIO_PEER_UNREAD_REPLY), 99, 100);
+	assert_int_equal(c.tx_len / (sizeof(data) + sizeof(struct vfio_user_header)),
+		ims_vfio_peer_errors(&c.v, IMS_VFIO_PEER_UNREAD_REPLY));
+	free(c.tx_buf);
+	close(c.epfd);
+	close(sv[0]);
+	close(sv[1]);
 }
 
 /* Of a device that is being closed, and once has not answered, nothing more is asked. */
@@ -936,6 +1096,9 @@ main(void)
 		cmocka_unit_test(test_thread_reads),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_bad_replies),
+		cmocka_unit_test(test_reordered),
+		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_full),
 	};

@@ -166,6 +166,21 @@ class Servers(unittest.TestCase):
 
 
 class Removal(unittest.TestCase):
+    def test_stopped_device(self):
+        """It does not answer, then does: both are counted."""
+        t = Terminal("--dev", DEV)
+        t.prompt()
+        self.assertNotIn("TIMEOUTS", t.command("show device all"))
+        (child,) = tool.children(t.pid)
+        os.kill(child, signal.SIGSTOP)
+        self.assertIn("(ETIMEDOUT)", t.command("dev reset 0"))
+        self.assertEqual(rows(t.command("show device all"), "DEV")[0]["TIMEOUTS"], "1")
+        os.kill(child, signal.SIGCONT)
+        t.expect("an answer that nobody waits for; more of these are counted only\r?\n")
+        self.assertEqual(rows(t.command("show device all"), "DEV")[0]["LATE"], "1")
+        t.type("quit\r")
+        self.assertEqual(t.close(), 0)
+
     def test_killed_device(self):
         t = Terminal("--dev", DEV)
         t.prompt()

@@ -51,6 +51,9 @@ class Json(unittest.TestCase):
             merged.update(doc)
         self.assertEqual(merged["devices"][0]["name"], DEV)
         self.assertEqual(merged["devices"][0]["state"], "up")
+        self.assertEqual(merged["peers"][0], {
+            "dev": 0, "timeouts": 0, "late": 0, "reordered": 0, "bad_replies": 0, "bad_requests": 0, "surplus_fds": 0,
+            "unread": 0, "malformed": 0})
         self.assertEqual({v["masked"] for v in merged["vectors"] if "masked" in v}, set())
         self.assertEqual(merged["nodes"][0]["node"], 0)
         self.assertEqual(len(merged["queues"]), 40)
