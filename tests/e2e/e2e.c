@@ -14,6 +14,7 @@
 
 #include "e2e.h"
 
+const char *e2e_lcores = "0";
 const char *e2e_dev_name;
 uint64_t e2e_ops;
 uint64_t e2e_seconds;
@@ -43,9 +44,8 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ "test", required_argument, NULL, 't' },
 		{ 0 },
 	};
-	static char mem[16] = "64", lcores[64] = "0";
-	char *eal[EAL_ARGS] = { arg("e2e"), arg("--no-pci"), arg("--no-shconf"), arg("-l"),
-		lcores };
+	static char mem[16] = "64";
+	char *eal[EAL_ARGS] = { arg("e2e"), arg("--no-pci"), arg("--no-shconf"), arg("--lcores") };
 	int c, n_eal = 5, n_own = 0;
 
 	e2e_dev_name = dev_default;
@@ -61,7 +61,7 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		else if (c == 'r')
 			e2e_no_remap = true;
 		else if (c == 'l')
-			snprintf(lcores, sizeof(lcores), "%s", optarg);
+			e2e_lcores = optarg;
 		else if (c == 'e' && n_own < EAL_ARGS / 2)
 			eal[n_eal + n_own++] = optarg;
 		else if (c == 't')
@@ -71,6 +71,7 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		else
 			exit(1);
 	}
+	eal[4] = arg(e2e_lcores);
 	/* Unless the caller says what memory there is. */
 	if (n_own == 0) {
 		eal[n_eal++] = arg("--no-huge");

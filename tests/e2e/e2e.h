@@ -31,6 +31,7 @@
 void
 e2e_init(int argc, char **argv, const char *dev_default);
 
+extern const char *e2e_lcores; /* "0"; set before e2e_init(): another default, EAL's --lcores */
 extern const char *e2e_dev_name;
 extern uint64_t e2e_ops;     /* 0: the test's own default */
 extern uint64_t e2e_seconds; /* 0: the same */

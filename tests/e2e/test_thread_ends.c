@@ -5,7 +5,8 @@
 /*
  * The thread of a wait set ends without a word: cancelled while it sleeps or runs handlers that call the
  * library, or by pthread_exit() in the middle of a handler. Its vectors are moved to another set, or
- * another thread polls the set: no call waits for the dead, every operation completes by an event.
+ * another thread polls the set: no call waits for the dead, every operation completes by an event. The same
+ * for the threads of EAL's worker lcores, which for EAL run for ever then.
  */
 
 #include <errno.h>
@@ -15,7 +16,10 @@
 #include <unistd.h>
 
 #include <rte_common.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
 
+#include <rte_ims_pool.h>
 #include <rte_pmd_queue_dev.h>
 #include <rte_pmd_timer_ims.h>
 
@@ -438,6 +442,113 @@ test_exit_with_messages(void **state)
 	}
 }
 
+/* Worker lcores, of which each ends once: EAL starts their threads at its own start only. */
+static unsigned int lcore; /* the newest, the main lcore at first */
+static atomic_bool on_lcore;
+
+static int
+lcore_main(void *arg)
+{
+	thread = pthread_self();
+	atomic_store(&on_lcore, true);
+	run_job(arg);
+	return 0;
+}
+
+static void
+next_lcore(void)
+{
+	lcore = rte_get_next_lcore(lcore, 1, 0);
+	assert_int_not_equal(lcore, RTE_MAX_LCORE);
+}
+
+static void
+start_on_lcore(void *(*fn)(void *), struct rte_ims_wait *set)
+{
+	atomic_store(&stop, false);
+	atomic_store(&on_lcore, false);
+	job.fn = fn;
+	job.set = set;
+	assert_int_equal(rte_eal_remote_launch(lcore_main, NULL, lcore), 0);
+	while (!atomic_load(&on_lcore))
+		usleep(100);
+}
+
+/* rte_eal_wait_lcore() would not return: what EAL says is not to be relied on. The thread has ended. */
+static void
+lcore_ends(void)
+{
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(rte_eal_get_lcore_state(lcore), RUNNING);
+	assert_int_equal(rte_eal_remote_launch(lcore_main, NULL, lcore), -EBUSY);
+}
+
+/* In a handler; its vectors are moved, or the next lcore has the set, is cancelled, and the main lcore has it. */
+static void
+test_lcore(void **state)
+{
+	unsigned int move;
+
+	for (move = 0; move < 2; move++) {
+		open_queues(NULL);
+		atomic_store(&end_in, 5);
+		next_lcore();
+		start_on_lcore(move ? poll_in : sleep_in, sets[0]);
+		lcore_ends();
+		if (move) {
+			move_all(N_VECS);
+		} else {
+			next_lcore();
+			start_on_lcore(sleep_in, sets[0]);
+			await_done(10);
+			assert_int_equal(pthread_cancel(thread), 0);
+			lcore_ends();
+		}
+		goes_on_in(sets[move]);
+		close_all(NULL);
+	}
+}
+
+/* One of a pool's: it is taken out, and what was its is the others'. */
+static void
+test_lcore_of_pool(void **state)
+{
+	struct rte_pmd_queue_dev_queue_conf conf = { .depth = DEPTH, .fn = on_queue };
+	struct rte_ims_pool *pool;
+	struct rte_ims_vec *vec;
+
+	open_sets("emu:queue_dev,queues=16,subdevs=1");
+	pool = rte_ims_pool_create("lcores", dev, NULL);
+	assert_non_null(pool);
+	next_lcore();
+	assert_int_equal(rte_ims_pool_lcore_add(pool, lcore, sets[0]), 0);
+	vec = rte_ims_pool_get(pool, NULL);
+	assert_non_null(vec);
+	assert_int_equal(rte_ims_pool_lcore_add(pool, rte_get_main_lcore(), sets[1]), 0);
+	conf.vec = vec;
+	memset(queues, 0, sizeof(queues));
+	conf.arg = &queues[0];
+	queues[0].q = rte_pmd_queue_dev_queue_create(dev, &conf);
+	assert_non_null(queues[0].q);
+	submit(&queues[0], DEPTH);
+	start_on_lcore(sleep_in, sets[0]);
+	while (atomic_load(&queues[0].done) < 10 * DEPTH)
+		usleep(100);
+	atomic_store(&end_in, 1);
+	lcore_ends();
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), lcore);
+	assert_int_equal(rte_ims_pool_lcore_del(pool, lcore), 1);
+	assert_int_equal(rte_ims_pool_vec_lcore(pool, vec), rte_get_main_lcore());
+	atomic_store(&busy, false);
+	assert_true(e2e_wait_for(sets[1], all_done, NULL, 20 * SECOND_NS));
+	submit(&queues[0], DEPTH);
+	assert_true(e2e_wait_for(sets[1], all_done, NULL, 20 * SECOND_NS));
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(queues[0].q), 0);
+	assert_int_equal(rte_ims_pool_put(pool, vec), 0);
+	assert_int_equal(rte_ims_pool_destroy(pool), 0);
+	close_all(NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -448,8 +559,11 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_exit_destroys),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_cancel_in_call),
+		cmocka_unit_test(test_lcore),
+		cmocka_unit_test(test_lcore_of_pool),
 	};
 
+	e2e_lcores = "0,(1-4)@0";
 	e2e_init(argc, argv, "");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
