@@ -100,9 +100,24 @@ __wrap_rte_free(void *addr)
 	free(addr);
 }
 
+bool
+fuzz_dev_memory(uint64_t addr, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_PIECES; i++)
+		if (pieces[i].addr != NULL && addr >= (uintptr_t)pieces[i].addr &&
+			len <= pieces[i].len &&
+			addr - (uintptr_t)pieces[i].addr <= pieces[i].len - len)
+			return true;
+	return false;
+}
+
 int
 fuzz_dev_answer(void)
 {
+	if (atomic_load(&fuzz_dev.v.removed))
+		return -ENODEV;
 	if (fuzz_dev.n_fail == 0)
 		return 0;
 	fuzz_dev.n_fail--;
@@ -112,7 +127,7 @@ fuzz_dev_answer(void)
 void
 fuzz_dev_misbehave(uint8_t n_fail, uint8_t fail, uint8_t n_lies)
 {
-	static const int errors[] = { -ETIMEDOUT, -EIO, -ENODEV, -EINVAL, -ENOSPC, -EPROTO };
+	static const int errors[] = { -ETIMEDOUT, -EIO, -EINVAL, -ENOSPC, -EPROTO };
 
 	fuzz_dev.n_fail = n_fail;
 	fuzz_dev.fail = errors[fail % RTE_DIM(errors)];

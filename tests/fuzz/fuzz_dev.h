@@ -57,6 +57,10 @@ fuzz_dev_answer(void);
 void
 fuzz_dev_misbehave(uint8_t n_fail, uint8_t fail, uint8_t n_lies);
 
+/* All of it is one piece of DPDK memory: what a driver may tell a device of. */
+bool
+fuzz_dev_memory(uint64_t addr, size_t len);
+
 /* A result of a public function: 0, or an errno value. */
 static inline void
 fuzz_check_rc(int rc)
