@@ -46,6 +46,7 @@ qd_cmd_setup(struct qd *qd)
 	if (rc == 0 && (ctrl & QUEUE_DEV_CMDQ_CTRL_ENABLE) == 0)
 		rc = -EIO;
 	qd->cmd_tail = 0;
+	qd->cmd_ready = rc == 0;
 	return rc;
 }
 
@@ -112,10 +113,17 @@ status_error(uint32_t status)
 int
 qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd)
 {
-	struct queue_dev_cmd *entry = &qd->cmds[qd->cmd_tail % CMDQ_SIZE];
+	struct queue_dev_cmd *entry;
 	uint32_t st = 0;
 	int rc;
 
+	/* The device may count from elsewhere than we do. */
+	if (unlikely(!qd->cmd_ready)) {
+		rc = qd_cmd_setup(qd);
+		if (rc != 0)
+			return rc == -ENODEV ? rc : -ETIMEDOUT;
+	}
+	entry = &qd->cmds[qd->cmd_tail % CMDQ_SIZE];
 	*entry = *cmd;
 	entry->flags = qd->cmd_vec != NULL ? QUEUE_DEV_CMD_F_INTR : 0;
 	entry->token = ++qd->token != 0 ? qd->token : ++qd->token;

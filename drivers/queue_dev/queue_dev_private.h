@@ -152,6 +152,7 @@ struct qd {
 	struct queue_dev_query *query;
 	struct queue_dev_cmd *cmds;
 	uint32_t cmd_tail;
+	bool cmd_ready; /* the ring is set up; false: it could not be, next time */
 	uint32_t token;
 	struct rte_ims_table *table;
 	struct rte_ims_vec *cmd_vec; /* NULL: commands are polled for */
