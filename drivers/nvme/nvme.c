@@ -144,7 +144,7 @@ controller_start(struct nvme *nvme)
 	if (rc == 0)
 		rc = nvme_set_n_queues(nvme, &n);
 	nvme->info.max_queues = n;
-	nvme->info.max_depth = NVME_CAP_MQES(nvme->cap) + 1;
+	nvme->info.max_depth = RTE_MIN(NVME_CAP_MQES(nvme->cap) + 1, (uint32_t)UINT16_MAX);
 	return rc;
 }
 
