@@ -115,7 +115,7 @@ if [ "$sanitize" != no ]; then
 		devices-vfu_msg timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a minute for each target"
-	devtools/fuzz.sh --seconds 60 --jobs 9 || fuzz=failed
+	devtools/fuzz.sh --seconds 60 --jobs 10 || fuzz=failed
 
 	say "vectors and wait sets with ThreadSanitizer"
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
