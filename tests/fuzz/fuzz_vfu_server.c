@@ -6,7 +6,7 @@
  * The server, from its socket to the registers of a model: a client that sends any bytes, in any
  * pieces, with any descriptors, reads nothing, and hangs up.
  *
- * Input: pieces of [kind of descriptors, how many, length (16 bits), bytes].
+ * Input: [model], then pieces of [kind of descriptors, how many, length (16 bits), bytes].
  */
 
 #include <fcntl.h>
@@ -23,21 +23,30 @@
 
 #define MAX_FDS 12
 
-static struct vfu *vfu;
+static struct vfu *servers[2];
+
+static struct vfu *
+serve(const struct model *model, char *keys)
+{
+	struct model_opts opts = { .args = keys };
+	void *priv;
+
+	priv = model->create(&opts);
+	fuzz_check(priv != NULL);
+	return model->vfu(priv);
+}
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static char keys[] = "timers=8";
-	struct model_opts opts = { .args = keys };
+	static char timer_keys[] = "timers=8";
+	static char queue_keys[] = "queues=16,subdevs=4,eqs=4,msix=8,inject=1,mmap=0";
 	/* A descriptor that is kept each time will soon be one too many. */
 	struct rlimit few = { 128, 128 };
-	void *priv;
 
 	signal(SIGPIPE, SIG_IGN);
-	priv = timer_ims_model.create(&opts);
-	fuzz_check(priv != NULL);
-	vfu = timer_ims_model.vfu(priv);
+	servers[0] = serve(&timer_ims_model, timer_keys);
+	servers[1] = serve(&queue_dev_model, queue_keys);
 	setrlimit(RLIMIT_NOFILE, &few);
 	return 0;
 }
@@ -52,7 +61,7 @@ make_fd(uint8_t kind)
 		return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	case 1:
 		fd = memfd_create("fuzz", MFD_CLOEXEC);
-		fuzz_check(fd >= 0 && ftruncate(fd, 0x4000) == 0);
+		fuzz_check(fd >= 0 && ftruncate(fd, 64 << 20) == 0);
 		return fd;
 	case 2:
 		fuzz_check(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
@@ -100,6 +109,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_in in = { data, size };
+	struct vfu *vfu = servers[fuzz_u8(&in) % 2];
 	int socks[2];
 
 	fuzz_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) == 0);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# record.py LISTEN SERVER DIR: stand between a vfio-user client and a server, and keep what they say as
-# seeds: DIR/vfu_server (what clients send) and DIR/vfio_client (what servers answer).
+# record.py LISTEN SERVER DIR MODEL: stand between a vfio-user client and a server, and keep what they say as
+# seeds: DIR/vfu_server (what clients send) and DIR/vfio_client (what servers answer). MODEL, timer_ims or
+# queue_dev, is what serves and is served when it is played.
 
 import array
 import os
@@ -13,6 +14,7 @@ import struct
 import sys
 
 HEADER = struct.Struct("<HHIII")
+MODELS = ["timer_ims", "queue_dev"]  # as in fuzz_vfu_server.c
 LIMIT = 3000  # bytes of a seed: the beginning says what there is to say
 MAX_PIECE = 4000
 F_REPLY, F_ERROR, F_MORE, F_MAP = 1, 2, 4, 8
@@ -57,14 +59,14 @@ def server_records(data, fds):
 
 
 def main():
-    listen, server, folder = sys.argv[1:]
+    listen, server, folder, model = sys.argv[1:]
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(listen)
     listener.listen()
     client, _ = listener.accept()
     upstream = socket.socket(socket.AF_UNIX)
     upstream.connect(server)
-    seeds = {"vfu_server": b"", "vfio_client": b""}
+    seeds = {"vfu_server": bytes([MODELS.index(model)]), "vfio_client": b""}
     while True:
         for sock in select.select([client, upstream], [], [])[0]:
             data, fds = receive(sock)
