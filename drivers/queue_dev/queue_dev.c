@@ -396,7 +396,8 @@ rte_pmd_queue_dev_error_get(struct rte_ims_dev *dev, uint64_t *operand)
 			dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR_ARG, operand, sizeof(*operand));
 	if (rc == 0)
 		rc = ims_dev_bar_write32(dev, QUEUE_DEV_BAR, QUEUE_DEV_REG_ERROR, error);
-	return rc != 0 ? rc : (int)error;
+	/* Not an errno value, whatever it reads. */
+	return rc != 0 ? rc : (int)(error & INT32_MAX);
 }
 
 uint64_t

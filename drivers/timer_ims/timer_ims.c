@@ -309,5 +309,5 @@ rte_pmd_timer_ims_error_get(struct rte_ims_dev *dev, uint32_t *arg)
 		return rc;
 	if (arg != NULL)
 		*arg = operand;
-	return bits;
+	return bits & INT32_MAX; /* not an errno value, whatever it reads */
 }

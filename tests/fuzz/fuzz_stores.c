@@ -18,6 +18,7 @@
 
 #include "fuzz_dev.h"
 #include "ims_wait_private.h"
+#include "rte_pmd_timer_ims.h"
 #include "timer_ims_regs.h"
 
 /* What sysfs shows of configuration space is the device's, too. */
@@ -341,6 +342,29 @@ vec_run(unsigned int n, uint8_t what)
 	}
 }
 
+/* What its driver reads is the device's word; -ENODEV of another one. */
+static void
+timer_run(uint8_t which, uint16_t how)
+{
+	struct rte_pmd_timer_ims_conf conf = { .interval_ns = how };
+	struct rte_pmd_timer_ims_info info;
+	uint32_t n = how, arg;
+	uint64_t stamp;
+	char what[128];
+	bool works;
+	int rc;
+
+	fuzz_check_rc(rte_pmd_timer_ims_info_get(dev, &info));
+	fuzz_check_rc(rte_pmd_timer_ims_start(dev, n, vecs[which % N_VECS], &conf));
+	fuzz_check_rc(rte_pmd_timer_ims_stop(dev, n));
+	rte_pmd_timer_ims_count(dev, n, &stamp);
+	works = fuzz_dev.n_fail == 0 && !atomic_load(&fuzz_dev.v.removed);
+	rc = rte_pmd_timer_ims_error_get(dev, &arg);
+	fuzz_check(rc >= 0 || !works || (rc == -ENODEV && dev->driver == &driver));
+	rc = dev->driver->check != NULL ? dev->driver->check(dev, what, sizeof(what)) : 0;
+	fuzz_check(rc <= 1 && rc > -4096);
+}
+
 /* The device, of its own accord. */
 
 static void
@@ -380,6 +404,8 @@ run(struct fuzz_in *in)
 		fuzz_check_rc(rte_ims_dev_reset(dev));
 		break;
 	case 5:
+		if (which % 2 != 0)
+			timer_run(which / 2, at);
 		rc = rte_ims_dev_audit(dev);
 		fuzz_check(rc >= -4095 && rc <= N_VECS);
 		break;
