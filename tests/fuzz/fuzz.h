@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,12 +75,16 @@ fuzz_u64(struct fuzz_in *in)
 	return val;
 }
 
-/* An invariant. Not assert(), which a build may leave out. */
 static inline void
-fuzz_check(int holds)
+fuzz_check_at(int holds, const char *what, const char *file, int line)
 {
-	if (!holds)
-		abort();
+	if (holds)
+		return;
+	fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
+	abort();
 }
+
+/* An invariant. Not assert(), which a build may leave out. */
+#define fuzz_check(holds) fuzz_check_at(holds, #holds, __FILE__, __LINE__)
 
 #endif /* _FUZZ_H_ */

@@ -25,6 +25,7 @@ static struct {
 	void *addr;
 	size_t len;
 } pieces[MAX_PIECES];
+static unsigned int n_pieces; /* none in use has a higher place */
 static size_t in_use;
 
 struct ims_vfio *
@@ -71,6 +72,7 @@ __wrap_rte_zmalloc(const char *type, size_t size, unsigned int align)
 		;
 	in_use += size;
 	fuzz_check(i < MAX_PIECES && in_use <= MAX_MEMORY);
+	n_pieces = RTE_MAX(n_pieces, i + 1);
 	if (size == 0 || posix_memalign(&addr, RTE_MAX(align, 64u), size) != 0)
 		return NULL;
 	memset(addr, 0, size);
@@ -105,7 +107,7 @@ fuzz_dev_memory(uint64_t addr, size_t len)
 {
 	unsigned int i;
 
-	for (i = 0; i < MAX_PIECES; i++)
+	for (i = 0; i < n_pieces; i++)
 		if (pieces[i].addr != NULL && addr >= (uintptr_t)pieces[i].addr &&
 			len <= pieces[i].len &&
 			addr - (uintptr_t)pieces[i].addr <= pieces[i].len - len)
@@ -330,7 +332,8 @@ fuzz_dev_end(void)
 	fuzz_check(free_fd() == fuzz_dev.first_fd);
 	/* A device that may still write there keeps it. */
 	fuzz_check(!fuzz_dev.honest || in_use == 0);
-	for (i = 0; i < MAX_PIECES; i++)
+	for (i = 0; i < n_pieces; i++)
 		if (pieces[i].addr != NULL)
 			__wrap_rte_free(pieces[i].addr);
+	n_pieces = 0;
 }
