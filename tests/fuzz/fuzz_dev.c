@@ -21,8 +21,8 @@
 struct fuzz_dev fuzz_dev;
 
 /* DPDK memory: what is in use, from an allocator that a sanitizer sees. */
-static struct {
-	void *addr;
+static struct piece {
+	void *addr; /* NULL: not in use */
 	size_t len;
 } pieces[MAX_PIECES];
 static unsigned int n_pieces; /* none in use has a higher place */
@@ -62,22 +62,32 @@ __wrap_ims_table_new_locked(struct rte_ims_dev *dev, const char *name, uint32_t 
 	return __real_ims_table_new_locked(dev, name, RTE_MIN(size, (uint32_t)TABLE_MAX));
 }
 
+/* The one at addr; NULL: one that is not in use. */
+static struct piece *
+piece_find(const void *addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_PIECES; i++)
+		if (pieces[i].addr == addr)
+			return &pieces[i];
+	abort(); /* freed, or never allocated; or too many */
+}
+
 void *
 __wrap_rte_zmalloc(const char *type, size_t size, unsigned int align)
 {
-	unsigned int i;
+	struct piece *piece = piece_find(NULL);
 	void *addr;
 
-	for (i = 0; i < MAX_PIECES && pieces[i].addr != NULL; i++)
-		;
-	in_use += size;
-	fuzz_check(i < MAX_PIECES && in_use <= MAX_MEMORY);
-	n_pieces = RTE_MAX(n_pieces, i + 1);
+	fuzz_check(size <= MAX_MEMORY - in_use);
 	if (size == 0 || posix_memalign(&addr, RTE_MAX(align, 64u), size) != 0)
 		return NULL;
 	memset(addr, 0, size);
-	pieces[i].addr = addr;
-	pieces[i].len = size;
+	piece->addr = addr;
+	piece->len = size;
+	in_use += size;
+	n_pieces = RTE_MAX(n_pieces, (unsigned int)(piece - pieces) + 1);
 	return addr;
 }
 
@@ -90,15 +100,13 @@ __wrap_rte_zmalloc_socket(const char *type, size_t size, unsigned int align, int
 void
 __wrap_rte_free(void *addr)
 {
-	unsigned int i;
+	struct piece *piece;
 
 	if (addr == NULL)
 		return;
-	for (i = 0; i < MAX_PIECES && pieces[i].addr != addr; i++)
-		;
-	fuzz_check(i < MAX_PIECES);
-	in_use -= pieces[i].len;
-	pieces[i].addr = NULL;
+	piece = piece_find(addr);
+	in_use -= piece->len;
+	piece->addr = NULL;
 	free(addr);
 }
 

@@ -25,28 +25,23 @@
 
 static struct vfu *servers[2];
 
-static struct vfu *
-serve(const struct model *model, char *keys)
-{
-	struct model_opts opts = { .args = keys };
-	void *priv;
-
-	priv = model->create(&opts);
-	fuzz_check(priv != NULL);
-	return model->vfu(priv);
-}
-
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static char timer_keys[] = "timers=8";
 	static char queue_keys[] = "queues=16,subdevs=4,eqs=4,msix=8,inject=1,mmap=0";
+	struct model_opts timer = { .args = timer_keys }, queue = { .args = queue_keys };
 	/* A descriptor that is kept each time will soon be one too many. */
 	struct rlimit few = { 128, 128 };
+	void *priv;
 
 	signal(SIGPIPE, SIG_IGN);
-	servers[0] = serve(&timer_ims_model, timer_keys);
-	servers[1] = serve(&queue_dev_model, queue_keys);
+	priv = timer_ims_model.create(&timer);
+	fuzz_check(priv != NULL);
+	servers[0] = timer_ims_model.vfu(priv);
+	priv = queue_dev_model.create(&queue);
+	fuzz_check(priv != NULL);
+	servers[1] = queue_dev_model.vfu(priv);
 	setrlimit(RLIMIT_NOFILE, &few);
 	return 0;
 }
