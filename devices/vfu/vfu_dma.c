@@ -343,6 +343,7 @@ call_start(struct vfu *vfu, uint16_t command, uint64_t iova, const void *data, u
 	call->gen++;
 	call->command = command;
 	call->len = len;
+	call->iova = iova;
 	call->done = done;
 	call->arg = arg;
 	vfu->n_calls++;
@@ -365,6 +366,24 @@ vfu_dma_read(struct vfu *vfu, uint64_t iova, uint32_t len, vfu_dma_fn done, void
 	return call_start(vfu, VFIO_USER_DMA_READ, iova, NULL, len, done, arg);
 }
 
+/*
+ * A good reply is of all that was asked for. That of a write may have a count of four bytes, which is the
+ * specification's, or of eight, which is that of everybody else; older QEMU sends nothing at all.
+ */
+static bool
+reply_fits(const struct vfu_call *call, const struct vfu_req *req)
+{
+	struct vfio_user_dma_access acc = { 0 };
+
+	if (call->command == VFIO_USER_DMA_WRITE && req->len == 0)
+		return true;
+	if (call->command == VFIO_USER_DMA_READ ? req->len != sizeof(acc) + call->len
+						: req->len < sizeof(acc) - 4)
+		return false;
+	memcpy(&acc, req->data, req->len < sizeof(acc) ? req->len : sizeof(acc));
+	return acc.addr == call->iova && acc.count == call->len;
+}
+
 /* A client's reply. One that was not asked for is ignored. */
 void
 vfu_dma_reply(struct vfu *vfu, const struct vfu_req *req)
@@ -379,7 +398,7 @@ vfu_dma_reply(struct vfu *vfu, const struct vfu_req *req)
 	}
 	if (req->hdr.flags & VFIO_USER_F_ERROR)
 		error = req->hdr.error != 0 && req->hdr.error < 4096 ? (int)req->hdr.error : EIO;
-	else if (call->command == VFIO_USER_DMA_READ && req->len != head + call->len)
+	else if (!reply_fits(call, req))
 		error = EPROTO;
 	call->used = false;
 	vfu->n_calls--;

@@ -58,6 +58,7 @@ struct vfu_call {
 	uint8_t gen;
 	uint16_t command;
 	uint32_t len;
+	uint64_t iova;
 	vfu_dma_fn done;
 	void *arg;
 };

@@ -660,6 +660,46 @@ test_call_errors(void **state)
 	}
 }
 
+/* A client that has done less than it was asked for, or something else, has not done it. */
+static void
+test_call_other_reply(void **state)
+{
+	static const struct {
+		bool write;
+		int error;
+		uint32_t len; /* of the reply */
+		uint64_t addr;
+		uint64_t count;
+	} replies[] = {
+		{ false, EPROTO, 20, 1, 0 },
+		{ false, EPROTO, 20, 0, UINT64_MAX },
+		{ false, EPROTO, 20, 0, 1ull << 32 },
+		{ true, EPROTO, 16, 1, 0 },
+		{ true, EPROTO, 16, 0, UINT64_MAX },
+		{ true, EPROTO, 16, 0, 1 },
+		{ true, EPROTO, 16, 0, 1ull << 32 },
+		{ true, EPROTO, 11, 0, 0 },
+		{ true, EPROTO, 1, 0, 0 },
+		{ true, 0, 12, 0, 1ull << 32 }, /* the upper half is not there */
+		{ true, 0, 0, 0, 0 },
+		{ false, 0, 20, 0, 0 },
+	};
+	struct vfio_user_dma_access acc[2] = { 0 };
+	struct peer_stash req;
+	size_t i;
+
+	for (i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		assert_int_equal(
+			replies[i].write ? dma_write(i, 0x8000, "abcd", 4) : dma_read(i, 0x8000, 4),
+			0);
+		assert_true(peer_request(&p, &req, PEER_TIMEOUT_MS));
+		acc[0].addr = req.acc.addr + replies[i].addr;
+		acc[0].count = req.acc.count + replies[i].count;
+		peer_reply(&p, req.hdr.id, req.hdr.command, 0, acc, replies[i].len);
+		assert_int_equal(outcome().error[i], replies[i].error);
+	}
+}
+
 static void
 test_call_arguments(void **state)
 {
@@ -764,6 +804,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_call_read, setup_calls, teardown),
 		cmocka_unit_test_setup_teardown(test_call_wrong_id, setup_calls, teardown),
 		cmocka_unit_test_setup_teardown(test_call_errors, setup_calls, teardown),
+		cmocka_unit_test_setup_teardown(test_call_other_reply, setup_calls, teardown),
 		cmocka_unit_test_setup_teardown(test_call_arguments, setup_calls, teardown),
 		cmocka_unit_test(test_call_client_limit),
 		cmocka_unit_test_setup_teardown(test_call_cancelled, setup_calls, teardown),
