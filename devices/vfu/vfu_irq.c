@@ -100,7 +100,7 @@ check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set 
 		return data_len != set->count || set->count == 0 || req->n_fds != 0 ? EINVAL : 0;
 	case VFIO_IRQ_SET_DATA_EVENTFD:
 		/* No descriptors: take those of the range away. */
-		return data_len != 0 || set->count == 0 ||
+		return data_len != 0 || set->count == 0 || req->fds_more ||
 		                       (req->n_fds != 0 && req->n_fds != set->count)
 		               ? EINVAL
 		               : 0;

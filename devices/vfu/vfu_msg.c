@@ -51,7 +51,7 @@ close_in_fds(struct vfu *vfu)
 		if (vfu->in_fds[i] >= 0)
 			vfu_guard_close(vfu, vfu->in_fds[i]);
 	vfu->n_in_fds = 0;
-	vfu->fds_lost = false;
+	vfu->fds_more = vfu->fds_lost = false;
 }
 
 static void
@@ -243,14 +243,20 @@ take_fds(struct vfu *vfu, struct msghdr *msg)
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(int));
-			if (vfu->n_in_fds < VFU_MAX_FDS)
+			if (vfu->n_in_fds < VFU_MAX_FDS) {
 				vfu->in_fds[vfu->n_in_fds++] = fd;
-			else
+			} else {
+				vfu->fds_more = true;
 				vfu_guard_close(vfu, fd);
+			}
 		}
 	}
-	if ((msg->msg_flags & MSG_CTRUNC) != 0 && vfu->n_in_fds < VFU_MAX_FDS)
+	if ((msg->msg_flags & MSG_CTRUNC) == 0)
+		return;
+	if (vfu->n_in_fds < VFU_MAX_FDS)
 		vfu->fds_lost = true;
+	else
+		vfu->fds_more = true;
 }
 
 /* How much more the message needs: first its header, then what that says. -1: it is malformed. */
@@ -305,7 +311,11 @@ in_recv(struct vfu *vfu, uint32_t missing)
 static void
 in_handle(struct vfu *vfu)
 {
-	struct vfu_req req = { .fds = vfu->in_fds, .n_fds = vfu->n_in_fds };
+	struct vfu_req req = {
+		.fds = vfu->in_fds,
+		.n_fds = vfu->n_in_fds,
+		.fds_more = vfu->fds_more,
+	};
 	int error;
 
 	memcpy(&req.hdr, vfu->in, sizeof(req.hdr));

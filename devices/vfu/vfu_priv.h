@@ -112,6 +112,7 @@ struct vfu {
 	uint32_t in_len;
 	int in_fds[VFU_MAX_FDS];
 	unsigned int n_in_fds;
+	bool fds_more;     /* than VFU_MAX_FDS came */
 	bool fds_lost;     /* we had no room for all of them: EMFILE */
 	uint64_t heard_ns; /* when it last did what it had begun, or began something */
 	uint64_t stall_ns; /* VFU_STALL_MS; tests change it */
@@ -166,6 +167,7 @@ struct vfu_req {
 	uint32_t len;
 	int *fds; /* those taken are set to -1, the rest gets closed */
 	unsigned int n_fds;
+	bool fds_more; /* came, and were closed */
 };
 
 /* vfu_msg.c */

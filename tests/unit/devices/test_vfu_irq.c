@@ -207,6 +207,24 @@ test_refused(void **state)
 	}
 }
 
+/* Nine descriptors for eight vectors: the ninth is beyond what a message may have, and yet one too many. */
+static void
+test_refused_more(void **state)
+{
+	int fds[N + 1];
+	size_t i;
+
+	for (i = 0; i < N + 1; i++)
+		fds[i] = m->memfd;
+	assert_int_equal(set_fds(0, N, efds), 0);
+	assert_int_equal(
+		peer_set_irqs(&p, EVENTFD | TRIGGER, MSIX, 0, N, NULL, 0, fds, N + 1), EINVAL);
+	check_all_enabled();
+	/* It is that message's alone. */
+	assert_int_equal(set_fds(0, N, efds), 0);
+	check_all_enabled();
+}
+
 static void
 test_refused_short(void **state)
 {
@@ -365,6 +383,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_info, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_more, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refused_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_single_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_replace, setup, teardown),
