@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -62,12 +63,15 @@ conn_close(void)
 bool
 conn_open(void)
 {
+	/* A server that waits for us to read, while we wait for it to. */
+	static const struct timeval most = { .tv_sec = ANSWER_MS / 1000 };
 	int tries;
 
 	conn_close();
 	/* A server that serves one client at a time may not listen before the last one has gone. */
-	for (tries = 0; tries < 2000; tries++) {
+	for (tries = 0; tries < 2000 && !server_ended(); tries++) {
 		sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
 		if (connect(sock, (const struct sockaddr *)&address, sizeof(address)) == 0)
 			return true;
 		conn_close();
@@ -174,8 +178,8 @@ recv_reply(void)
 	return rc;
 }
 
-static verdict
-check_header(uint16_t id, uint16_t command, uint32_t *error)
+verdict
+conn_check(uint16_t id, uint16_t command, uint32_t *error)
 {
 	if (in.hdr.id != id)
 		return wrong("the reply has id %u instead of %u", in.hdr.id, id);
@@ -200,7 +204,7 @@ conn_reply(uint16_t id, uint16_t command, uint32_t *error)
 
 	if (rc != 1)
 		return rc == 0 ? wrong("the server hung up") : wrong("no answer");
-	return check_header(id, command, error);
+	return conn_check(id, command, error);
 }
 
 verdict
@@ -218,15 +222,27 @@ conn_alive(void)
 	return error != 0 ? wrong("afterwards GET_INFO fails: %s", strerror(error)) : NULL;
 }
 
+verdict
+conn_version(const void *json, uint32_t len, const int *fds, unsigned int n_fds)
+{
+	static uint8_t payload[4 + 65536] = { 0, 0, VFIO_USER_MINOR };
+	uint32_t error = 0;
+	verdict v;
+
+	memcpy(payload + 4, json, len);
+	if (!conn_open() || !conn_request(1, VFIO_USER_VERSION, 0, payload, 4 + len, fds, n_fds))
+		return wrong("no connection");
+	v = conn_reply(1, VFIO_USER_VERSION, &error);
+	return v == NULL && error != 0 ? wrong("refused: %s", strerror(error)) : v;
+}
+
 bool
 conn_ready(void)
 {
-	static const char payload[] = "\0\0\1\0{\"capabilities\":{\"max_msg_fds\":16}}";
-	uint32_t error = 0;
+	static const char json[] =
+		"{\"capabilities\":{\"max_msg_fds\":16,\"write_multiple\":true}}";
 
-	return conn_open() &&
-	       conn_request(1, VFIO_USER_VERSION, 0, payload, sizeof(payload), NULL, 0) &&
-	       conn_reply(1, VFIO_USER_VERSION, &error) == NULL && error == 0;
+	return conn_version(json, sizeof(json), NULL, 0) == NULL;
 }
 
 verdict
@@ -238,7 +254,7 @@ conn_refused(uint16_t id, uint16_t command)
 	if (rc < 0)
 		return wrong("neither an error nor the end of the connection");
 	if (rc == 1) {
-		verdict v = check_header(id, command, &error);
+		verdict v = conn_check(id, command, &error);
 
 		if (v != NULL || error == 0)
 			return v != NULL ? v : wrong("accepted");

@@ -24,125 +24,6 @@ need(bool ok)
 	return ok ? NULL : wrong("the server hung up, or there is no connection");
 }
 
-/* A VERSION of these bytes: what the server makes of it. */
-static verdict
-version_good(uint16_t minor, const char *json)
-{
-	uint16_t ver[2] = { VFIO_USER_MAJOR, minor };
-	uint32_t error = 0, len = sizeof(ver);
-	uint8_t payload[256];
-	verdict v;
-
-	memcpy(payload, ver, sizeof(ver));
-	if (json != NULL) {
-		memcpy(payload + len, json, strlen(json) + 1);
-		len += strlen(json) + 1;
-	}
-	if (!conn_open() || !conn_request(5, VFIO_USER_VERSION, 0, payload, len, NULL, 0))
-		return wrong("no connection");
-	v = conn_reply(5, VFIO_USER_VERSION, &error);
-	if (v != NULL || error != 0)
-		return v != NULL ? v : wrong("refused: %s", strerror(error));
-	if (in.len < sizeof(ver))
-		return wrong("a reply of %u bytes", in.len);
-	memcpy(ver, in.data, sizeof(ver));
-	if (ver[0] != VFIO_USER_MAJOR || ver[1] > minor)
-		return wrong("the reply has version %u.%u", ver[0], ver[1]);
-	if (in.len > sizeof(ver) && in.data[in.len - 1] != '\0')
-		return wrong("the reply's JSON has no NUL");
-	return conn_alive();
-}
-
-static verdict
-version_bad(const void *payload, uint32_t len)
-{
-	if (!conn_open() || !conn_request(5, VFIO_USER_VERSION, 0, payload, len, NULL, 0))
-		return wrong("no connection");
-	return conn_refused(5, VFIO_USER_VERSION);
-}
-
-static verdict
-version_no_json(void)
-{
-	return version_good(1, NULL);
-}
-
-static verdict
-version_no_caps(void)
-{
-	return version_good(1, "{}");
-}
-
-static verdict
-version_unknown_caps(void)
-{
-	return version_good(1, "{\"capabilities\":{\"an_unknown_one\":[1,{}]},\"more\":null}");
-}
-
-static verdict
-version_newer(void)
-{
-	return version_good(0xffff, "{}");
-}
-
-static verdict
-version_older(void)
-{
-	return version_good(0, "{}");
-}
-
-static verdict
-version_major(void)
-{
-	static const uint16_t ver[2] = { VFIO_USER_MAJOR + 1, 0 };
-
-	return version_bad(ver, sizeof(ver));
-}
-
-static verdict
-version_no_nul(void)
-{
-	return version_bad("\0\0\1\0{}", 6);
-}
-
-static verdict
-version_no_json_at_all(void)
-{
-	return version_bad("\0\0\1\0{\"capabilities\":", 4 + 16);
-}
-
-static verdict
-version_cut(void)
-{
-	return version_bad("\0\0\1", 3);
-}
-
-static verdict
-version_empty(void)
-{
-	return version_bad(NULL, 0);
-}
-
-static verdict
-version_late(void)
-{
-	struct vfio_user_device_info info = { .argsz = sizeof(info) };
-
-	if (!conn_open())
-		return wrong("no connection");
-	conn_request(6, VFIO_USER_DEVICE_GET_INFO, 0, &info, sizeof(info), NULL, 0);
-	return conn_refused(6, VFIO_USER_DEVICE_GET_INFO);
-}
-
-static verdict
-version_twice(void)
-{
-	if (!conn_ready())
-		return wrong("no connection");
-	conn_request(6, VFIO_USER_VERSION, 0, "\0\0\1", 4, NULL, 0);
-	return conn_refused(6, VFIO_USER_VERSION);
-}
-
 /* A header alone, the rest of the message never comes if it claims any. */
 static verdict
 bad_header(uint32_t size, uint32_t flags)
@@ -431,6 +312,64 @@ irq_client_goes(void)
 	return irq_pipe(hang_up, "its client has gone");
 }
 
+/* SET_IRQS with these flags, and what they say goes along. Its error, or EPIPE. */
+static uint32_t
+set_flags(uint32_t flags)
+{
+	struct {
+		struct vfio_irq_set set;
+		uint8_t boolean;
+	} req = { { 20, flags, dev.irq, 0, 1 }, 0 };
+	uint32_t len = sizeof(req.set), error = 0;
+	verdict v;
+
+	if ((flags & VFIO_IRQ_SET_DATA_BOOL) != 0)
+		req.set.argsz = ++len;
+	conn_request(4, VFIO_USER_DEVICE_SET_IRQS, 0, &req, len, NULL, 0);
+	v = conn_reply(4, VFIO_USER_DEVICE_SET_IRQS, &error);
+	return v != NULL ? EPIPE : error;
+}
+
+static bool
+one_bit(uint32_t bits)
+{
+	return bits != 0 && (bits & (bits - 1)) == 0;
+}
+
+/* "The flags are mutually exclusive for both sets." */
+static verdict
+irq_flags(void)
+{
+	uint32_t flags, error;
+	bool good;
+
+	if (!conn_ready())
+		return wrong("no connection");
+	for (flags = 0; flags < 64; flags++) {
+		good = one_bit(flags & VFIO_IRQ_SET_DATA_TYPE_MASK) &&
+		       one_bit(flags & VFIO_IRQ_SET_ACTION_TYPE_MASK);
+		error = set_flags(flags);
+		if (error == EPIPE || (!good && error == 0))
+			return wrong("flags %#x: %s", flags, error != 0 ? "no answer" : "accepted");
+		if (good && (flags & VFIO_IRQ_SET_ACTION_TRIGGER) != 0 && error != 0)
+			return wrong("flags %#x: %s", flags, strerror(error));
+	}
+	return conn_alive();
+}
+
+static verdict
+irq_flags_unknown(void)
+{
+	uint32_t bit;
+
+	if (!conn_ready())
+		return wrong("no connection");
+	for (bit = 6; bit < 32; bit++)
+		if (set_flags(TRIGGER | 1u << bit) == 0)
+			return wrong("bit %u is accepted", bit);
+	return conn_alive();
+}
+
 static verdict
 map_memfd(int *memfd)
 {
@@ -500,57 +439,64 @@ regions_map(void)
 	return v;
 }
 
-static const struct sequence {
-	const char *group;
-	const char *name;
-	bool by_spec;
-	bool needs_irq;
-	verdict (*run)(void);
-} sequences[] = {
-	{ "VERSION", "without JSON", true, false, version_no_json },
-	{ "VERSION", "without capabilities", true, false, version_no_caps },
-	{ "VERSION", "capabilities that nobody knows", false, false, version_unknown_caps },
-	{ "VERSION", "a newer minor", true, false, version_newer },
-	{ "VERSION", "an older minor", true, false, version_older },
-	{ "VERSION", "another major", true, false, version_major },
-	{ "VERSION", "JSON without NUL", true, false, version_no_nul },
-	{ "VERSION", "no valid JSON", true, false, version_no_json_at_all },
-	{ "VERSION", "cut short", false, false, version_cut },
-	{ "VERSION", "empty", false, false, version_empty },
-	{ "VERSION", "not the first request", true, false, version_late },
-	{ "VERSION", "a second one", false, false, version_twice },
-	{ "header", "size 0", false, false, header_size_0 },
-	{ "header", "size 15", false, false, header_size_15 },
-	{ "header", "size of all bits", false, false, header_size_max },
-	{ "header", "type 2", false, false, header_type },
-	{ "header", "type 15", false, false, header_type_max },
-	{ "header", "error number in a command", true, false, header_reserved },
-	{ "framing", "the client goes within a message", false, false, half_message },
-	{ "framing", "byte by byte", false, false, byte_by_byte },
-	{ "order", "64 requests at once, ids used twice", true, false, pipelined },
-	{ "order", "posted writes before a read", true, false, posted_in_order },
-	{ "order", "replies that nobody asked for", false, false, unasked_replies },
-	{ "interrupts", "triggered by the client, and taken away", true, true, irq_loopback },
-	{ "interrupts", "disabled, the descriptor is closed", false, true, irq_disable_closes },
-	{ "interrupts", "the client goes", true, true, irq_client_goes },
-	{ "memory", "unmapped before the reply", true, false, unmap_releases },
-	{ "memory", "the client goes", true, false, map_client_goes },
-	{ "regions", "descriptors of those that can be mapped", true, false, regions_map },
+/* One register is the same byte in an access of any size at any offset. */
+static verdict
+config_agrees(void)
+{
+	struct vfio_user_region_access acc = { 0, VFIO_PCI_CONFIG_REGION_INDEX, 64 };
+	uint8_t all[64];
+	uint32_t error;
+	verdict v;
+
+	if (!conn_ready())
+		return wrong("no connection");
+	v = call(VFIO_USER_REGION_READ, &acc, sizeof(acc), NULL, 0);
+	if (v != NULL)
+		return v;
+	memcpy(all, in.data + sizeof(acc), sizeof(all));
+	for (acc.count = 1; acc.count <= 8; acc.count++) {
+		for (acc.offset = 0; acc.offset + acc.count <= 64; acc.offset += 3) {
+			conn_request(8, VFIO_USER_REGION_READ, 0, &acc, sizeof(acc), NULL, 0);
+			v = conn_reply(8, VFIO_USER_REGION_READ, &error);
+			if (v != NULL)
+				return v;
+			if (error == 0 && (in.len != sizeof(acc) + acc.count ||
+						  memcmp(in.data + sizeof(acc), all + acc.offset,
+							  acc.count) != 0))
+				return wrong(
+					"%u bytes at %u differ", acc.count, (uint32_t)acc.offset);
+		}
+	}
+	return NULL;
+}
+
+static const struct sequence sequences[] = {
+	{ "header", "size 0", false, header_size_0 },
+	{ "header", "size 15", false, header_size_15 },
+	{ "header", "size of all bits", false, header_size_max },
+	{ "header", "type 2", false, header_type },
+	{ "header", "type 15", false, header_type_max },
+	{ "header", "error number in a command", true, header_reserved },
+	{ "framing", "the client goes within a message", false, half_message },
+	{ "framing", "byte by byte", false, byte_by_byte },
+	{ "order", "64 requests at once, ids used twice", true, pipelined },
+	{ "order", "posted writes before a read", true, posted_in_order },
+	{ "order", "replies that nobody asked for", false, unasked_replies },
+	{ "interrupts", "triggered by the client, and taken away", true, irq_loopback,
+		&dev.n_vectors },
+	{ "interrupts", "disabled, the descriptor is closed", false, irq_disable_closes,
+		&dev.n_vectors },
+	{ "interrupts", "the client goes", true, irq_client_goes, &dev.n_vectors },
+	{ "interrupts", "each of 64 combinations of flags", true, irq_flags, &dev.n_vectors },
+	{ "interrupts", "each flag that there is not", false, irq_flags_unknown, &dev.n_vectors },
+	{ "memory", "unmapped before the reply", true, unmap_releases },
+	{ "memory", "the client goes", true, map_client_goes },
+	{ "regions", "reads of any size and alignment agree", true, config_agrees },
+	{ "regions", "descriptors of those that can be mapped", true, regions_map },
 };
 
 void
 sequences_run(void)
 {
-	const struct sequence *s;
-	size_t i;
-
-	for (i = 0; i < sizeof(sequences) / sizeof(sequences[0]); i++) {
-		s = &sequences[i];
-		if (!wanted(s->group, s->name))
-			continue;
-		if (s->needs_irq && dev.n_vectors == 0)
-			report_skip(s->group, s->name, "the device has no vectors");
-		else
-			report(s->group, s->name, s->by_spec, s->run(), NULL);
-	}
+	run_sequences(sequences, sizeof(sequences) / sizeof(sequences[0]));
 }
