@@ -95,14 +95,26 @@ reg_get(uint32_t off, size_t len)
 	return val;
 }
 
+/* Of a submission queue's tail; NULL: beyond the BAR. */
+static void *
+doorbell_at(uint32_t id)
+{
+	uint32_t strd = NVME_CAP_DSTRD(reg_get(NVME_REG_CAP, 8));
+	uint64_t off = NVME_REG_SQ_TAIL((uint64_t)id, strd);
+
+	if (off + 4 > fuzz_dev.v.regions[NVME_BAR].size)
+		return NULL;
+	return fuzz_dev.mem[NVME_BAR] + off;
+}
+
 static uint32_t
 doorbell(uint32_t id)
 {
-	uint32_t strd = NVME_CAP_DSTRD(reg_get(NVME_REG_CAP, 8)), val = 0;
-	uint64_t off = NVME_REG_SQ_TAIL((uint64_t)id, strd);
+	const void *at = doorbell_at(id);
+	uint32_t val = 0;
 
-	if (off + sizeof(val) <= fuzz_dev.v.regions[NVME_BAR].size)
-		memcpy(&val, fuzz_dev.mem[NVME_BAR] + off, sizeof(val));
+	if (at != NULL)
+		memcpy(&val, at, sizeof(val));
 	return val;
 }
 
@@ -160,6 +172,9 @@ create_sq(const struct nvme_cmd *cmd, struct hw_queue *q)
 	q->sq_depth = (cmd->cdw10 >> 16) + 1;
 	q->sq = memory(cmd->prp1, q->sq_depth * sizeof(*q->sq));
 	q->sq_head = 0;
+	/* A new queue is empty, whatever the last one's tail was. */
+	if (doorbell_at(q - hw.queues) != NULL)
+		memset(doorbell_at(q - hw.queues), 0, 4);
 	return q->sq != NULL;
 }
 
