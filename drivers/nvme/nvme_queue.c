@@ -156,7 +156,7 @@ rte_pmd_nvme_poll(
 		status = __atomic_load_n(&cqe->status, __ATOMIC_ACQUIRE);
 		if ((status & NVME_CQE_PHASE) != q->phase)
 			break;
-		cid = cqe->cid;
+		cid = __atomic_load_n(&cqe->cid, __ATOMIC_RELAXED); /* once: it may change */
 		if (++q->cq_head == q->depth) {
 			q->cq_head = 0;
 			q->phase ^= NVME_CQE_PHASE;
