@@ -55,6 +55,13 @@ if git grep -nE '\b(system|popen|wordexp)\(' -- 'lib/*.c' 'drivers/*.c' 'devices
 	bad=1
 fi
 
+# Timeouts do not go by a clock that somebody sets.
+if git grep -nE '\b(gettimeofday|timespec_get|time|ftime)\(|CLOCK_REALTIME' -- \
+	'lib/*.[ch]' 'drivers/*.[ch]' 'devices/*.[ch]' 'app/*.[ch]' 'examples/*.[ch]'; then
+	echo "check-static: no wall clock"
+	bad=1
+fi
+
 if [ $tidy = yes ]; then
 	[ -f build/build.ninja ] || meson setup build > /dev/null
 	once_each

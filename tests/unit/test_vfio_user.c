@@ -17,12 +17,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -1077,6 +1079,53 @@ test_full(void **state)
 	unlink(sa.sun_path);
 }
 
+static void
+ends_by_abort(void (*fn)(void))
+{
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		signal(SIGABRT, SIG_DFL);
+		close(STDERR_FILENO);
+		fn();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static void
+ask_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+}
+
+static void
+wait_by_wall_clock(void)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	pthread_mutex_lock(&mutex);
+	pthread_cond_timedwait(&cond, &mutex, &until);
+}
+
+/* No test program of the library and the server goes by the clock that somebody sets: jump.c sees to it. */
+static void
+test_wall_clock(void **state)
+{
+	ends_by_abort(ask_time);
+	ends_by_abort(wait_by_wall_clock);
+}
+
 int
 main(void)
 {
@@ -1101,6 +1150,7 @@ main(void)
 		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_closing),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_wall_clock),
 	};
 
 	fake_eal_init();
