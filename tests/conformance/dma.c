@@ -43,6 +43,7 @@ static struct recipe {
 	uint16_t command;
 	uint32_t n_steps;
 	struct step steps[MAX_STEPS];
+	bool blocks; /* the server answers nothing while it waits for a reply */
 	bool has_result;
 	struct step result; /* reads 0 while it is under way, 1: done, else failed */
 } recipes[] = {
@@ -58,8 +59,8 @@ static struct {
 	unsigned int n_fds;
 } asked;
 
-static const struct recipe *recipe; /* of the case */
-static bool owed;                   /* the reply to the last step has not come */
+static struct recipe *recipe; /* of the case */
+static bool owed;             /* the reply to the last step has not come */
 
 /* REGION:OFFSET/SIZE=VALUE, VALUE being a number, IOVA or COUNT; REGION:OFFSET/SIZE? is the result. */
 static bool
@@ -207,20 +208,22 @@ prepare(const char *json, uint64_t size)
 	return v != NULL ? v : granted(VFIO_USER_DMA_MAP, &map, sizeof(map));
 }
 
-/* The device is made to ask, and has asked. */
+/* The device is made to ask, and has asked; the write that made it ask is answered, unless that blocks. */
 static verdict
-ask(const char *json, uint32_t count)
+ask(void)
 {
-	verdict v = prepare(json, MAP_SIZE * 32);
-	int rc;
+	verdict v = prepare("{}", MAP_SIZE);
 
 	asked.len = 0;
 	if (v == NULL)
-		v = provoke(MAP_ADDR, count);
-	if (v != NULL || asked.len != 0)
-		return v != NULL ? v : judge_request(MAP_ADDR, MAP_SIZE * 32, count);
-	rc = next_message();
-	return rc == 1 ? judge_request(MAP_ADDR, MAP_SIZE * 32, count) : wrong("it does not ask");
+		v = provoke(MAP_ADDR, COUNT);
+	if (v == NULL && asked.len == 0 && next_message() != 1)
+		v = wrong("it does not ask");
+	if (v == NULL)
+		v = judge_request(MAP_ADDR, MAP_SIZE, COUNT);
+	if (v == NULL && owed && !recipe->blocks)
+		recipe->blocks = next_message() != 0;
+	return v;
 }
 
 struct answer {
@@ -318,7 +321,7 @@ good_exchange(void)
 {
 	static const struct answer good = { 0 };
 	bool on = false;
-	verdict v = ask("{}", COUNT);
+	verdict v = ask();
 
 	if (v == NULL)
 		v = send_answer(&good, NULL) ? goes_on(&on) : wrong("the server hung up");
@@ -386,20 +389,18 @@ run_answer(const struct answer *a)
 		return wrong("%s", strerror(errno));
 	for (i = 0; i < MAX_FDS; i++)
 		fds[i] = ends[1];
-	v = ask("{}", COUNT);
+	v = ask();
 	if (v == NULL) {
 		/* It may hang up on it: that is seen below. */
 		send_answer(a, fds);
-		if (a->outcome == WAITING && owed)
-			v = NULL; /* a server that answers nothing before it has its reply */
-		else
+		if (a->outcome != WAITING || !recipe->blocks)
 			v = goes_on(&on);
 	}
 	close(ends[1]);
 	if (v == NULL && on)
 		v = judge_result(a->outcome);
 	/* What was not the reply does not keep the right one from being it. */
-	if (v == NULL && a->outcome == WAITING && (on || owed)) {
+	if (v == NULL && a->outcome == WAITING && (on || recipe->blocks)) {
 		send_answer(&answers[0], NULL);
 		v = goes_on(&on);
 		if (v == NULL && on)
@@ -415,7 +416,7 @@ run_answer(const struct answer *a)
 static verdict
 twice(void)
 {
-	verdict v = ask("{}", COUNT);
+	verdict v = ask();
 	bool on;
 
 	if (v == NULL && (!send_answer(&answers[0], NULL) || !send_answer(&answers[0], NULL)))
@@ -431,11 +432,10 @@ twice(void)
 static verdict
 never(void)
 {
-	verdict v = ask("{}", COUNT);
+	verdict v = ask();
 
-	if (v == NULL && owed)
-		v = next_message() == 0 ? NULL
-		                        : wrong("the write that made it ask is not answered");
+	if (v == NULL && recipe->blocks)
+		v = wrong("the write that made it ask is not answered");
 	if (v == NULL)
 		v = conn_alive();
 	if (v == NULL)
@@ -448,16 +448,16 @@ static verdict
 to_the_next(void)
 {
 	struct vfio_user_header first;
-	verdict v = ask("{}", COUNT);
+	verdict v = ask();
 
 	first = asked.hdr;
 	if (v == NULL)
-		v = ask("{}", COUNT);
+		v = ask();
 	if (v == NULL && first.id != asked.hdr.id) {
 		struct answer old = { .id = first.id - asked.hdr.id };
 
 		send_answer(&old, NULL);
-		if (!owed)
+		if (!recipe->blocks)
 			v = judge_result(WAITING);
 	}
 	return v != NULL ? v : good_exchange();
@@ -467,7 +467,7 @@ static verdict
 half_reply(void)
 {
 	struct vfio_user_header hdr;
-	verdict v = ask("{}", COUNT);
+	verdict v = ask();
 
 	if (v == NULL) {
 		hdr = asked.hdr;
