@@ -614,6 +614,7 @@ test_subdevs(void **state)
 			rte_ims_table_vec_get(rte_pmd_queue_dev_subdev_table(s[i]), 0), vec);
 		tq_open(&t[i], vec, s[i]);
 	}
+	assert_true(n > 0);
 	for (k = 1; k <= 3; k++) {
 		for (i = 0; i < n; i++)
 			submit(&t[i], RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, i);

@@ -225,6 +225,7 @@ all_queues(enum rte_ims_delivery delivery)
 		subdevs[i] = rte_pmd_queue_dev_subdev_create(dev, name, 4);
 		assert_non_null(subdevs[i]);
 	}
+	assert_true(info.n_subdevs > 0);
 	for (i = 0; i < n; i++)
 		sq_open(&sqs[i], subdevs[i % info.n_subdevs], rte_ims_pool_get(pool, NULL));
 	assert_int_equal(rte_ims_pool_info_get(pool, &pinfo), 0);

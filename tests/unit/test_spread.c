@@ -344,8 +344,8 @@ alike(const struct row *r, const uint32_t *unit)
 	bool same = true;
 
 	for (i = 0; i < r->s->t->n_cpus; i++)
-		if (r->in[i])
-			most = RTE_MAX(most, ++has[unit[i]]);
+		if (r->in[i] && ++has[unit[i]] > most)
+			most = has[unit[i]];
 	for (i = 0; i < r->s->t->n_cpus; i++)
 		same = same && (has[i] == 0 || has[i] == most);
 	free(has);

@@ -18,6 +18,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -213,7 +214,7 @@ server_version(struct server *s, const struct vfio_user_header *req)
 
 	buf[0] = s->quirk == VERSION_MAJOR ? 7 : 0;
 	buf[2] = s->quirk == VERSION_MAJOR ? 0 : 1;
-	strcpy((char *)buf + 4, text);
+	snprintf((char *)buf + 4, sizeof(buf) - 4, "%s", text);
 	if (s->quirk == VERSION_REFUSED)
 		server_reply(s, req, EINVAL, NULL, 0, NULL, 0);
 	else
@@ -1065,7 +1066,7 @@ test_full(void **state)
 	char name[64];
 
 	snprintf(name, sizeof(name), "vfio-user:/tmp/ims-full-%d", getpid());
-	strcpy(sa.sun_path, name + strlen("vfio-user:"));
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", name + strlen("vfio-user:"));
 	assert_int_equal(bind(listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(listener, 0), 0);
 	other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

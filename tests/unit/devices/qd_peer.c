@@ -75,7 +75,7 @@ qd_start_plain(const char *keys)
 	struct model_opts opts = { .args = copy };
 
 	assert_true(strlen(keys) < sizeof(copy));
-	strcpy(copy, keys);
+	snprintf(copy, sizeof(copy), "%s", keys);
 	memset(&t, 0, sizeof(t));
 	t.d = queue_dev_model.create(&opts);
 	if (t.d == NULL)

@@ -76,7 +76,7 @@ do_socket(void)
 static void
 do_connect(void)
 {
-	connect(1, NULL, 0);
+	(void)connect(1, NULL, 0);
 }
 
 static void
@@ -96,7 +96,7 @@ do_exec(void)
 static void
 do_exec_memory(void)
 {
-	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	(void)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
 static void

@@ -10,6 +10,7 @@
 
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -69,7 +70,7 @@ start(const char *args)
 	char copy[64];
 	struct model_opts opts = { .args = copy };
 
-	strcpy(copy, args);
+	snprintf(copy, sizeof(copy), "%s", args);
 	t = timer_ims_model.create(&opts);
 	if (t == NULL)
 		print_error("%s\n", opts.error);
@@ -1162,7 +1163,7 @@ test_keys(void **state)
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct model_opts opts = { .args = args };
 
-		strcpy(args, bad[i].args);
+		snprintf(args, sizeof(args), "%s", bad[i].args);
 		assert_null(timer_ims_model.create(&opts));
 		assert_string_equal(opts.error, bad[i].error);
 	}

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -221,7 +222,7 @@ peer_version(struct peer *p, uint16_t major, const char *json)
 
 	memcpy(buf, &ver, sizeof(ver));
 	if (json != NULL) {
-		strcpy((char *)buf + len, json);
+		snprintf((char *)buf + len, sizeof(buf) - len, "%s", json);
 		len += strlen(json) + 1;
 	}
 	return peer_call(p, VFIO_USER_VERSION, buf, len);
