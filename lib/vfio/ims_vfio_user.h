@@ -100,6 +100,7 @@ struct ims_vfio_user {
 	int rx_fds[VU_MAX_FDS];
 	int n_rx_fds;
 	bool fds_lost; /* it has been said */
+	bool rx_over;  /* bytes that were no message: what follows them is none either */
 	uint8_t *rx_reply;
 
 	pthread_t thread;

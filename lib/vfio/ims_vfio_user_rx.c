@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_common.h>
 
 #include "ims_vfio_log.h"
@@ -112,6 +113,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 			(hdr.flags & VFIO_USER_F_TYPE_MASK) > VFIO_USER_F_TYPE_REPLY) {
 			ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_MALFORMED, 1);
 			vu_broken(c, "it sent a malformed message");
+			c->rx_over = true;
 			c->rx_len = 0;
 			break;
 		}
@@ -238,6 +240,8 @@ vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event 
 {
 	size_t most = VU_MAX_MSG;
 
+	if (unlikely(c->rx_over))
+		return 0;
 	/* No more than the reader has room for: what is in the socket still, it is told of again. */
 	if (reader != NULL)
 		most = RTE_MAX(n * EVENT_BYTES, rx_missing(c));

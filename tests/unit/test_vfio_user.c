@@ -973,6 +973,34 @@ test_bad_replies(void **state)
 	finish(&s, v);
 }
 
+/* Behind bytes that are no message there is none, whatever a reader has taken before them in the same turn. */
+static void
+test_end_of_messages(void **state)
+{
+	struct ims_vfio_sink sink = { .fd = eventfd(0, EFD_CLOEXEC), .reader = &sink, .cookie = 7 };
+	struct ims_vfio_event ev[4];
+	struct ims_vfio_msg msg;
+	struct ims_vfio *v;
+	struct server s;
+
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	assert_int_equal(v->ops->msg_alloc(v, &sink, &msg), 0);
+	assert_true(v->ops->source_take(v, &sink) >= 0);
+	inject_write(&s, 1, VFIO_USER_F_NO_REPLY, msg.addr, 4, &msg.data, 4);
+	memset(s.inject + s.inject_len, 0, 36); /* as long as a message */
+	s.inject_len += 36;
+	inject_write(&s, 2, VFIO_USER_F_NO_REPLY, msg.addr, 4, &msg.data, 4);
+	assert_int_equal(send(s.sock, s.inject, s.inject_len, MSG_NOSIGNAL), s.inject_len);
+	assert_int_equal(v->ops->source_read(v, &sink, ev, 2), 1);
+	assert_true(v->removed);
+	assert_int_equal(v->ops->source_read(v, &sink, ev, 2), 0);
+	expect_errors(v, IMS_VFIO_PEER_MALFORMED, 1);
+	v->ops->source_give(v, &sink);
+	finish(&s, v);
+	close(sink.fd);
+}
+
 /* Two ask, and the second has its answer first, which is no error of the first. */
 static void
 test_reordered(void **state)
@@ -1147,6 +1175,7 @@ main(void)
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_bad_replies),
+		cmocka_unit_test(test_end_of_messages),
 		cmocka_unit_test(test_reordered),
 		cmocka_unit_test(test_unread),
 		cmocka_unit_test(test_closing),
