@@ -40,6 +40,9 @@ for word in re.findall(r"``[\w/]+\.(?:c|pml)``|\btest_\w+", text):
 if named < 40:
     complain(f"only {named} tests are named")
 for promise in re.findall(r"(?m)^([A-Z][^\n]*)\n   (?=\S)(.*?)\n(?=\S|\Z)", text + "\nend", re.S):
-    if not re.search(r"test_\w+|\.pml", promise[1]):
+    if not re.search(r"test_\w+|\.pml|\.sh", promise[1]):
         complain(f"no test: {promise[0]}")
+for script in re.findall(r"``(tests/[\w/]+\.sh)``", text):
+    if not os.path.exists(f"{root}/{script}"):
+        complain(f"no file {script}")
 sys.exit(bad)
