@@ -9,12 +9,13 @@
 #   check-static.sh [--quick | --full] [FILE...]
 #
 #   --quick  cppcheck only
-#   --full   the analyzer over cmocka's tests too, which takes as long as all else
+#   --full   the analyzer over cmocka's tests too, which takes as long as all else; and without FILE, scan-build
+#            over a build of all that is installed
 
 set -eu
 cd "$(dirname "$0")/.."
 
-tidy=yes full=no files=()
+tidy=yes full=no scan=no files=()
 for arg in "$@"; do
 	case $arg in
 	--quick) tidy=no ;;
@@ -26,6 +27,7 @@ for arg in "$@"; do
 	*) files+=("$arg") ;;
 	esac
 done
+[ ${#files[@]} -gt 0 ] || scan=$full
 [ ${#files[@]} -gt 0 ] || mapfile -t files < <(git ls-files '*.c')
 
 # A file that several programs are made of is looked at once. (clang-tidy 14 also remembers what va_start()
@@ -86,6 +88,12 @@ if [ $tidy = yes ]; then
 	[ $full = yes ] || tests+=(-clang-analyzer-\*)
 	printf '%s\n' "${files[@]}" | grep -E "$cmocka" | tidy --extra-arg=-include \
 		--extra-arg="$PWD/devtools/cmocka_tidy.h" --config="$(without "${tests[@]}")" || bad=1
+fi
+if [ $scan = yes ]; then
+	devtools/install-deps.sh scan
+	rm -rf build-scan
+	scan-build-14 meson setup build-scan -Dbuildtype=debug -Dtests=false > /dev/null
+	scan-build-14 --status-bugs --exclude /usr ninja -C build-scan --quiet || bad=1
 fi
 [ $bad = 0 ] && echo "check-static: ${#files[@]} files, nothing found"
 exit $bad

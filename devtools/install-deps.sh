@@ -5,7 +5,7 @@
 # Install what building and testing need: packages of Debian 12, nothing else. Where all of them are
 # installed this asks for no privilege and touches no network.
 #
-#   install-deps.sh [--print] [build] [test] [fuzz] [static] [guest] [bench] [package]
+#   install-deps.sh [--print] [build] [test] [fuzz] [static] [scan] [guest] [bench] [package]
 #
 # test has build in it; without a group: build.
 #
@@ -16,6 +16,7 @@ set -eu
 build="build-essential meson ninja-build pkg-config libdpdk-dev libnuma-dev libhwloc-dev libjson-c-dev libseccomp-dev"
 test="babeltrace2 libcmocka-dev libevent-dev pciutils clang-format-14 python3 spin valgrind"
 static="cppcheck clang-tidy-14"
+scan="clang-tools-14"
 fuzz="clang-14 libclang-rt-14-dev"
 package="debhelper lintian abigail-tools libcmocka-dev pciutils doxygen graphviz python3-sphinx"
 guest="dpdk-dev qemu-system-x86 busybox-static cpio kmod xz-utils debootstrap"
@@ -33,11 +34,12 @@ for group in "${@:-build}"; do
 	test) wanted+=" $build $test" ;;
 	fuzz) wanted+=" $build $fuzz" ;;
 	static) wanted+=" $build $static" ;;
+	scan) wanted+=" $build $scan" ;;
 	guest) wanted+=" $guest" ;;
 	bench) wanted+=" libevent-dev" ;;
 	package) wanted+=" $build $package" ;;
 	*)
-		echo "install-deps: unknown group '$group', expected build, test, fuzz, static, guest, bench or package" >&2
+		echo "install-deps: unknown group '$group', expected build, test, fuzz, static, scan, guest, bench or package" >&2
 		exit 2
 		;;
 	esac
