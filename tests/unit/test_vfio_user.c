@@ -257,7 +257,7 @@ server_read(struct server *s, const struct vfio_user_header *req, const uint8_t 
 
 	memcpy(buf, data, 16);
 	memcpy(&count, data + 12, sizeof(count));
-	switch (s->quirk) {
+	switch (atomic_load(&s->quirk)) {
 	case READ_COMMAND:
 		hdr.command++;
 		break;

@@ -496,7 +496,7 @@ test_refusals_wait(void **state)
 		peer_sync(&p);
 	}
 	/* The guard lets the server's thread wait for a second or two each time. */
-	assert_true(now() - start < N_REFUSED / 2);
+	assert_true(now() - start < N_REFUSED / 2.0);
 	for (i = 0; i < N_REFUSED; i++) {
 		assert_true(peer_closed(&others[i]));
 		close(others[i].sock);
