@@ -51,6 +51,11 @@ other_watcher(const struct doctor *d, int fd, int epfd)
 static void
 eventfd_unusable(struct doctor_case *c, int rc)
 {
+	if (rc != -EBADF && rc != -EINVAL) {
+		ims_doctor_none(c, RTE_IMS_LINK_EVENTFD, "descriptor %d cannot be looked at: %s",
+			c->vec->fd, rte_strerror(-rc));
+		return;
+	}
 	ims_doctor_broken(c, RTE_IMS_LINK_EVENTFD, "descriptor %d %s", c->vec->fd,
 		rc == -EBADF ? "has been closed by someone else"
 			     : "is not an eventfd any more: someone has closed it");

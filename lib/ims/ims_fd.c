@@ -37,7 +37,7 @@ fdinfo_open(int fd)
 	return fopen(path, "re");
 }
 
-/* The value of the first line of this form: 0, or -EBADF, -EINVAL there is none. */
+/* The value of the first line of this form: 0, or -EBADF, -EINVAL there is none, or why it cannot be read. */
 static int
 fdinfo_get(int fd, const char *form, void *val)
 {
@@ -48,9 +48,12 @@ fdinfo_get(int fd, const char *form, void *val)
 	f = fdinfo_open(fd);
 	if (f == NULL)
 		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -errno;
+	errno = 0;
 	while (rc != 0 && fgets(line, sizeof(line), f) != NULL)
 		if (sscanf(line, form, val) == 1)
 			rc = 0;
+	if (rc != 0 && errno != 0)
+		rc = -errno;
 	fclose(f);
 	return rc;
 }
