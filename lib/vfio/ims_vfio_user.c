@@ -476,7 +476,8 @@ child_reap(pid_t child)
 		usleep(1000);
 	}
 	kill(child, SIGKILL);
-	waitpid(child, &status, 0);
+	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+		;
 	return status;
 }
 
