@@ -294,7 +294,11 @@ hw_configure(hwloc_topology_t hw)
 	 * This component would move the calling thread over all CPUs, those of busy lcores too, to
 	 * learn what sysfs has anyway. hwloc for other architectures does not have it.
 	 */
-	hwloc_topology_set_components(hw, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
+	errno = 0;
+	if (hwloc_topology_set_components(hw, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86") !=
+			0 &&
+		errno == ENOMEM)
+		return -ENOMEM;
 	return 0;
 }
 
@@ -309,8 +313,9 @@ topo_load(const char *desc)
 	if (hwloc_topology_init(&hw) != 0)
 		return ims_err_ptr(-ENOMEM);
 	rc = hw_configure(hw);
+	errno = 0;
 	if (rc == 0 && desc != NULL && hwloc_topology_set_synthetic(hw, desc) != 0)
-		rc = -EINVAL;
+		rc = errno == ENOMEM ? -ENOMEM : -EINVAL;
 	errno = EIO;
 	if (rc == 0 && hwloc_topology_load(hw) != 0)
 		rc = -errno;
