@@ -49,6 +49,7 @@ static struct {
 	bool stuck;                     /* is not disabled */
 	bool removed;
 	bool no_master;
+	unsigned int fail_alloc; /* the nth from now on, 0: none */
 } nv;
 
 /* Handles that are only compared. */
@@ -63,6 +64,14 @@ int
 __real_poll(struct pollfd *fds, nfds_t n, int ms);
 int
 __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
+void *
+__real_calloc(size_t n, size_t size);
+void *
+__wrap_calloc(size_t n, size_t size);
+void *
+__real_rte_zmalloc(const char *type, size_t size, unsigned int align);
+void *
+__wrap_rte_zmalloc(const char *type, size_t size, unsigned int align);
 
 int
 __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
@@ -89,6 +98,25 @@ __wrap_poll(struct pollfd *fds, nfds_t n, int ms)
 	nv.now_ms += nv.raise_ms;
 	assert_int_equal(write(nv.fd, &one, sizeof(one)), sizeof(one));
 	return 1;
+}
+
+/* The driver's memory, of which some allocation fails. */
+static bool
+alloc_fails(void)
+{
+	return nv.fail_alloc != 0 && --nv.fail_alloc == 0;
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return alloc_fails() ? NULL : __real_calloc(n, size);
+}
+
+void *
+__wrap_rte_zmalloc(const char *type, size_t size, unsigned int align)
+{
+	return alloc_fails() ? NULL : __real_rte_zmalloc(type, size, align);
 }
 
 static void
@@ -525,6 +553,35 @@ test_stuck(void **state)
 	assert_int_equal(in_use(), kept);
 }
 
+/* Each allocation fails once: nothing is kept, and the next try has what it needs. */
+static void
+test_no_memory(void **state)
+{
+	unsigned int before = in_use(), n = 0;
+	struct rte_pmd_nvme_queue *q;
+	int rc;
+
+	do {
+		nv.fail_alloc = ++n;
+		q = rte_pmd_nvme_queue_create(dev, 512, NULL);
+		assert_true(q != NULL || rte_errno == ENOMEM);
+		assert_true(q != NULL || in_use() == before);
+	} while (q == NULL);
+	assert_int_equal(n, 8);
+	nv.fail_alloc = 0;
+	assert_int_equal(rte_pmd_nvme_queue_destroy(q), 0);
+	nv.driver->remove(dev);
+	n = 0;
+	do {
+		nv.fail_alloc = ++n;
+		rc = nv.driver->probe(dev);
+		assert_true(rc == 0 || rc == -ENOMEM);
+		assert_true(rc == 0 || in_use() == in_use_before);
+	} while (rc != 0);
+	assert_int_equal(n, 10);
+	nv.fail_alloc = 0;
+}
+
 int
 main(void)
 {
@@ -536,6 +593,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_destroy_unanswered, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stuck, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
 	};
 	char *eal[] = { (char *)(uintptr_t) "unit", (char *)(uintptr_t) "--no-huge",
 		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
