@@ -10,8 +10,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "ims_eventfd.h"
 #include "ims_private.h"
 
 struct dev_slot {
@@ -36,13 +36,10 @@ static_assert((int)RTE_IMS_DEV_EVENT_MAX == IMS_VFIO_EVENT_MAX, "slots are event
 static void
 send_locked(struct dev_slot *s)
 {
-	const uint64_t one = 1;
-
 	if (!s->pending || s->masked || (s->fd < 0 && s->msg.addr == 0))
 		return;
 	if (s->fd >= 0) {
-		/* EAGAIN: the counter is full, so the descriptor is readable as it is. */
-		s->pending = write(s->fd, &one, sizeof(one)) < 0 && errno != EAGAIN;
+		s->pending = !ims_eventfd_signal(s->fd);
 		return;
 	}
 	atomic_store_explicit(

@@ -8,7 +8,10 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -173,6 +176,39 @@ test_removed_event(void **state)
 	fake_dev_destroy(f);
 }
 
+static void *
+remove_device(void *arg)
+{
+	ims_vfio_set_removed(arg);
+	return NULL;
+}
+
+/* The application's eventfd may block. Who tells it, the transport's thread, is not to wait for its reader. */
+static void
+test_event_into_full_eventfd(void **state)
+{
+	struct fake_dev *f = fake_dev_create(true);
+	struct rte_ims_vec_conf conf = { .flags = RTE_IMS_VEC_F_FD };
+	const uint64_t full = UINT64_MAX - 1;
+	struct timespec end;
+	pthread_t thread;
+	uint64_t count;
+
+	conf.fd = eventfd(0, EFD_CLOEXEC);
+	assert_true(conf.fd >= 0);
+	assert_int_equal(write(conf.fd, &full, sizeof(full)), sizeof(full));
+	assert_non_null(rte_ims_vec_alloc(rte_ims_dev_table(f->dev),
+		rte_ims_dev_store_get(f->dev, RTE_IMS_STORE_DEVICE), RTE_IMS_DEV_EVENT_REMOVED,
+		&conf));
+	assert_int_equal(pthread_create(&thread, NULL, remove_device, &f->v), 0);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += 20;
+	assert_int_equal(pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &end), 0);
+	assert_int_equal(read(conf.fd, &count, sizeof(count)), sizeof(count));
+	close(conf.fd);
+	fake_dev_destroy(f);
+}
+
 /* Unlike removal, errors and requests to release come more than once, and wait for a reader. */
 static void
 test_repeated_events(void **state)
@@ -288,6 +324,7 @@ main(void)
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_failure_takes_nothing),
 		cmocka_unit_test(test_removed_event),
+		cmocka_unit_test(test_event_into_full_eventfd),
 		cmocka_unit_test(test_repeated_events),
 		cmocka_unit_test(test_msi_stays_attached),
 	};
