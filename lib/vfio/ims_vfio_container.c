@@ -26,13 +26,16 @@ open_group(struct ims_vfio_kernel *k, const char *bdf)
 	char group[16], path[64];
 	int rc;
 
-	if (!vk_sysfs_link(bdf, "iommu_group", group, sizeof(group))) {
+	rc = vk_sysfs_link(bdf, "iommu_group", group, sizeof(group));
+	if (rc == -ENOENT) {
 		IMS_VFIO_LOG(ERR,
 			"pci:%s: it has no IOMMU group; enable the IOMMU in the firmware and "
 			"with intel_iommu=on or amd_iommu=on",
 			bdf);
 		return -ENODEV;
 	}
+	if (rc != 0)
+		return rc;
 	snprintf(path, sizeof(path), "%s/vfio/%s", VK_DEV, group);
 	k->group = open(path, O_RDWR | O_CLOEXEC);
 	if (k->group < 0) {

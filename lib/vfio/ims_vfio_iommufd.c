@@ -26,25 +26,28 @@ iommufd_path(char *path, size_t size)
 	snprintf(path, size, "%s/iommu", VK_DEV);
 }
 
-/* "/dev/vfio/devices/vfioN" of a device; false if it has none. */
-static bool
+/* "/dev/vfio/devices/vfioN" of a device. 0; -ENOENT it has none; why that cannot be known. */
+static int
 cdev_path(const char *bdf, char *path, size_t size)
 {
 	char dir[PATH_MAX];
 	struct dirent *entry;
 	bool found = false;
 	DIR *d;
+	int rc;
 
 	snprintf(dir, sizeof(dir), "%s/%s/vfio-dev", VK_SYSFS, bdf);
 	d = opendir(dir);
 	if (d == NULL)
-		return false;
+		return -errno;
+	errno = 0;
 	while (!found && (entry = readdir(d)) != NULL)
 		found = strncmp(entry->d_name, "vfio", 4) == 0 &&
 		        snprintf(path, size, "%s/vfio/devices/%s", VK_DEV, entry->d_name) <
 		                (int)size;
+	rc = found ? 0 : errno != 0 ? -errno : -ENOENT;
 	closedir(d);
-	return found && access(path, F_OK) == 0;
+	return rc == 0 && access(path, F_OK) < 0 ? -errno : rc;
 }
 
 bool
@@ -53,7 +56,7 @@ vk_iommufd_present(const char *bdf)
 	char path[PATH_MAX];
 
 	iommufd_path(path, sizeof(path));
-	return access(path, F_OK) == 0 && cdev_path(bdf, path, sizeof(path));
+	return access(path, F_OK) == 0 && cdev_path(bdf, path, sizeof(path)) == 0;
 }
 
 static int
@@ -148,8 +151,9 @@ iommufd_open(struct ims_vfio_kernel *k, const char *bdf)
 	char path[PATH_MAX];
 	int rc;
 
-	if (!cdev_path(bdf, path, sizeof(path)))
-		return -ENODEV;
+	rc = cdev_path(bdf, path, sizeof(path));
+	if (rc != 0)
+		return rc == -ENOENT ? -ENODEV : rc;
 	k->device = open_node(bdf, path);
 	if (k->device < 0)
 		return k->device;

@@ -40,7 +40,7 @@ bdf_valid(const char *bdf)
 	return bdf[i] == '\0';
 }
 
-bool
+int
 vk_sysfs_link(const char *bdf, const char *name, char *val, size_t size)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -49,10 +49,10 @@ vk_sysfs_link(const char *bdf, const char *name, char *val, size_t size)
 	snprintf(path, sizeof(path), "%s/%s/%s", VK_SYSFS, bdf, name);
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
-		return false;
+		return -errno;
 	target[n] = '\0';
 	snprintf(val, size, "%s", basename(target));
-	return true;
+	return 0;
 }
 
 static int
@@ -77,16 +77,24 @@ static int
 check_bound(const char *bdf)
 {
 	char path[PATH_MAX], driver[64];
+	int rc;
 
 	snprintf(path, sizeof(path), "%s/%s", VK_SYSFS, bdf);
-	if (access(path, F_OK) < 0) {
+	rc = access(path, F_OK) < 0 ? -errno : 0;
+	if (rc == -ENOENT) {
 		IMS_VFIO_LOG(ERR, "pci:%s: there is no such device; lspci -D lists them", bdf);
 		return -ENODEV;
 	}
-	if (!vk_sysfs_link(bdf, "driver", driver, sizeof(driver))) {
+	if (rc == 0)
+		rc = vk_sysfs_link(bdf, "driver", driver, sizeof(driver));
+	if (rc == -ENOENT) {
 		IMS_VFIO_LOG(ERR, "pci:%s: no driver is bound; run: dpdk-devbind.py -b vfio-pci %s",
 			bdf, bdf);
 		return -ENODEV;
+	}
+	if (rc != 0) {
+		IMS_VFIO_LOG(ERR, "pci:%s: %s: %s", bdf, path, strerror(-rc));
+		return rc;
 	}
 	if (strcmp(driver, "vfio-pci") != 0) {
 		IMS_VFIO_LOG(ERR, "pci:%s: driver %s is bound; run: dpdk-devbind.py -b vfio-pci %s",

@@ -77,8 +77,8 @@ extern const struct vk_iommu_ops vk_iommufd_ops;
 bool
 vk_iommufd_present(const char *bdf);
 
-/* The last part of what a link of the device in sysfs points to; false if there is no such link. */
-bool
+/* The last part of what a link of the device in sysfs points to. 0; -ENOENT there is no such link; why it cannot be read. */
+int
 vk_sysfs_link(const char *bdf, const char *name, char *val, size_t size);
 
 /* Hear of errors of the device, and of requests to release it. 0 or a negative errno value. */

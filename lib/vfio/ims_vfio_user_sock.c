@@ -97,10 +97,21 @@ sock_thread(void *arg)
 	return IMS_THREAD_RET_NONE;
 }
 
+static int
+watch_start(struct ims_vfio_user *c)
+{
+	struct epoll_event sock = { .events = EPOLLIN, .data.fd = c->sock };
+	struct epoll_event stop = { .events = EPOLLIN, .data.fd = c->stop_fd };
+
+	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->sock, &sock) < 0 ||
+		epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->stop_fd, &stop) < 0)
+		return -errno;
+	return 0;
+}
+
 int
 vu_sock_init(struct ims_vfio_user *c)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;
 
 	LIST_INIT(&c->calls);
@@ -111,12 +122,8 @@ vu_sock_init(struct ims_vfio_user *c)
 	rc = -errno;
 	if (c->epfd < 0 || c->stop_fd < 0 || c->rx_buf == NULL || c->rx_reply == NULL)
 		goto fail;
-	rc = -EIO;
-	ev.data.fd = c->sock;
-	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->sock, &ev) < 0)
-		goto fail;
-	ev.data.fd = c->stop_fd;
-	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, c->stop_fd, &ev) < 0)
+	rc = watch_start(c);
+	if (rc != 0)
 		goto fail;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->rx_lock, NULL);
