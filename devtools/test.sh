@@ -8,9 +8,9 @@
 #
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
-#   --full      also what takes long: a million moves, half an hour of soak, a NIC beside dpdk-testpmd, all
-#               end-to-end tests under ASan+UBSan, they and the unit tests under TSan, the distribution's
-#               archive, Debian packages, the ABI
+#   --full      also what takes long: a million moves, half an hour of soak, each call of the system failing
+#               once, a NIC beside dpdk-testpmd, all end-to-end tests under ASan+UBSan, they and the unit
+#               tests under TSan, the distribution's archive, Debian packages, the ABI
 #
 # Without --full, up to three tests of a group that failed are run three times more, alone: many run side by
 # side, and on a loaded machine one may miss its time. It is named at the end as unsteady. A crash, or

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define FAULT_MAX_SITES 1024
+
 /*
  * Calls that this project's libraries make into libc, the kernel and DPDK, and that can fail: this program
  * has functions of the same names, which the dynamic linker finds first. A site is a place in a library
@@ -17,7 +19,8 @@
 struct fault_site {
 	const char *function;
 	const void *caller;
-	unsigned int calls; /* since fault_count_from_0() */
+	unsigned int calls;  /* that could fail, since fault_count_from_0() */
+	unsigned int faults; /* ever */
 };
 
 /** The libraries are those whose file names begin with one of these. Before anything else. */
@@ -33,25 +36,46 @@ fault_site_get(unsigned int i);
 void
 fault_count_from_0(void);
 
-/** The nth call (from 1) of site i from now on fails, in its way number `way`. */
+/** The nth call (from 1) of site i since fault_count_from_0() fails, in its way number `way`. There are two: k. */
 void
-fault_arm(unsigned int i, unsigned int nth, unsigned int way);
-/** How many ways its function has to fail. */
+fault_arm(unsigned int k, unsigned int i, unsigned int nth, unsigned int way);
+/** How many ways it has to fail; 0: no call of it could so far. */
 unsigned int
 fault_n_ways(unsigned int i);
+/** The error of one of them. */
+int
+fault_error(unsigned int i, unsigned int way);
 /** @return the armed call came. */
 bool
-fault_disarm(void);
+fault_disarm(unsigned int k);
+
+/** For fault.py: library, address, function, ways to fail and faults of each site, a line each. */
+void
+fault_report(const char *path);
 
 /** Memory that the libraries allocate from now on is to be free again by the end. */
 void
 fault_life_begins(void);
-/** The site that has allocated what is not free; NULL: there is none, or a sanitizer has its own malloc(). */
+/** The site that has allocated what is not free; NULL: there is none. */
 const char *
 fault_left(void);
 
 /** "calloc (librte_ims.so+0x1234)" */
 const char *
 fault_site_name(unsigned int i);
+
+/* For the wrappers. */
+
+/** Called from one of the libraries. */
+bool
+fault_is_ours(const void *caller);
+
+/** One more call of a site; ways NULL: that cannot fail. @return 0: go on; or the error to fail with. */
+int
+fault_here(const char *function, const void *caller, const int *ways);
+
+/** Where a file that a library asks for is: what the kernel would have of a device, a life may have itself. */
+const char *
+fault_path(const void *caller, const char *path);
 
 #endif /* _FAULT_H_ */
