@@ -36,6 +36,15 @@ lender_store(struct rte_ims_dev *dev)
 	return NULL;
 }
 
+/* One with address 0 is none: whoever copied it would have the device write to memory. */
+static int
+lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
+{
+	int rc = store->lend(store, slot, msg);
+
+	return rc == 0 && msg->addr == 0 ? -EIO : rc;
+}
+
 /* VT-d's remappable format (specification, section 5.1.2.2): bit 4 of the address. */
 static bool
 is_remappable(const struct rte_ims_msg *msg)
@@ -100,7 +109,7 @@ ims_borrow_admit_locked(struct rte_ims_vec *vec, struct rte_ims_msg *msg)
 {
 	int rc;
 
-	rc = vec->store->lend(vec->store, vec->slot, msg);
+	rc = lend(vec->store, vec->slot, msg);
 	if (rc != 0)
 		return rc;
 	return is_immutable(vec->store, vec->slot, msg) ? 0 : -ENOTSUP;
@@ -121,7 +130,7 @@ ims_borrow_locked(struct rte_ims_vec *vec)
 	/* Read after the kernel has attached the eventfd: what was there before may be a dummy. */
 	rc = store->ops->set_eventfd(store, slot, vec->fd);
 	if (rc == 0)
-		rc = store->lend(store, slot, &vec->fd_msg);
+		rc = lend(store, slot, &vec->fd_msg);
 	if (rc == 0)
 		rc = admit(vec, store, slot);
 	if (rc == 0)
@@ -153,7 +162,7 @@ ims_borrow_again_locked(struct rte_ims_vec *vec)
 	if (store->ops->prepare != NULL)
 		rc = store->ops->prepare(store, vec->lender_slot);
 	if (rc == 0)
-		rc = store->lend(store, vec->lender_slot, &vec->fd_msg);
+		rc = lend(store, vec->lender_slot, &vec->fd_msg);
 	if (rc == 0)
 		rc = admit(vec, store, vec->lender_slot);
 	return rc != 0 ? rc : open_lender(vec->dev, store, vec->lender_slot);
@@ -193,7 +202,7 @@ audit_copy(struct rte_ims_vec *vec)
 	struct rte_ims_msg now;
 	int rc;
 
-	rc = vec->lender->lend(vec->lender, vec->lender_slot, &now);
+	rc = lend(vec->lender, vec->lender_slot, &now);
 	if (rc != 0 || same(&now, &vec->fd_msg))
 		return rc;
 	tell(vec, &vec->fd_msg, &now);

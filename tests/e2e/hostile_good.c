@@ -63,7 +63,7 @@ set_main(void *arg)
 void
 in_set(void (*fn)(unsigned int i), unsigned int i)
 {
-	uint64_t end = e2e_now_ns() + 40 * SECOND_NS;
+	uint64_t end = e2e_now_ns() + 100 * SECOND_NS;
 
 	errand_arg = i;
 	atomic_store(&errand, fn);
@@ -77,7 +77,7 @@ in_set(void (*fn)(unsigned int i), unsigned int i)
 void
 good_goes_on_by(uint64_t n)
 {
-	uint64_t want[N_CHAINS], end = e2e_now_ns() + 40 * SECOND_NS;
+	uint64_t want[N_CHAINS], end = e2e_now_ns() + 100 * SECOND_NS;
 	unsigned int i;
 
 	for (i = 0; i < N_CHAINS; i++)
