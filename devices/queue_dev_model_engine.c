@@ -150,7 +150,10 @@ wait_cond(struct queue_dev *d, uint64_t deadline)
 		pthread_cond_timedwait(&d->cond, &d->idle_lock, &ts);
 }
 
-/* D4, and awake again. To who has idle_lock, ASLEEP without `kicked` says that it waits, or is about to. */
+/*
+ * D4, and awake again. To who has idle_lock, ASLEEP without `kicked` says that it waits, or is
+ * about to.
+ */
 static void
 sleep_until_kicked(struct queue_dev *d)
 {

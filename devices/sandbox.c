@@ -14,7 +14,9 @@
 
 #include "sandbox.h"
 
-/* Whatever their arguments. test_sandbox.c has the list again, with what each of them gives away. */
+/*
+ * Whatever their arguments. test_sandbox.c has the list again, with what each of them gives away.
+ */
 static const int always[] = {
 	/* the client */
 	SCMP_SYS(accept4),

@@ -23,8 +23,8 @@ ticks_now(void)
 }
 
 /*
- * For what is stored with an event: the time when all before it is done. Without the fence the CPU may
- * read its counter while it is still looking for where the event goes.
+ * For what is stored with an event: the time when all before it is done. Without the fence the CPU
+ * may read its counter while it is still looking for where the event goes.
  */
 static inline uint64_t
 ticks_stamp(void)

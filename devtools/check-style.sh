@@ -28,6 +28,11 @@ for f in "${sources[@]}"; do
 	clang-format-14 --dry-run -Werror "$f" > /dev/null 2>&1 || complain "$f: clang-format differs"
 done
 
+# clang-format breaks code, not comments. A text that a program prints is not broken, nor can a macro be.
+for f in "${sources[@]}"; do
+	expand -t 8 "$f" | grep -vE '"|^#define' | grep -qE '^.{101}' && complain "$f: a line of more than 100 columns"
+done
+
 for f in "${texts[@]}"; do
 	[ -s "$f" ] || continue
 	head -n 3 "$f" | grep -q 'SPDX-License-Identifier: BSD-3-Clause' ||

@@ -6,8 +6,8 @@
 #define _CMOCKA_TIDY_H_
 
 /*
- * For clang's analyzer, which does not know of cmocka's assertions that a test ends with the first that does
- * not hold: what they mean as far as it is concerned. See check-static.sh.
+ * For clang's analyzer, which does not know of cmocka's assertions that a test ends with the first
+ * that does not hold: what they mean as far as it is concerned. See check-static.sh.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,10 @@
 
 #include <dirent.h>
 
-/* Descriptors that this process has now, and a few more, always the same number; 0: it cannot be told. */
+/*
+ * Descriptors that this process has now, and a few more, always the same number; 0: it cannot be
+ * told.
+ */
 static inline unsigned int
 count_fds(void)
 {

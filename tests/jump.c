@@ -3,10 +3,10 @@
  */
 
 /*
- * The wall clock of a program that this is linked into jumps, an hour to or fro each time that it is read: somebody
- * sets it. DPDK and the others live with that. What is ours does not read it at all, nor waits by it: the program
- * aborts if it does. A timeout by that clock, or a timed wait for a condition that was not made for another one,
- * would end at once or an hour too late.
+ * The wall clock of a program that this is linked into jumps, an hour to or fro each time that it
+ * is read: somebody sets it. DPDK and the others live with that. What is ours does not read it at
+ * all, nor waits by it: the program aborts if it does. A timeout by that clock, or a timed wait for
+ * a condition that was not made for another one, would end at once or an hour too late.
  */
 
 #include <dlfcn.h>

@@ -3,9 +3,10 @@
  */
 
 /*
- * The policies of wait sets: what an event costs in latency and in CPU time, from 10 events in a second
- * to as many as there can be. The events are those of a timer device, one vector; the thread calls
- * rte_ims_wait_sleep() all the time, and the policy does the rest. CPU time is the whole process's.
+ * The policies of wait sets: what an event costs in latency and in CPU time, from 10 events in a
+ * second to as many as there can be. The events are those of a timer device, one vector; the thread
+ * calls rte_ims_wait_sleep() all the time, and the policy does the rest. CPU time is the whole
+ * process's.
  */
 
 #include <errno.h>
@@ -220,7 +221,10 @@ saturation(void)
 	v = rig_vec(&rig);
 	b = busy_open(&rig, v, 16);
 	busy_start(b);
-	/* Beside what polling did right before and right after: this machine is another one each second. */
+	/*
+	 * Beside what polling did right before and right after: this machine is another one each
+	 * second.
+	 */
 	before = saturated(&rig, b, RTE_IMS_POLICY_POLL);
 	for (i = 0; i < 15; i++) {
 		adaptive = saturated(&rig, b, RTE_IMS_POLICY_ADAPTIVE);

@@ -53,7 +53,10 @@ on_queue(struct rte_ims_vec *vec, void *arg)
 
 	(void)vec;
 	add(&q->calls, 1);
-	/* The device may be as fast as we are: the other queues have their turn, and what is left the next. */
+	/*
+	 * The device may be as fast as we are: the other queues have their turn, and what is left
+	 * the next.
+	 */
 	while (turns++ < TURNS && (n = rte_pmd_queue_dev_poll(q->q, done, MAX_DEPTH)) > 0) {
 		add(&q->done, n);
 		if (!atomic_load_explicit(&q->busy->stop, memory_order_relaxed))

@@ -25,8 +25,9 @@ busy_done(const struct busy *b);
 uint64_t
 busy_calls(const struct busy *b);
 /*
- * Let it come to its end while this thread serves the main lcore's set, with a second one that is not
- * running. Returns the queues that stand still with operations under way: those have lost an event.
+ * Let it come to its end while this thread serves the main lcore's set, with a second one that is
+ * not running. Returns the queues that stand still with operations under way: those have lost an
+ * event.
  */
 unsigned int
 busy_stop(struct busy *b, struct rig *rig);

@@ -3,8 +3,8 @@
  */
 
 /*
- * The other side of the floors and peers: a child process on the other CPU, as a device process is. It
- * owns the stamp's line before it takes the time, as the device models do.
+ * The other side of the floors and peers: a child process on the other CPU, as a device process is.
+ * It owns the stamp's line before it takes the time, as the device models do.
  */
 
 #include <errno.h>

@@ -2,7 +2,9 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Figures: their keys are a contract, doc/guides/tools/ims_bench.rst says what each of them means. */
+/*
+ * Figures: their keys are a contract, doc/guides/tools/ims_bench.rst says what each of them means.
+ */
 
 #include <errno.h>
 #include <math.h>

@@ -58,7 +58,9 @@ samples_quantile(struct samples *s, double q);
 /* figures.c: the results. An unknown key is a mistake of the program's and ends it. */
 void
 figure_set(const char *key, double value);
-/* Several rounds of one measurement: the median of the rounds' medians, and how far they are apart. */
+/*
+ * Several rounds of one measurement: the median of the rounds' medians, and how far they are apart.
+ */
 struct rounds {
 	double median[16];
 	double p99[16];

@@ -3,13 +3,14 @@
  */
 
 /*
- * One-way latency of this library: from right before the device process sends a message, by the time
- * that it stamps, to the first instruction of the handler. In turn with the floors and the peers.
+ * One-way latency of this library: from right before the device process sends a message, by the
+ * time that it stamps, to the first instruction of the handler. In turn with the floors and the
+ * peers.
  *
  *   memory    timer_ims, a periodic timer, its slot's message a doorbell word; polled
  *   64vec     64 such timers, each with a vector of its own in the set
- *   eventfd   queue_dev, an MSI-X vector: the device process writes the eventfd. A completion's event
- *             is held back until this thread sleeps (coalescing)
+ *   eventfd   queue_dev, an MSI-X vector: the device process writes the eventfd. A completion's
+ *             event is held back until this thread sleeps (coalescing)
  *   socket    timer_ims, an IMS slot: the message goes over the vfio-user socket
  */
 

@@ -3,8 +3,8 @@
  */
 
 /*
- * A vector with 64 queues as busy as can be goes to and fro between two lcores, and is switched between
- * memory and its eventfd, for so many operations; in the end no queue may stand still.
+ * A vector with 64 queues as busy as can be goes to and fro between two lcores, and is switched
+ * between memory and its eventfd, for so many operations; in the end no queue may stand still.
  */
 
 #include <stdatomic.h>

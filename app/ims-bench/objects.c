@@ -22,7 +22,9 @@ nothing(struct rte_ims_vec *vec, void *arg)
 	(void)arg;
 }
 
-/* Per pair: one to BATCH are got, then put back, so that the number of users changes by that much. */
+/*
+ * Per pair: one to BATCH are got, then put back, so that the number of users changes by that much.
+ */
 static void
 getput(struct rig *rig, const char *key)
 {

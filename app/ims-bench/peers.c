@@ -49,7 +49,9 @@ eventfd_conf(const int *fd, unsigned int events)
 	};
 }
 
-/* The time is taken behind the branch: ahead of it the CPU could take it before the load is done. */
+/*
+ * The time is taken behind the branch: ahead of it the CPU could take it before the load is done.
+ */
 static void
 line(unsigned int events, struct samples *out, bool take)
 {
@@ -82,7 +84,9 @@ floor_line(unsigned int events, struct samples *out)
 	line(events, out, false);
 }
 
-/* A word that can be raised again has to be taken before it is handled: the line is fetched twice. */
+/*
+ * A word that can be raised again has to be taken before it is handled: the line is fetched twice.
+ */
 void
 floor_exchange(unsigned int events, struct samples *out)
 {

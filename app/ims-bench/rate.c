@@ -3,9 +3,10 @@
  */
 
 /*
- * Events that one thread can handle in a second. The sender is a process that raises 64 interrupts by
- * turns as fast as it can: by a device's messages, as stores to doorbell words; by eventfds that are in
- * a wait set; by eventfds in rte_epoll. A device that does work for each event is in queue_events_*.
+ * Events that one thread can handle in a second. The sender is a process that raises 64 interrupts
+ * by turns as fast as it can: by a device's messages, as stores to doorbell words; by eventfds that
+ * are in a wait set; by eventfds in rte_epoll. A device that does work for each event is in
+ * queue_events_*.
  */
 
 #include <errno.h>

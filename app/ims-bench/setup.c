@@ -4,10 +4,10 @@
 
 /*
  * What 4,096 queues that can interrupt take to set up: on shared vectors of a pool; and, beside it,
- * the same queues with an eventfd each in an epoll instance, as DPDK's PMDs have them (rx interrupts:
- * rte_intr_efd_enable(), rte_intr_rx_ctl()). For the peer the work of the device and of VFIO_DEVICE_
- * SET_IRQS for 4,096 vectors is left out, and that MSI-X and DPDK's RTE_MAX_RXTX_INTR_VEC_ID end
- * before: its figures are a lower bound.
+ * the same queues with an eventfd each in an epoll instance, as DPDK's PMDs have them (rx
+ * interrupts: rte_intr_efd_enable(), rte_intr_rx_ctl()). For the peer the work of the device and of
+ * VFIO_DEVICE_ SET_IRQS for 4,096 vectors is left out, and that MSI-X and DPDK's
+ * RTE_MAX_RXTX_INTR_VEC_ID end before: its figures are a lower bound.
  */
 
 #include <errno.h>
@@ -134,7 +134,9 @@ peer_undo(struct rig *rig)
 	}
 }
 
-/* Each time on a device of its own: what is kept for the next queue would flatter the second round. */
+/*
+ * Each time on a device of its own: what is kept for the next queue would flatter the second round.
+ */
 static void
 measure(void (*setup)(struct rig *rig), void (*undo)(struct rig *rig), struct samples *ms,
 	struct samples *n_fds, struct samples *kib)

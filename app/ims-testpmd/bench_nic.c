@@ -3,8 +3,8 @@
  */
 
 /*
- * bench nic: what one port receives by each policy, and what that costs. The packets come from another port of
- * ours, with time stamps, or from wherever they come.
+ * bench nic: what one port receives by each policy, and what that costs. The packets come from
+ * another port of ours, with time stamps, or from wherever they come.
  */
 
 #include <errno.h>

@@ -209,8 +209,9 @@ counted(const struct bench *b)
 }
 
 /*
- * Until all is accounted for. A stop is answered behind the messages that the device has sent; one that was
- * merged with another goes out when that has been answered, which is done before the next stop.
+ * Until all is accounted for. A stop is answered behind the messages that the device has sent; one
+ * that was merged with another goes out when that has been answered, which is done before the next
+ * stop.
  */
 static int
 drain(struct bench *b, uint64_t n)

@@ -340,7 +340,9 @@ choice_model(unsigned int i, char *buf, size_t size)
 	return true;
 }
 
-/* The i-th file whose path begins with the word that is to be completed; hidden ones if it says so. */
+/*
+ * The i-th file whose path begins with the word that is to be completed; hidden ones if it says so.
+ */
 static bool
 choice_file(unsigned int i, char *buf, size_t size)
 {

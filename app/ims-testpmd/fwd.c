@@ -3,8 +3,8 @@
  */
 
 /*
- * Forwarding. Two ports that follow each other in the list are peers, a port without one is its own. Queue n of
- * a port sends on queue n of the peer, so each Tx queue has one thread.
+ * Forwarding. Two ports that follow each other in the list are peers, a port without one is its
+ * own. Queue n of a port sends on queue n of the peer, so each Tx queue has one thread.
  */
 
 #include <errno.h>

@@ -2,7 +2,9 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* A source of packets: UDP with a stamp of the time stamp counter, which one machine has in common. */
+/*
+ * A source of packets: UDP with a stamp of the time stamp counter, which one machine has in common.
+ */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -20,7 +22,10 @@
 
 #define BURST      32
 #define STAMP_WORD 0x7374616d702d3144ull
-/* Rounds of waiting for room after which to look at the clock, and the times after which it is in vain. */
+/*
+ * Rounds of waiting for room after which to look at the clock, and the times after which it is in
+ * vain.
+ */
 #define ROUNDS       4096
 #define STUCK_NS     (5 * TP_NSEC)
 #define STUCK_CPU_NS TP_NSEC
@@ -194,7 +199,10 @@ progress_show(const struct tp_send *send, uint64_t start)
 		(double)(rte_rdtsc() - start) / rte_get_tsc_hz(), send->sent);
 }
 
-/* Of n that are due. Gives how many have been taken care of: 0: there is no room, or no packet is free. */
+/*
+ * Of n that are due. Gives how many have been taken care of: 0: there is no room, or no packet is
+ * free.
+ */
 static uint16_t
 send_some(struct tp_send *send, struct packet *model, uint16_t n, int *rc)
 {

@@ -3,8 +3,9 @@
  */
 
 /*
- * Latencies of vectors whose device stamps its messages: from the stamp to the handler. Handlers add, in
- * the threads of the wait sets, and the main thread reads: under a lock that nobody else wants.
+ * Latencies of vectors whose device stamps its messages: from the stamp to the handler. Handlers
+ * add, in the threads of the wait sets, and the main thread reads: under a lock that nobody else
+ * wants.
  */
 
 #include <errno.h>

@@ -3,8 +3,8 @@
  */
 
 /*
- * Tables for the show commands: aligned for people, or as JSON. Under watch each counter gets a column
- * beside it with its rate.
+ * Tables for the show commands: aligned for people, or as JSON. Under watch each counter gets a
+ * column beside it with its rate.
  */
 
 #include <ctype.h>

@@ -81,7 +81,9 @@ tp_topics(void);
 		tp_topic_register(&topic); \
 	}
 
-/* TOPIC_cmds[], which is all that the topic has here. Several files may have commands of one topic. */
+/*
+ * TOPIC_cmds[], which is all that the topic has here. Several files may have commands of one topic.
+ */
 #define TP_CMDS_REGISTER(topic, text)            \
 	static struct tp_topic topic##_topic = { \
 		.name = #topic,                  \

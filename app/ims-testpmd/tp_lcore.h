@@ -6,8 +6,8 @@
 #define _TP_LCORE_H_
 
 /*
- * rte_eal_remote_launch() and rte_eal_wait_lcore() hand over by volatile words, which are no order for
- * the language, nor for ThreadSanitizer: here it is one. For the main lcore's thread.
+ * rte_eal_remote_launch() and rte_eal_wait_lcore() hand over by volatile words, which are no order
+ * for the language, nor for ThreadSanitizer: here it is one. For the main lcore's thread.
  */
 
 /* 0; -EBUSY: the lcore runs something. */

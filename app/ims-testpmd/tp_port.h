@@ -6,8 +6,9 @@
 #define _TP_PORT_H_
 
 /*
- * DPDK's ethdev ports that the user attached, and the forwarding between them: ports.c has the list, fwd.c
- * what becomes of packets, in the threads of the wait sets, fwd_send.c a source of packets, in the main one.
+ * DPDK's ethdev ports that the user attached, and the forwarding between them: ports.c has the
+ * list, fwd.c what becomes of packets, in the threads of the wait sets, fwd_send.c a source of
+ * packets, in the main one.
  */
 
 #include <sys/queue.h>
@@ -105,7 +106,10 @@ struct tp_send {
 
 #define TP_SEND_SIZE_MIN 60
 
-/* Packets with a time stamp on queue 0, from the calling thread. Waits for room. -EINTR, -EIO: in vain. */
+/*
+ * Packets with a time stamp on queue 0, from the calling thread. Waits for room. -EINTR, -EIO: in
+ * vain.
+ */
 int
 tp_send_run(struct tp_send *send);
 /* The stamp of a packet of such, in ticks; 0: it has none. */

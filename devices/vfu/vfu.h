@@ -141,8 +141,8 @@ void *
 vfu_dma_aligned(struct vfu *vfu, uint64_t iova, uint64_t len, uint32_t align, bool write);
 
 /*
- * The beginning of [iova, iova + *len), len being 1 or more: *len becomes how much of it the map that
- * it begins in holds. The rest may be in others, a page each if the client is a guest's.
+ * The beginning of [iova, iova + *len), len being 1 or more: *len becomes how much of it the map
+ * that it begins in holds. The rest may be in others, a page each if the client is a guest's.
  */
 void *
 vfu_dma_extent(struct vfu *vfu, uint64_t iova, uint64_t *len, bool write);

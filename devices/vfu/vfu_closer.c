@@ -3,13 +3,13 @@
  */
 
 /*
- * Connections are closed by a thread of their own. A connection may have descriptors in its queue that
- * nobody has received; the kernel closes them with it, and one that is a TCP socket with SO_LINGER set
- * is waited for, for as long as whoever sent it has chosen. The guard cuts that short; meanwhile the
- * server does not wait, and so neither does the client that it has.
+ * Connections are closed by a thread of their own. A connection may have descriptors in its queue
+ * that nobody has received; the kernel closes them with it, and one that is a TCP socket with
+ * SO_LINGER set is waited for, for as long as whoever sent it has chosen. The guard cuts that
+ * short; meanwhile the server does not wait, and so neither does the client that it has.
  *
- * The other side sees the end of its connection before it is closed. While as many wait as there may be, no
- * more are accepted.
+ * The other side sees the end of its connection before it is closed. While as many wait as there
+ * may be, no more are accepted.
  */
 
 #include <sys/epoll.h>

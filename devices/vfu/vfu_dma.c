@@ -102,10 +102,10 @@ map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
 }
 
 /*
- * What a file is mapped and unmapped in units of, 0 if it is not memory. A page of any other file comes from
- * whoever is behind it, in a file system in user space (FUSE) a process of the client's: the fault would
- * wait for as long as that likes, and nothing interrupts it. Of a device it is anything, and a TCP socket would be
- * closed by munmap().
+ * What a file is mapped and unmapped in units of, 0 if it is not memory. A page of any other file
+ * comes from whoever is behind it, in a file system in user space (FUSE) a process of the client's:
+ * the fault would wait for as long as that likes, and nothing interrupts it. Of a device it is
+ * anything, and a TCP socket would be closed by munmap().
  */
 static uint64_t
 page_size(int fd, const struct stat *st)
@@ -367,8 +367,9 @@ vfu_dma_read(struct vfu *vfu, uint64_t iova, uint32_t len, vfu_dma_fn done, void
 }
 
 /*
- * A good reply is of all that was asked for. That of a write may have a count of four bytes, which is the
- * specification's, or of eight, which is that of everybody else; older QEMU sends nothing at all.
+ * A good reply is of all that was asked for. That of a write may have a count of four bytes, which
+ * is the specification's, or of eight, which is that of everybody else; older QEMU sends nothing at
+ * all.
  */
 static bool
 reply_fits(const struct vfu_call *call, const struct vfu_req *req)

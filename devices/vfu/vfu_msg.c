@@ -227,8 +227,8 @@ vfu_reply_error(struct vfu *vfu, const struct vfu_req *req, int error)
 }
 
 /*
- * Descriptors come with the bytes of the message they belong to; more than the limit are closed. The
- * kernel drops those that this process has no room for.
+ * Descriptors come with the bytes of the message they belong to; more than the limit are closed.
+ * The kernel drops those that this process has no room for.
  */
 static void
 take_fds(struct vfu *vfu, struct msghdr *msg)

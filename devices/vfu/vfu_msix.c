@@ -120,8 +120,8 @@ function_open(const struct vfu *vfu)
  * One system call where the client has made its descriptor non-blocking, as an eventfd between
  * processes should be. Others are asked first whether a write would block: the flag is shared with
  * the client, who may rely on reads that block, so it is not ours to set. Either way the answer may
- * be out of date, by a client that makes a descriptor block and fills it in the right moment: so the
- * write is guarded.
+ * be out of date, by a client that makes a descriptor block and fills it in the right moment: so
+ * the write is guarded.
  */
 void
 vfu_msix_signal(struct vfu *vfu, uint32_t vector)

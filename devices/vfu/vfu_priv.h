@@ -186,7 +186,10 @@ vfu_send(struct vfu *vfu, const struct vfio_user_header *hdr, const void *head, 
 	const void *data, uint32_t data_len, int fd);
 void
 vfu_client_drop(struct vfu *vfu);
-/* It has begun something (VERSION, a message, reading what we sent) and not gone on for VFU_STALL_MS. */
+/*
+ * It has begun something (VERSION, a message, reading what we sent) and not gone on for
+ * VFU_STALL_MS.
+ */
 bool
 vfu_client_stalls(const struct vfu *vfu);
 void

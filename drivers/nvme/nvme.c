@@ -286,8 +286,8 @@ rte_pmd_nvme_info_get(struct rte_ims_dev *dev, struct rte_pmd_nvme_info *info)
 }
 
 /*
- * Nobody's any more. What the controller may have keeps its number and its rings until it is disabled,
- * since it may write there.
+ * Nobody's any more. What the controller may have keeps its number and its rings until it is
+ * disabled, since it may write there.
  */
 static void
 queue_drop(struct rte_pmd_nvme_queue *q)

@@ -24,8 +24,8 @@ now_ms(void)
 }
 
 /*
- * Wait for more completions. Whether there is one is seen in the queue, not by the interrupt; nor does
- * an interrupt give the controller more time.
+ * Wait for more completions. Whether there is one is seen in the queue, not by the interrupt; nor
+ * does an interrupt give the controller more time.
  */
 static int
 admin_wait(struct nvme *nvme, uint64_t end_ms)
@@ -133,7 +133,9 @@ nvme_set_n_queues(struct nvme *nvme, uint32_t *n)
 	return rc;
 }
 
-/* The controller has not done it, and will not: it has refused, never got the command, or is gone. */
+/*
+ * The controller has not done it, and will not: it has refused, never got the command, or is gone.
+ */
 static bool
 is_not_done(int rc)
 {

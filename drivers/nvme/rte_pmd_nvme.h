@@ -75,18 +75,19 @@ rte_pmd_nvme_info_get(struct rte_ims_dev *dev, struct rte_pmd_nvme_info *info);
  *   must stay allocated as long as the queue is there. Any number of queues may share it.
  * @return
  *   The queue, or NULL with rte_errno EINVAL, ENODEV, ENOSPC no queue is left, ENOMEM, EIO the
- *   controller refuses, ETIMEDOUT it does not answer. What it may have all the same is kept, one queue
- *   fewer, until the controller is reset or the device is closed.
+ *   controller refuses, ETIMEDOUT it does not answer. What it may have all the same is kept, one
+ *   queue fewer, until the controller is reset or the device is closed.
  */
 __rte_experimental
 struct rte_pmd_nvme_queue *
 rte_pmd_nvme_queue_create(struct rte_ims_dev *dev, uint32_t depth, struct rte_ims_vec *vec);
 
 /**
- * Reset the controller (CC.EN) and set it up again: queues stay as they are, and keep their vectors.
- * Commands under way are completed by rte_pmd_nvme_poll() with RTE_PMD_NVME_STATUS_ABORTED. No
- * other thread may use the controller's queues meanwhile. rte_ims_dev_reset() resets the whole PCI
- * function, to the same effect, and raises every vector once.
+ * Reset the controller (CC.EN) and set it up again: queues stay as they are, and keep their
+ * vectors. Commands under way are completed by rte_pmd_nvme_poll() with
+ * RTE_PMD_NVME_STATUS_ABORTED. No other thread may use the controller's queues meanwhile.
+ * rte_ims_dev_reset() resets the whole PCI function, to the same effect, and raises every vector
+ * once.
  *
  * @return 0; -EINVAL; -ENODEV; -EIO the controller refuses; -ETIMEDOUT.
  */
@@ -95,9 +96,9 @@ int
 rte_pmd_nvme_reset(struct rte_ims_dev *dev);
 
 /**
- * Destroy a queue; commands under way are aborted. If the controller refuses or does not answer, its
- * number and its memory are kept until the controller is reset or the device is closed: it may write
- * there. Buffers of commands under way are the caller's to keep for as long.
+ * Destroy a queue; commands under way are aborted. If the controller refuses or does not answer,
+ * its number and its memory are kept until the controller is reset or the device is closed: it may
+ * write there. Buffers of commands under way are the caller's to keep for as long.
  *
  * @return 0, the queue is not the caller's any more; -EINVAL.
  */
@@ -132,8 +133,9 @@ rte_pmd_nvme_post(
 	struct rte_pmd_nvme_queue *queue, uint64_t lba, uint64_t addr, void *buf, void *cookie);
 
 /**
- * Take completions. Once the controller is gone, what was under way comes as aborted. Completions of
- * commands that are not under way are passed over; no call looks at more entries than the queue has.
+ * Take completions. Once the controller is gone, what was under way comes as aborted. Completions
+ * of commands that are not under way are passed over; no call looks at more entries than the queue
+ * has.
  * @return how many, 0 .. n; -EINVAL.
  */
 __rte_experimental

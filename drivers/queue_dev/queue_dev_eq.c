@@ -122,7 +122,9 @@ eq_run(struct rte_ims_vec *vec, void *priv)
 	struct qd_eq *eq = priv;
 	unsigned int n;
 
-	/* Its thread ended in a handler: of which queue, and which it had not armed, nobody knows. */
+	/*
+	 * Its thread ended in a handler: of which queue, and which it had not armed, nobody knows.
+	 */
 	if (unlikely(eq->running))
 		atomic_store(&eq->look, true);
 	eq->running = true;

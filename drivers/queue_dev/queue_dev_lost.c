@@ -9,9 +9,9 @@
  * its number is in use and its rings stay, for the device may write there. A queue that may be on
  * another event queue than its owner thinks is *stale*: it is its owner's, and works, but events of
  * it may be dropped by the wrong event queue. So is one that may interrupt by an MSI-X vector which
- * it has no more: the vector's next owner may be called for nothing. Both are settled by the next commands that need
- * the device, when it answers again; or by a reset, after which it has nothing. Nothing is freed
- * before.
+ * it has no more: the vector's next owner may be called for nothing. Both are settled by the next
+ * commands that need the device, when it answers again; or by a reset, after which it has nothing.
+ * Nothing is freed before.
  */
 
 #include <stdlib.h>

@@ -112,9 +112,9 @@ is_free(const struct qd *qd, uint32_t n)
 
 /*
  * Its handler may run from here on, so this is the last that we do with it. What came before, or
- * was dropped by an event queue that had no home for it, the arm makes an event of. What a reset has
- * aborted meanwhile the device knows nothing of: when that had the queues looked through (`look`)
- * this one was nowhere, so they are once more, after its home is there.
+ * was dropped by an event queue that had no home for it, the arm makes an event of. What a reset
+ * has aborted meanwhile the device knows nothing of: when that had the queues looked through
+ * (`look`) this one was nowhere, so they are once more, after its home is there.
  */
 static void
 go_live(struct rte_pmd_queue_dev_queue *q)

@@ -119,7 +119,9 @@ restore(struct qd *qd)
 	return rc;
 }
 
-/* A command that the reset takes away would be waited for, and its caller told that it was refused. */
+/*
+ * A command that the reset takes away would be waited for, and its caller told that it was refused.
+ */
 void
 qd_reset_prepare(struct rte_ims_dev *dev)
 {

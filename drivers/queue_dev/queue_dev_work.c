@@ -58,7 +58,8 @@ frame_end(void *arg)
  * ours to arm: its memory is gone, or another thread is at work in it, and has been given an
  * event.
  *
- * It may also end the thread. What runs after that, a destructor of a key, may destroy queues as well. With
+ * It may also end the thread. What runs after that, a destructor of a key, may destroy queues as
+ * well. With
  * -fexceptions the push and the pop cost nothing.
  */
 void

@@ -57,9 +57,9 @@ struct rte_pmd_queue_dev_info {
 	/** Commands that were not answered in time. */
 	uint64_t cmd_timeouts;
 	/**
-	 * Completions that the device wrote for operations which nobody had submitted, counted at each
-	 * look, or with a head of the submission ring that cannot be. Only their place is believed: one of
-	 * the former completes the operation that is submitted there next.
+	 * Completions that the device wrote for operations which nobody had submitted, counted at
+	 * each look, or with a head of the submission ring that cannot be. Only their place is
+	 * believed: one of the former completes the operation that is submitted there next.
 	 */
 	uint64_t stray_completions;
 };
@@ -179,8 +179,8 @@ rte_pmd_queue_dev_subdev_create(struct rte_ims_dev *dev, const char *name, uint3
  * @return
  *   0; -EINVAL; -EBUSY it has queues, -EDEADLK called from a handler of one of its vectors: all is
  *   as before; -ETIMEDOUT a handler did not return in time: its vectors may be silent, while
- *   rte_pmd_queue_dev_subdev_table() still gives the table, call again; -EIO, -ETIMEDOUT the device did
- *   not do it: the table is gone, call again.
+ *   rte_pmd_queue_dev_subdev_table() still gives the table, call again; -EIO, -ETIMEDOUT the device
+ *   did not do it: the table is gone, call again.
  */
 __rte_experimental
 int

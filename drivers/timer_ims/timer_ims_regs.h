@@ -58,8 +58,8 @@
 /*
  * RW: a slot's number. When the write completes the device has seen all that was stored in that
  * slot before, no message of the slot's earlier contents is on its way any more, and if the slot
- * is now unmasked with an event pending its message has been sent, or follows the slot's message that
- * is still unanswered.
+ * is now unmasked with an event pending its message has been sent, or follows the slot's message
+ * that is still unanswered.
  */
 #define TIMER_IMS_REG_IMS_SYNC   0x44
 #define TIMER_IMS_CTRL_PAGE_SIZE 0x1000

@@ -3,8 +3,8 @@
  */
 
 /*
- * An event loop that the program has already, with a wait set as one more descriptor in it. The loop is
- * level-triggered or edge-triggered: the set does not mind.
+ * An event loop that the program has already, with a wait set as one more descriptor in it. The
+ * loop is level-triggered or edge-triggered: the set does not mind.
  *
  *   epoll_nested [EAL options] [-- level|edge [DEVICE]]         defaults: level emu:timer_ims
  */

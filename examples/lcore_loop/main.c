@@ -3,11 +3,11 @@
  */
 
 /*
- * The loop of an lcore that has more to do than interrupts. Each worker lcore takes jobs from a ring, as DPDK
- * programs do, and handles the completions of a device's queues; when it has neither it sleeps, and is
- * woken by both. How well it sleeps is the policy's business, see adaptive.
+ * The loop of an lcore that has more to do than interrupts. Each worker lcore takes jobs from a
+ * ring, as DPDK programs do, and handles the completions of a device's queues; when it has neither
+ * it sleeps, and is woken by both. How well it sleeps is the policy's business, see adaptive.
  *
- *   lcore_loop [EAL options, -l 0,1 for example] [-- DEVICE]         DEVICE defaults to emu:queue_dev
+ *   lcore_loop [EAL options, -l 0,1 for example] [-- DEVICE]     DEVICE defaults to emu:queue_dev
  */
 
 #include <inttypes.h>
@@ -101,7 +101,10 @@ worker_loop(void *arg)
 	return 0;
 }
 
-/* The job is in the ring before we look whether the worker sleeps, as it does it the other way round. */
+/*
+ * The job is in the ring before we look whether the worker sleeps, as it does it the other way
+ * round.
+ */
 static void
 give_job(struct worker *w)
 {

@@ -3,8 +3,8 @@
  */
 
 /*
- * Scanning doorbell words, a cache line at a time. Few lines are a matter of latency, many a matter of
- * throughput: with AVX2 four lines are or'ed together before there is a branch.
+ * Scanning doorbell words, a cache line at a time. Few lines are a matter of latency, many a matter
+ * of throughput: with AVX2 four lines are or'ed together before there is a branch.
  */
 
 #include <rte_cpuflags.h>

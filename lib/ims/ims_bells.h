@@ -19,8 +19,8 @@
 #define IMS_BELLS_RACY __attribute__((no_sanitize("thread")))
 
 /*
- * The first word of the first line, from word `from` on, in which a word is rung; `to` or more: none.
- * Both are multiples of 16. It may miss what is rung meanwhile.
+ * The first word of the first line, from word `from` on, in which a word is rung; `to` or more:
+ * none. Both are multiples of 16. It may miss what is rung meanwhile.
  */
 typedef uint32_t (*ims_bells_scan_t)(const _Atomic(uint32_t) *bells, uint32_t from, uint32_t to);
 

@@ -5,10 +5,10 @@
 /*
  * Where does an interrupt get lost? All vectors of a device, link by link.
  *
- * Whether anyone serves a wait set is seen by its counters: they are noted, and looked at again until they
- * have moved or a second has gone. A set cannot be destroyed while a vector is in it, and vectors leave their
- * sets under dev->lock; so sets are reached through the device's vectors, with that lock held, and it is let
- * go between two looks.
+ * Whether anyone serves a wait set is seen by its counters: they are noted, and looked at again
+ * until they have moved or a second has gone. A set cannot be destroyed while a vector is in it,
+ * and vectors leave their sets under dev->lock; so sets are reached through the device's vectors,
+ * with that lock held, and it is let go between two looks.
  */
 
 #include <poll.h>
@@ -144,7 +144,10 @@ watch_begin(struct doctor_watch *watch, const struct rte_ims_wait *w)
 	watch->readable = true;
 }
 
-/* One more look. A thread that goes to sleep counts that before it blocks, and again when it is back. */
+/*
+ * One more look. A thread that goes to sleep counts that before it blocks, and again when it is
+ * back.
+ */
 static void
 watch_look(struct doctor_watch *watch)
 {

@@ -10,8 +10,8 @@
 
 /*
  * Parts of the doctor: ims_doctor.c goes through the vectors and watches their wait sets,
- * ims_doctor_dev.c looks at the links in the device and up to the CPU, ims_doctor_host.c at those in
- * this process.
+ * ims_doctor_dev.c looks at the links in the device and up to the CPU, ims_doctor_host.c at those
+ * in this process.
  */
 
 /* A wait set that was watched for a while. */

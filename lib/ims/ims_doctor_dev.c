@@ -3,8 +3,8 @@
  */
 
 /*
- * The doctor's look at the device, and at what brings its messages to a CPU. A fault is named once: a link
- * that cannot be judged because an earlier one is broken says so, and is not broken itself.
+ * The doctor's look at the device, and at what brings its messages to a CPU. A fault is named once:
+ * a link that cannot be judged because an earlier one is broken says so, and is not broken itself.
  */
 
 #include <string.h>
@@ -285,7 +285,10 @@ check_format_locked(struct doctor_case *c)
 	}
 }
 
-/* We are the root complex: does the remap table lead to the eventfd, or to the set that reads for it? */
+/*
+ * We are the root complex: does the remap table lead to the eventfd, or to the set that reads for
+ * it?
+ */
 static void
 remapping_of_ours(struct doctor_case *c)
 {

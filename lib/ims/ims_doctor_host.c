@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* The doctor's look at what is in this process: eventfd, wait set, the thread that serves it, objects. */
+/*
+ * The doctor's look at what is in this process: eventfd, wait set, the thread that serves it,
+ * objects.
+ */
 
 #include <string.h>
 #include <stdlib.h>
@@ -112,9 +115,9 @@ is_armed(const struct ims_epoll_pair *pairs, int n, int epfd, int fd)
 }
 
 /*
- * Is the eventfd in the epoll instance, and armed? The kernel is asked, not our books: first what it has said
- * once for all vectors, and again if it was not there then. The set's own wake-up is always in it: one that
- * has nothing is one of a kernel that does not tell.
+ * Is the eventfd in the epoll instance, and armed? The kernel is asked, not our books: first what
+ * it has said once for all vectors, and again if it was not there then. The set's own wake-up is
+ * always in it: one that has nothing is one of a kernel that does not tell.
  */
 static bool
 is_watched(const struct doctor *d, const struct rte_ims_wait *w, int fd)

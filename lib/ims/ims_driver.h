@@ -49,26 +49,26 @@ struct ims_driver {
 	 */
 	void (*reset_prepare)(struct rte_ims_dev *dev);
 	/**
-	 * The function was reset (rc is 0) and lost what the driver had set in it; stores are written
-	 * anew after this has returned. Or it could not be reset: rc says why. May be NULL.
+	 * The function was reset (rc is 0) and lost what the driver had set in it; stores are
+	 * written anew after this has returned. Or it could not be reset: rc says why. May be NULL.
 	 * @return rc, or why the driver could not set the device up again.
 	 */
 	int (*reset_done)(struct rte_ims_dev *dev, int rc);
 	/**
-	 * A pool has a vector, not in a wait set yet, for any number of objects: give it what tells them
-	 * apart, an event queue for example. May be NULL. It may sleep, and call the library for this
-	 * vector.
+	 * A pool has a vector, not in a wait set yet, for any number of objects: give it what tells
+	 * them apart, an event queue for example. May be NULL. It may sleep, and call the library
+	 * for this vector.
 	 */
 	int (*vec_init)(struct rte_ims_vec *vec);
 	/**
-	 * A vector, from a pool or not, is silent and is about to be freed; its handlers do not run any
-	 * more. May be NULL. It may sleep.
+	 * A vector, from a pool or not, is silent and is about to be freed; its handlers do not run
+	 * any more. May be NULL. It may sleep.
 	 */
 	void (*vec_fini)(struct rte_ims_vec *vec);
 	/**
-	 * Whether the device itself is fit to interrupt: not halted, not in reset. Changes nothing, waits
-	 * for nothing. 0 it is; 1 it is not, and why, in one line, in what; or a negative errno value: not
-	 * known. Called with the device's lock held. May be NULL.
+	 * Whether the device itself is fit to interrupt: not halted, not in reset. Changes nothing,
+	 * waits for nothing. 0 it is; 1 it is not, and why, in one line, in what; or a negative
+	 * errno value: not known. Called with the device's lock held. May be NULL.
 	 */
 	int (*check)(struct rte_ims_dev *dev, char *what, size_t size);
 	/** Library's own. */
@@ -171,7 +171,9 @@ struct ims_slot_view {
  * value; -ENODEV if the device is gone.
  */
 struct ims_store_ops {
-	/** The slot's object is there and is not used otherwise. Never sleeps. May be NULL: always. */
+	/**
+	 * The slot's object is there and is not used otherwise. Never sleeps. May be NULL: always.
+	 */
 	bool (*available)(const struct rte_ims_store *store, uint32_t slot);
 	/**
 	 * Make the device ready to have a message in this slot. May be NULL.
@@ -196,21 +198,23 @@ struct ims_store_ops {
 	/** Guarantees: an event pending, and any later one, is sent without further help. */
 	int (*unmask)(struct rte_ims_store *store, uint32_t slot);
 	/**
-	 * Change the message of a slot that is not masked. May be NULL: then mask, write_msg, unmask.
-	 * Guarantees: each event is sent with the old or with the new message; on success none with the
-	 * old one is on its way any more; -ETIMEDOUT: either may be in force; other errors: the old.
+	 * Change the message of a slot that is not masked. May be NULL: then mask, write_msg,
+	 * unmask. Guarantees: each event is sent with the old or with the new message; on success
+	 * none with the old one is on its way any more; -ETIMEDOUT: either may be in force; other
+	 * errors: the old.
 	 */
 	int (*retarget)(struct rte_ims_store *store, uint32_t slot, const struct rte_ims_msg *msg);
 	/** 1 if an event is held back, 0 if not. May be NULL: unknown, 0. */
 	int (*pending)(struct rte_ims_store *store, uint32_t slot);
 	/**
-	 * Read back what the device has, for who looks for a lost interrupt. Changes nothing. May be NULL.
-	 * 0; -ENOENT the slot's object does not exist in the device; -ENOTSUP, -EACCES it cannot be read.
+	 * Read back what the device has, for who looks for a lost interrupt. Changes nothing. May
+	 * be NULL. 0; -ENOENT the slot's object does not exist in the device; -ENOTSUP, -EACCES it
+	 * cannot be read.
 	 */
 	int (*view)(struct rte_ims_store *store, uint32_t slot, struct ims_slot_view *view);
 	/**
-	 * The slot is masked and has no user any more: wipe its message, let go of its eventfd. May be
-	 * NULL if there is no set_eventfd.
+	 * The slot is masked and has no user any more: wipe its message, let go of its eventfd. May
+	 * be NULL if there is no set_eventfd.
 	 */
 	void (*shutdown)(struct rte_ims_store *store, uint32_t slot);
 };
@@ -260,9 +264,9 @@ struct ims_store_bar_conf {
 	/** As in struct ims_store_conf. */
 	uint32_t n_special;
 	/**
-	 * Make the device take notice of what was stored in a slot, for devices that need a register
-	 * write for that: on return it has, and messages of the slot's earlier contents have left it.
-	 * NULL: reading the slot back is enough.
+	 * Make the device take notice of what was stored in a slot, for devices that need a
+	 * register write for that: on return it has, and messages of the slot's earlier contents
+	 * have left it. NULL: reading the slot back is enough.
 	 */
 	int (*sync)(struct rte_ims_dev *dev, uint32_t slot);
 };
@@ -290,9 +294,9 @@ struct ims_store_queue_conf {
 	/**
 	 * Make a slot's context effective: issue the command and wait for the device, at most its
 	 * timeout. Called with the device's lock held, one at a time; may sleep; must not call the
-	 * library but for ims_dev_*. If the slot's object does not exist: keep it, 0 at once; the object
-	 * is created with it later.
-	 * Guarantees: 0: it is in force and messages of the earlier contents have left the device;
+	 * library but for ims_dev_*. If the slot's object does not exist: keep it, 0 at once; the
+	 * object is created with it later. Guarantees: 0: it is in force and messages of the
+	 * earlier contents have left the device;
 	 * -ETIMEDOUT: the earlier or the new contents are in force; other errors: the earlier.
 	 */
 	int (*update)(
@@ -300,8 +304,8 @@ struct ims_store_queue_conf {
 	/** As in struct ims_store_ops. May be NULL. */
 	int (*pending)(struct rte_ims_dev *dev, uint32_t slot);
 	/**
-	 * Ask the device what it has. As in struct ims_store_ops; waits at most the device's timeout. May be
-	 * NULL: then what was made effective last is taken for it.
+	 * Ask the device what it has. As in struct ims_store_ops; waits at most the device's
+	 * timeout. May be NULL: then what was made effective last is taken for it.
 	 */
 	int (*query)(struct rte_ims_dev *dev, uint32_t slot, struct ims_slot_view *view);
 	bool (*available)(const struct rte_ims_dev *dev, uint32_t slot);
@@ -321,18 +325,21 @@ ims_vec_demux_set(
 	struct rte_ims_vec *vec, void (*run)(struct rte_ims_vec *vec, void *priv), void *priv);
 
 /**
- * Take what the eventfd of a vector that is in no wait set has, after it was readable. Never waits for more: a
- * device's process, which may have a duplicate of it, can have emptied it since and made it block.
+ * Take what the eventfd of a vector that is in no wait set has, after it was readable. Never waits
+ * for more: a device's process, which may have a duplicate of it, can have emptied it since and
+ * made it block.
  *
  * @return
- *   1 there was an event, 0 there was none, -ENOTSUP the vector has no eventfd, or what read() says.
+ *   1 there was an event, 0 there was none, -ENOTSUP the vector has no eventfd, or what read()
+ *   says.
  */
 int
 ims_vec_fd_take(const struct rte_ims_vec *vec);
 
 /**
- * Have the handlers of a vector run once, as after an event of the device: when the driver alone knows
- * that there is work. Takes the device's lock, which callbacks of stores and resets are called with.
+ * Have the handlers of a vector run once, as after an event of the device: when the driver alone
+ * knows that there is work. Takes the device's lock, which callbacks of stores and resets are
+ * called with.
  */
 void
 ims_vec_kick(struct rte_ims_vec *vec);
@@ -372,15 +379,16 @@ ims_vec_slot(
 	const struct rte_ims_vec *vec, const struct rte_ims_dev *dev, enum rte_ims_store_type type);
 
 /**
- * Have the Linux irq behind a vector of a function that vfio-pci has taken by the CPU of the set's lcore.
+ * Have the Linux irq behind a vector of a function that vfio-pci has taken by the CPU of the set's
+ * lcore.
  *
  * @param bdf
  *   The function, as in "0000:3b:00.0".
  * @param msix
  *   Its MSI-X vector, else its MSI vector.
  * @return
- *   0; -ENOTSUP the set has no lcore; -ENOENT no such irq; or the errno value of /proc/irq, which takes root to
- *   write: said once in the log, the interrupt arrives all the same.
+ *   0; -ENOTSUP the set has no lcore; -ENOENT no such irq; or the errno value of /proc/irq, which
+ *   takes root to write: said once in the log, the interrupt arrives all the same.
  */
 int
 ims_wait_irq_set(const struct rte_ims_wait *wait, const char *bdf, bool msix, uint32_t vector);

@@ -6,7 +6,8 @@
  * A vector's message in the hands of a peer: another function's DMA engine, a bridge, a second
  * host. The peer is told before the old message loses its meaning, as drivers/ntb/msi.c tells its
  * peer from desc->write_msi_msg(): the call returns when the peer has stopped using it, and only
- * then the old destination is drained. So what the peer sent is handled, whatever happens meanwhile.
+ * then the old destination is drained. So what the peer sent is handled, whatever happens
+ * meanwhile.
  */
 
 #include "ims_private.h"

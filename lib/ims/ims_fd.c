@@ -37,7 +37,10 @@ fdinfo_open(int fd)
 	return fopen(path, "re");
 }
 
-/* The value of the first line of this form: 0, or -EBADF, -EINVAL there is none, or why it cannot be read. */
+/*
+ * The value of the first line of this form: 0, or -EBADF, -EINVAL there is none, or why it cannot
+ * be read.
+ */
 static int
 fdinfo_get(int fd, const char *form, void *val)
 {

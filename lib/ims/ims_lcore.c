@@ -8,8 +8,8 @@
 
 /*
  * rte_lcore_to_cpu_id() is not it: it gives the core's number within its package, the same for CPUs
- * of different packages (lib/eal/common/eal_common_lcore.c). An lcore that may run on several CPUs is
- * taken for the first one of them.
+ * of different packages (lib/eal/common/eal_common_lcore.c). An lcore that may run on several CPUs
+ * is taken for the first one of them.
  */
 int
 ims_lcore_cpu(unsigned int lcore_id)

@@ -19,12 +19,12 @@
  * back: so the set that detach has seen is there until obj_lock is let go, and by then held.
  *
  * A handler may take off any object, the next one to run included, and free it when detach returns:
- * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread. It also
- * moves on over objects that other threads have taken off and wait for: their `next` may be the one that
- * goes now, and is not kept up to date.
+ * the walk keeps its place in vec->cursor, which detach moves on when it runs in the same thread.
+ * It also moves on over objects that other threads have taken off and wait for: their `next` may be
+ * the one that goes now, and is not kept up to date.
  *
- * An object whose detach was in vain, for a handler did not return, is on the vector's list of those that
- * are off: so that it does not refer to a vector that has been freed meanwhile.
+ * An object whose detach was in vain, for a handler did not return, is on the vector's list of
+ * those that are off: so that it does not refer to a vector that has been freed meanwhile.
  *
  * A vector whose driver has a way to tell which objects have work (an event queue) does not walk
  * the list: see ims_vec_demux_set().

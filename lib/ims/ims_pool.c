@@ -241,7 +241,8 @@ ims_pool_each(int (*fn)(struct rte_ims_pool *pool, void *arg), void *arg)
 void
 ims_pool_load_locked(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, int users)
 {
-	/* It is NULL if a NULL comes without an rte_errno. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
+	/* It is NULL if a NULL comes without an rte_errno. */
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	lc->users += users;
 	if (lc->cpu >= 0)
 		pool->load[lc->cpu] += users;

@@ -13,9 +13,9 @@
  * Body of a pool, for ims_pool.c (who gets what), ims_pool_vec.c (vectors come and go) and
  * ims_pool_move.c (lcores come and go).
  *
- * pool->lock is held while a vector is made, which waits for the device at most, and let go of while
- * one is moved or freed, which waits for handlers. Meanwhile one that is moved is `busy`, and the lcore
- * that it goes to is `awaited`; one that is freed is on no list, so that nobody gets it.
+ * pool->lock is held while a vector is made, which waits for the device at most, and let go of
+ * while one is moved or freed, which waits for handlers. Meanwhile one that is moved is `busy`, and
+ * the lcore that it goes to is `awaited`; one that is freed is on no list, so that nobody gets it.
  */
 
 #define IMS_POOL_MAX_STORES 8
@@ -102,8 +102,8 @@ struct ims_pool_vec *
 ims_pool_vec_new_locked(
 	struct rte_ims_pool *pool, struct ims_pool_lcore *lc, enum ims_pool_kind kind);
 /*
- * Free one that is nobody's, or its only user's; lets go of the lock. On failure it is nobody's any more
- * and freed later, by ims_pool_bury_locked().
+ * Free one that is nobody's, or its only user's; lets go of the lock. On failure it is nobody's any
+ * more and freed later, by ims_pool_bury_locked().
  */
 int
 ims_pool_vec_free_locked(struct rte_ims_pool *pool, struct ims_pool_vec *pv);

@@ -55,8 +55,8 @@ vec_up(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, struct rte_ims_vec 
 }
 
 /*
- * From one store. A vector that cannot be made ready is freed later: that waits for handlers, which is not
- * done with the pool's lock held.
+ * From one store. A vector that cannot be made ready is freed later: that waits for handlers, which
+ * is not done with the pool's lock held.
  */
 static int
 take_from(struct rte_ims_pool *pool, struct ims_pool_lcore *lc, struct rte_ims_store *store,
@@ -207,8 +207,8 @@ rte_ims_pool_special(struct rte_ims_pool *pool, uint32_t index, const struct rte
 }
 
 /*
- * From the stores that take an eventfd themselves, or from those where a vector of these stands behind.
- * rc changes if one fails: that some have none left tells more than that others cannot.
+ * From the stores that take an eventfd themselves, or from those where a vector of these stands
+ * behind. rc changes if one fails: that some have none left tells more than that others cannot.
  */
 static struct rte_ims_vec *
 dedicated_from(struct rte_ims_pool *pool, bool direct, const struct rte_ims_vec_conf *conf, int *rc)

@@ -76,7 +76,9 @@ struct rte_ims_dev {
 	atomic_uint n_pools;
 	bool unsafe_borrow;
 	bool unsafe_told;
-	/* Vectors whose eventfd is reached by messages, and the wait set that reads their source. */
+	/*
+	 * Vectors whose eventfd is reached by messages, and the wait set that reads their source.
+	 */
 	uint32_t n_msg_fds;
 	struct rte_ims_wait *source_wait;
 	TAILQ_HEAD(, wait_source) sources; /* of the sets with such vectors */
@@ -95,9 +97,10 @@ struct rte_ims_store {
 	void *priv;
 	void (*priv_free)(void *priv);
 	bool fungible;
-	/* Stores with set_eventfd whose messages can be known: what reaches the slot's eventfd. On the
-	 * kernel's table it is read from the entry, so not while that holds a message of ours. NULL:
-	 * the store has none to lend.
+	/*
+	 * Stores with set_eventfd whose messages can be known: what reaches the slot's eventfd. On
+	 * the kernel's table it is read from the entry, so not while that holds a message of ours.
+	 * NULL: the store has none to lend.
 	 */
 	int (*lend)(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg);
 	bool eventfd_only;
@@ -124,7 +127,9 @@ enum ims_slot_state {
 };
 
 struct rte_ims_vec {
-	/* The data path's: written by the thread that runs the handlers, but for objs and masked. */
+	/*
+	 * The data path's: written by the thread that runs the handlers, but for objs and masked.
+	 */
 	struct rte_ims_obj *objs;
 	struct rte_ims_obj *cursor; /* the object to run next */
 	/* NULL: run all objects. The driver may set it while the vector runs. */
@@ -256,7 +261,8 @@ ims_vec_audit_event(struct rte_ims_vec *vec);
 struct rte_ims_table *
 ims_table_new_locked(struct rte_ims_dev *dev, const char *name, uint32_t size);
 /*
- * Free all vectors of a table, and with it itself; the same of all tables. 0; -EDEADLK: all is as before;
+ * Free all vectors of a table, and with it itself; the same of all tables. 0; -EDEADLK: all is as
+ * before;
  * -ETIMEDOUT: all is there, but the vectors may be stopped.
  */
 int
@@ -274,8 +280,8 @@ ims_vec_stop_locked(struct rte_ims_vec *vec);
 void
 ims_vec_release_locked(struct rte_ims_vec *vec);
 /*
- * Mask or unmask the slot as the vector's state asks for. While its message is in doubt it is not unmasked
- * before the right one has been written.
+ * Mask or unmask the slot as the vector's state asks for. While its message is in doubt it is not
+ * unmasked before the right one has been written.
  */
 int
 ims_vec_apply_locked(struct rte_ims_vec *vec);
@@ -292,8 +298,9 @@ void
 ims_vec_reset_locked(struct rte_ims_vec *vec);
 
 /*
- * Point the slot at another message, atomically for the device. On failure the old one is in force, but
- * with vec->doubt either may be. The first success after that has the handlers run: set vec->carry.
+ * Point the slot at another message, atomically for the device. On failure the old one is in force,
+ * but with vec->doubt either may be. The first success after that has the handlers run: set
+ * vec->carry.
  */
 int
 ims_vec_retarget_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg);
@@ -371,8 +378,8 @@ ims_vec_runs_here(const struct rte_ims_vec *vec);
 int
 ims_wait_drain(struct rte_ims_wait *wait);
 /*
- * The same of a set whose last vector another thread may take out meanwhile, and destroy it: it is held
- * while it has the vector, and stays until the drain has ended.
+ * The same of a set whose last vector another thread may take out meanwhile, and destroy it: it is
+ * held while it has the vector, and stays until the drain has ended.
  */
 void
 ims_wait_hold(struct rte_ims_wait *wait);
@@ -381,8 +388,8 @@ ims_wait_drain_held(struct rte_ims_wait *wait);
 
 /* ims_wait_move.c */
 /*
- * Drain and forget the set that a vector has not quite left, and let it into the one that it moves to;
- * dev->lock not held. 0; -ETIMEDOUT; -EDEADLK called from the vector's own handler.
+ * Drain and forget the set that a vector has not quite left, and let it into the one that it moves
+ * to; dev->lock not held. 0; -ETIMEDOUT; -EDEADLK called from the vector's own handler.
  */
 int
 ims_wait_settle(struct rte_ims_vec *vec);

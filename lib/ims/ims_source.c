@@ -11,21 +11,23 @@
  *	poll(): queue empty?         want? then make the descriptor readable
  *	epoll_wait()
  *
- * Of the two loads at least one sees the other side's store: either the poll finds the event, or the
- * descriptor becomes readable, before epoll_wait() or in it. Not every arm() ends with a barrier (an Rx
- * queue of net_vhost is armed by a plain store), so there is one here. An edge-triggered descriptor is
- * armed only after a poll that comes after its last edge was taken, so an edge that is still to come is
- * for something new, or for nothing.
+ * Of the two loads at least one sees the other side's store: either the poll finds the event, or
+ * the descriptor becomes readable, before epoll_wait() or in it. Not every arm() ends with a
+ * barrier (an Rx queue of net_vhost is armed by a plain store), so there is one here. An
+ * edge-triggered descriptor is armed only after a poll that comes after its last edge was taken, so
+ * an edge that is still to come is for something new, or for nothing.
  *
- * A source stays armed until it has something: a sleep that ends for another reason costs it nothing. While
- * it has something it is disarmed, and the thread polls it at the begin of each sleep.
+ * A source stays armed until it has something: a sleep that ends for another reason costs it
+ * nothing. While it has something it is disarmed, and the thread polls it at the begin of each
+ * sleep.
  *
- * Leaving is as with vectors (ims_wait.c): its place is emptied, then the set is drained. The place is given
- * to nobody before that.
+ * Leaving is as with vectors (ims_wait.c): its place is emptied, then the set is drained. The place
+ * is given to nobody before that.
  *
  * tests/model/source.pml has the protocol.
  *
- * (Not to be confused with ims_wait_source.c: a device's source of messages, which has vectors behind it.)
+ * (Not to be confused with ims_wait_source.c: a device's source of messages, which has vectors
+ * behind it.)
  */
 
 #include <errno.h>

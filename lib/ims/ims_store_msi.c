@@ -119,8 +119,8 @@ msi_shutdown(struct rte_ims_store *store, uint32_t slot)
 }
 
 /*
- * After a reset the kernel has restored its message: attach anew, as with MSI-X. For a new user that is
- * done by attaching his eventfd in the place of ours, which is not taken away before.
+ * After a reset the kernel has restored its message: attach anew, as with MSI-X. For a new user
+ * that is done by attaching his eventfd in the place of ours, which is not taken away before.
  */
 static int
 msi_prepare(struct rte_ims_store *store, uint32_t slot)

@@ -5,18 +5,20 @@
 /*
  * The MSI-X table, seen as a store.
  *
- * On the kernel's vfio-pci the kernel writes the table's entries (VFIO_DEVICE_SET_IRQS); we write them as well, through the
- * mapped BAR, to mask a vector and to point its message at memory. SET_IRQS has no mask action for
- * MSI-X, so the vector control word in the table is the only mask there is.
+ * On the kernel's vfio-pci the kernel writes the table's entries (VFIO_DEVICE_SET_IRQS); we write
+ * them as well, through the mapped BAR, to mask a vector and to point its message at memory.
+ * SET_IRQS has no mask action for MSI-X, so the vector control word in the table is the only mask
+ * there is.
  *
  * Adding vectors (Linux 6.5): where NORESIZE is clear, one by one while others run. Elsewhere the
  * first vector enables the whole table with holes (descriptor -1), which take no CPU vector, and
  * holes are filled in place. Each attach has the kernel compose a message and write the entry
  * unmasked, so the entry is read, and masked again, after every attach: never before.
  *
- * With MEMORY delivery the kernel's irq stays, on the vector's eventfd, and the entry holds our message.
- * Whatever makes the kernel write the entry again is followed by ims_vec_restore_locked(). So each
- * vector has an eventfd, and what the kernel had been sent before our message was there counts in it.
+ * With MEMORY delivery the kernel's irq stays, on the vector's eventfd, and the entry holds our
+ * message. Whatever makes the kernel write the entry again is followed by ims_vec_restore_locked().
+ * So each vector has an eventfd, and what the kernel had been sent before our message was there
+ * counts in it.
  *
  * On a vfio-user device we are the kernel: the entry's message comes from our own remap table, the
  * eventfd goes to the device's process with SET_IRQS, and nobody else writes the table.
@@ -331,8 +333,8 @@ check_range(const struct rte_ims_dev *dev, const struct msix_store *m, uint32_t 
 }
 
 /*
- * Where the table and the pending bits lie. The kernel shows the table by loads and stores only, its
- * pread() of it returns all ones.
+ * Where the table and the pending bits lie. The kernel shows the table by loads and stores only,
+ * its pread() of it returns all ones.
  */
 static int
 msix_locate(struct rte_ims_dev *dev, struct msix_store *m, uint32_t n)

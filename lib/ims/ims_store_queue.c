@@ -13,8 +13,8 @@
  *
  *   0           the device has it, and messages of the old contents have left it
  *   -EIO ...    refused: the old contents are in force, the shadow goes back to them
- *   -ETIMEDOUT  either may be in force. The slot is in doubt: the caller must take events of both for
- *               possible, and the next change is sent whatever the shadow says
+ *   -ETIMEDOUT  either may be in force. The slot is in doubt: the caller must take events of both
+ *               for possible, and the next change is sent whatever the shadow says
  *
  * While a slot is masked its message does not matter, so write_msg() costs no command: the new
  * message goes to the device together with the unmasking. An unmasked slot is retargeted by one

@@ -87,7 +87,10 @@ running_locked(const struct rte_ims_table *table)
 	return false;
 }
 
-/* What can refuse before anything has changed: a handler of this thread's, a move that is not finished. */
+/*
+ * What can refuse before anything has changed: a handler of this thread's, a move that is not
+ * finished.
+ */
 static int
 settle(struct rte_ims_table *table)
 {

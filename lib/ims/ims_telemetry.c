@@ -3,8 +3,9 @@
  */
 
 /*
- * DPDK telemetry: what dpdk-telemetry.py and its exporters see. Answers are what the library knows, the
- * device itself is not asked. They wait for another thread's command that has the device's lock.
+ * DPDK telemetry: what dpdk-telemetry.py and its exporters see. Answers are what the library knows,
+ * the device itself is not asked. They wait for another thread's command that has the device's
+ * lock.
  *
  * The lists' locks are held over an answer, so nothing that it is about goes meanwhile.
  */

@@ -6,7 +6,8 @@
 #define _IMS_TRACE_H_
 
 /*
- * Trace points, for EAL's --trace=lib.ims and babeltrace2. Those of the data path are in builds with
+ * Trace points, for EAL's --trace=lib.ims and babeltrace2. Those of the data path are in builds
+ * with
  * -Denable_trace_fp=true only, as DPDK's own.
  */
 
@@ -85,7 +86,9 @@ RTE_TRACE_POINT(ims_trace_wait_busy, RTE_TRACE_POINT_ARGS(const char *wait, uint
 RTE_TRACE_POINT_FP(
 	ims_trace_vec_run, RTE_TRACE_POINT_ARGS(uint64_t id), rte_trace_point_emit_u64(id);)
 
-/* A thread goes to sleep for so long at most; and it has come back, having served so many vectors. */
+/*
+ * A thread goes to sleep for so long at most; and it has come back, having served so many vectors.
+ */
 RTE_TRACE_POINT_FP(ims_trace_wait_sleep, RTE_TRACE_POINT_ARGS(const char *wait, int64_t timeout_ns),
 		   rte_trace_point_emit_string(wait);
 		   rte_trace_point_emit_i64(timeout_ns);)

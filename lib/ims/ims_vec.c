@@ -316,8 +316,8 @@ ims_vec_message_locked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)
 }
 
 /*
- * Where the store has no better way: under mask, and on failure back to what was there. A slot whose
- * message may be half written stays masked.
+ * Where the store has no better way: under mask, and on failure back to what was there. A slot
+ * whose message may be half written stays masked.
  */
 static int
 retarget_masked(struct rte_ims_vec *vec, const struct rte_ims_msg *msg)

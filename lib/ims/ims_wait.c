@@ -13,12 +13,12 @@
  *
  * Leaving. The control path must know that no handler of a vector runs or will run. The set's
  * thread makes `epoch` odd before it looks at an entry's vector and even when it has run the
- * handlers; the control path empties the entry and then looks at `epoch`. On both sides a full barrier
- * lies between the store and the load, so that at least one sees the other's store: either the set's
- * thread finds the entry empty, or ims_wait_drain() finds the epoch odd and waits until it has
- * changed. For doorbell words the set's barrier is the exchange that takes the word (on x86 a locked
- * instruction is a full barrier; elsewhere there is one beside it). An idle poll does not touch the
- * epoch: it looks at the doorbell words only.
+ * handlers; the control path empties the entry and then looks at `epoch`. On both sides a full
+ * barrier lies between the store and the load, so that at least one sees the other's store: either
+ * the set's thread finds the entry empty, or ims_wait_drain() finds the epoch odd and waits until
+ * it has changed. For doorbell words the set's barrier is the exchange that takes the word (on x86
+ * a locked instruction is a full barrier; elsewhere there is one beside it). An idle poll does not
+ * touch the epoch: it looks at the doorbell words only.
  */
 
 #include <poll.h>
@@ -93,7 +93,9 @@ run_vec(struct rte_ims_wait *w, struct rte_ims_vec *vec, bool spurious)
 	w->running = NULL;
 }
 
-/* It came by the end that the vector has been switched away from: the handlers may have run for it. */
+/*
+ * It came by the end that the vector has been switched away from: the handlers may have run for it.
+ */
 static bool
 late(struct rte_ims_vec *vec, enum rte_ims_delivery by)
 {
@@ -225,8 +227,8 @@ source_has_more(int fd)
 }
 
 /*
- * Messages that this thread reads from the transport itself: handlers first, then the replies. A device
- * that sends without end gets its turn like the others.
+ * Messages that this thread reads from the transport itself: handlers first, then the replies. A
+ * device that sends without end gets its turn like the others.
  */
 static unsigned int
 serve_source(struct rte_ims_wait *w, uint32_t i)
@@ -238,8 +240,8 @@ serve_source(struct rte_ims_wait *w, uint32_t i)
 	if (src == NULL)
 		return 0;
 	/*
-	 * It stays: no vector is let go of in its own handler, and another thread waits for us. Also if all
-	 * leave meanwhile, what has been read is served and answered here.
+	 * It stays: no vector is let go of in its own handler, and another thread waits for us.
+	 * Also if all leave meanwhile, what has been read is served and answered here.
 	 */
 	w->batch_src = src;
 	n = src->vfio->ops->source_read(src->vfio, w, w->batch, WAIT_BATCH);
@@ -289,7 +291,10 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 			*woken = n < 0; /* a signal */
 		return 0;
 	}
-	/* What it tells of was set up before: the kernel sees to that, and this is how the language knows. */
+	/*
+	 * What it tells of was set up before: the kernel sees to that, and this is how the language
+	 * knows.
+	 */
 	(void)atomic_load_explicit(&w->n_fds, memory_order_acquire);
 	if (!ims_wait_run_begin(w))
 		return 0;
@@ -312,8 +317,8 @@ ims_wait_poll_fds(struct rte_ims_wait *w, int64_t timeout_ns, bool *woken)
 }
 
 /*
- * Eventfds of vectors whose message points at memory now are in epoll as well. They are looked at now
- * and then: for a late event from before a switch, and for a device that is gone.
+ * Eventfds of vectors whose message points at memory now are in epoll as well. They are looked at
+ * now and then: for a late event from before a switch, and for a device that is gone.
  */
 unsigned int
 ims_wait_poll_once(struct rte_ims_wait *w)

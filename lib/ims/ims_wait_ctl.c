@@ -62,7 +62,9 @@ bells_grow_locked(struct rte_ims_wait *w, uint32_t i)
 		atomic_store(&w->n_bells, end);
 }
 
-/* Lines of words at the end that nobody has are not looked at any more: polls cost what is in use. */
+/*
+ * Lines of words at the end that nobody has are not looked at any more: polls cost what is in use.
+ */
 static void
 bells_shrink_locked(struct rte_ims_wait *w)
 {
@@ -472,8 +474,8 @@ ims_wait_left_locked(struct rte_ims_vec *vec)
 	pthread_mutex_unlock(&vec->obj_lock);
 	pthread_mutex_lock(&w->lock);
 	/*
-	 * A poll that has begun since the set was drained may have taken the word already, and not have
-	 * marked that yet: the epoch, looked at after the word and before the mark, tells.
+	 * A poll that has begun since the set was drained may have taken the word already, and not
+	 * have marked that yet: the epoch, looked at after the word and before the mark, tells.
 	 */
 	carry = atomic_exchange(&w->bells[i], 0) != 0;
 	carry = (atomic_load(&w->epoch) & 1) != 0 || carry;

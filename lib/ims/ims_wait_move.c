@@ -3,20 +3,22 @@
  */
 
 /*
- * Move a vector from one wait set to another, live. Its handlers never run in both: the new entry is
- * closed until the old set has been drained. What the device sends meanwhile stays where it is, in the
- * word or the eventfd, or is marked as missed by a poll that took it.
+ * Move a vector from one wait set to another, live. Its handlers never run in both: the new entry
+ * is closed until the old set has been drained. What the device sends meanwhile stays where it is,
+ * in the word or the eventfd, or is marked as missed by a poll that took it.
  *
- *   entry in the new set       all that can fail for want of room fails here, and nothing has changed
- *   message -> new word        (MEMORY) from here on events go there; the old word gets no more once the
- *                              store says that the change is complete
+ *   entry in the new set       all that can fail for want of room fails here, and nothing has
+ *                              changed
+ *   message -> new word        (MEMORY) from here on events go there; the old word gets no more
+ *                              once the store says that the change is complete
  *   old entry emptied, drained what was in the old place has been served, or is found in it now
- *   new entry opened           a poll that takes the word before it sees the vector marks that first and
- *                              then looks again: so either it sees the vector, or we see the mark
+ *   new entry opened           a poll that takes the word before it sees the vector marks that
+ *                              first and then looks again: so either it sees the vector, or we see
+ *                              the mark
  *   left over -> new place     at worst once too often
  *
- * A handler that does not return in time leaves the vector on its way: the next call that concerns it
- * goes on from there, see ims_wait_settle(). tests/model/move.pml checks this protocol.
+ * A handler that does not return in time leaves the vector on its way: the next call that concerns
+ * it goes on from there, see ims_wait_settle(). tests/model/move.pml checks this protocol.
  */
 
 #include <string.h>
@@ -86,8 +88,8 @@ move_give(struct move *m, bool unsafe)
 }
 
 /*
- * A change that may or may not have happened is made undone. If that is in doubt as well, both words
- * may be written: handlers run for the new one when a later change succeeds.
+ * A change that may or may not have happened is made undone. If that is in doubt as well, both
+ * words may be written: handlers run for the new one when a later change succeeds.
  */
 static int
 move_message(struct move *m)
@@ -166,7 +168,10 @@ ims_wait_settle(struct rte_ims_vec *vec)
 		return 0;
 	if (ims_vec_runs_here(vec))
 		return -EDEADLK;
-	/* Under the lock: `left` is stored before the entry is emptied, and a drain must come after. */
+	/*
+	 * Under the lock: `left` is stored before the entry is emptied, and a drain must come
+	 * after.
+	 */
 	pthread_mutex_lock(&vec->dev->lock);
 	left = atomic_load(&vec->left);
 	n_left = vec->n_left;
@@ -180,7 +185,10 @@ ims_wait_settle(struct rte_ims_vec *vec)
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&vec->dev->lock);
-	/* Another thread may have been here meanwhile, and the vector may have left the same set again. */
+	/*
+	 * Another thread may have been here meanwhile, and the vector may have left the same set
+	 * again.
+	 */
 	if (atomic_load(&vec->left) == left && vec->n_left == n_left) {
 		ims_wait_left_locked(vec);
 		if (vec->moving_to != NULL)

@@ -23,8 +23,8 @@ ticks(uint32_t ns)
 }
 
 /*
- * A vector that enters asks for this after it has its entry, and whoever changes the policy walks the
- * entries after that: so at least one of the two sees the other.
+ * A vector that enters asks for this after it has its entry, and whoever changes the policy walks
+ * the entries after that: so at least one of the two sees the other.
  */
 bool
 ims_wait_policy_delivery(const struct rte_ims_wait *w, enum rte_ims_delivery *delivery)

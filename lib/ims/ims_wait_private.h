@@ -13,15 +13,18 @@
 #include "ims_private.h"
 #include "rte_ims_source.h"
 
-/* Body of a wait set: ims_wait.c, ims_wait_sleep.c and ims_source.c are its data path, the others its control path. */
+/*
+ * Body of a wait set: ims_wait.c, ims_wait_sleep.c and ims_source.c are its data path, the others
+ * its control path.
+ */
 
 #define IMS_WAIT_EPOLL_BATCH 64
 #define WAIT_BATCH           32 /* messages of a source in one turn of the set */
 #define WAIT_SOURCES         64 /* devices whose message source one set reads itself */
 
 /*
- * A doorbell word: the generation of its entry's owner, which the device writes, and this bit, which we
- * set beside it or alone to have the handlers run.
+ * A doorbell word: the generation of its entry's owner, which the device writes, and this bit,
+ * which we set beside it or alone to have the handlers run.
  */
 #define BELL_OURS 0x80000000u
 
@@ -99,7 +102,9 @@ struct rte_ims_wait {
 	atomic_uint_fast64_t spurious;
 	atomic_uint_fast64_t switches;
 	atomic_uint_fast64_t asleep; /* ticks */
-	/* ADAPTIVE: when it last found events and had handled them, and the mean time without any. */
+	/*
+	 * ADAPTIVE: when it last found events and had handled them, and the mean time without any.
+	 */
 	uint64_t found;
 	uint64_t last;
 	uint64_t gap;
@@ -148,8 +153,8 @@ unsigned int
 ims_wait_poll_once(struct rte_ims_wait *w);
 
 /*
- * ims_wait.c: around whatever runs handlers. The epoch is odd between the two; a full barrier must follow
- * begin before an entry or a source is looked at. false: a handler of the set polls the set.
+ * ims_wait.c: around whatever runs handlers. The epoch is odd between the two; a full barrier must
+ * follow begin before an entry or a source is looked at. false: a handler of the set polls the set.
  */
 bool
 ims_wait_run_begin(struct rte_ims_wait *w);
@@ -158,16 +163,17 @@ ims_wait_run_end(struct rte_ims_wait *w, unsigned int n);
 
 /*
  * ims_wait.c: whose handlers this thread is running, the innermost set, and from there on
- * rte_ims_wait.outer; and that its end would be noticed. The model makes an access a load; of the static
- * TLS that is left for libraries loaded late it takes a pointer and a byte.
+ * rte_ims_wait.outer; and that its end would be noticed. The model makes an access a load; of the
+ * static TLS that is left for libraries loaded late it takes a pointer and a byte.
  */
 #define IMS_WAIT_TLS __attribute__((tls_model("initial-exec")))
 extern __thread struct rte_ims_wait *ims_wait_inside IMS_WAIT_TLS;
 extern __thread bool ims_wait_guarded IMS_WAIT_TLS;
 
 /*
- * ims_wait.c: an event of an entry that is empty: its vector has left, or moves here and is not open yet.
- * The mark comes before the second look, as the opening comes before the look at the mark (ims_wait_move.c).
+ * ims_wait.c: an event of an entry that is empty: its vector has left, or moves here and is not
+ * open yet. The mark comes before the second look, as the opening comes before the look at the mark
+ * (ims_wait_move.c).
  */
 struct rte_ims_vec *
 ims_wait_missed(struct wait_entry *entry);
@@ -250,7 +256,9 @@ int
 ims_wait_fd_watch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec, uint32_t entry);
 void
 ims_wait_fd_unwatch_locked(struct rte_ims_wait *w, const struct rte_ims_vec *vec);
-/* Messages for it go to the set's own reading of the source, and its irq to the set's CPU; or not. */
+/*
+ * Messages for it go to the set's own reading of the source, and its irq to the set's CPU; or not.
+ */
 void
 ims_wait_fd_route_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 void
@@ -258,7 +266,10 @@ ims_wait_fd_unroute_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 /* Watch and route. */
 int
 ims_wait_fd_enter_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
-/* Have the handlers run for what the vector had between two sets, or while its message was in doubt. */
+/*
+ * Have the handlers run for what the vector had between two sets, or while its message was in
+ * doubt.
+ */
 void
 ims_wait_carried_locked(struct rte_ims_wait *w, struct rte_ims_vec *vec);
 /* Which of its ends polls and sleeps must look at. */

@@ -5,29 +5,32 @@
 /*
  * Wait sets: sleeping, and how long to poll before it.
  *
- * No wake-up is lost. Eventfds and the vfio-user socket are level-triggered in one epoll instance: an
- * event between the last look and the wait makes epoll_wait() return at once. Memory does not wake a
- * thread, so while the set has vectors whose message may point at memory (n_memory) sleep is a row of
- * naps of nap_ns with a scan of the words after each; n_memory goes up before such a message is
- * written, and when it has gone down the words are scanned once more: by us, if we have switched
- * ourselves, or because the thread that has switched wakes us (ims_delivery.c).
+ * No wake-up is lost. Eventfds and the vfio-user socket are level-triggered in one epoll instance:
+ * an event between the last look and the wait makes epoll_wait() return at once. Memory does not
+ * wake a thread, so while the set has vectors whose message may point at memory (n_memory) sleep is
+ * a row of naps of nap_ns with a scan of the words after each; n_memory goes up before such a
+ * message is written, and when it has gone down the words are scanned once more: by us, if we have
+ * switched ourselves, or because the thread that has switched wakes us (ims_delivery.c).
  *
  * Sources (rte_ims_source.h) are armed before a sleep, and looked at once more: ims_source.c.
  *
- * ADAPTIVE is either busy, with its vectors delivered to memory, or not, with eventfds. What counts is
- * the mean gap, the time between the end of the handlers and the next event, over about eight calls:
+ * ADAPTIVE is either busy, with its vectors delivered to memory, or not, with eventfds. What counts
+ * is the mean gap, the time between the end of the handlers and the next event, over about eight
+ * calls:
  *
  *      not busy --- gap < busy_gap, or a probe ---------------------> busy
  *      busy     --- gap > 2 busy_gap, or nothing for a budget -------> not busy
  *
  * The budget is four gaps, within limits. At low rates the set stays with eventfds, sleeps between
  * events, and never switches; at high rates it stays with memory, also where the handlers take
- * long. A gap counts as 6 busy_gap at most: it takes a dozen close events to become busy, but after one
- * long pause among close events, such as that of a device whose CPU was taken away, the next event does.
+ * long. A gap counts as 6 busy_gap at most: it takes a dozen close events to become busy, but after
+ * one long pause among close events, such as that of a device whose CPU was taken away, the next
+ * event does.
  *
  * A thread that sleeps measures its own wake-up with the gap, and where that is slow it would never
- * see that it is saturated. So with gaps of less than 4 busy_gap it tries: it is busy for a while, and
- * measures again. If that was for nothing it waits twice as long with the next probe, up to a second.
+ * see that it is saturated. So with gaps of less than 4 busy_gap it tries: it is busy for a while,
+ * and measures again. If that was for nothing it waits twice as long with the next probe, up to a
+ * second.
  */
 
 #include <errno.h>
@@ -301,10 +304,10 @@ sleeps_by_policy(const struct rte_ims_wait *w)
 }
 
 /*
- * A look at everything, for a loop around ours: all that is readable, for an edge-triggered one is told
- * only once, and the wake-up, for a level-triggered one is told until it has been read. The loop sleeps
- * then, so sources are armed; one that had something after that has been disarmed, and is looked at
- * again in the turn that the wake-up makes.
+ * A look at everything, for a loop around ours: all that is readable, for an edge-triggered one is
+ * told only once, and the wake-up, for a level-triggered one is told until it has been read. The
+ * loop sleeps then, so sources are armed; one that had something after that has been disarmed, and
+ * is looked at again in the turn that the wake-up makes.
  */
 static unsigned int
 sleep_not_at_all(struct sleeper *s)

@@ -3,9 +3,9 @@
  */
 
 /*
- * Message sources. All messages of a vfio-user device come through one socket, which a thread of the
- * transport reads. If all of the device's message eventfds are in one wait set, the set's thread reads
- * it instead: one hop less for each event.
+ * Message sources. All messages of a vfio-user device come through one socket, which a thread of
+ * the transport reads. If all of the device's message eventfds are in one wait set, the set's
+ * thread reads it instead: one hop less for each event.
  */
 
 #include <assert.h>
@@ -101,7 +101,9 @@ ims_wait_source_leave_locked(struct rte_ims_wait *w, struct rte_ims_dev *dev)
 	src->n_vecs--;
 	src->n_leaving++;
 	source_update_locked(w, src);
-	/* Before the set is drained, after which a poll may begin at any time: it must not find it. */
+	/*
+	 * Before the set is drained, after which a poll may begin at any time: it must not find it.
+	 */
 	if (src->n_vecs == 0)
 		atomic_store(&w->sources[src->slot], NULL);
 	return true;

@@ -3,16 +3,18 @@
  */
 
 /*
- * Wait sets: the end of the thread that polls. While it runs handlers its set's epoch is odd, and whoever
- * moves, takes out or frees a vector waits for it. So a thread must not end there without a word.
+ * Wait sets: the end of the thread that polls. While it runs handlers its set's epoch is odd, and
+ * whoever moves, takes out or frees a vector waits for it. So a thread must not end there without a
+ * word.
  *
- * pthread_cancel(), of a set that is made for it: not while handlers run, or what they call in the library,
- * with locks held. It is disabled there, and takes effect where the thread sleeps, which holds nothing.
+ * pthread_cancel(), of a set that is made for it: not while handlers run, or what they call in the
+ * library, with locks held. It is disabled there, and takes effect where the thread sleeps, which
+ * holds nothing.
  *
- * pthread_exit() in a handler: the destructor of a key of the thread's ends what it was in. What it had
- * taken and not served is given back: to the vector whose handlers it was running, which may have been in
- * the middle, and to those whose messages it had read. Their handlers run, in this set if another thread
- * polls it, or in the one that they are moved to; at worst once too often.
+ * pthread_exit() in a handler: the destructor of a key of the thread's ends what it was in. What it
+ * had taken and not served is given back: to the vector whose handlers it was running, which may
+ * have been in the middle, and to those whose messages it had read. Their handlers run, in this set
+ * if another thread polls it, or in the one that they are moved to; at worst once too often.
  */
 
 #include "ims_wait_private.h"

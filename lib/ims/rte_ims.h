@@ -149,14 +149,17 @@ struct rte_ims_dev_info {
 };
 
 /**
- * What the process at the other end of a vfio-user connection has done that a good device does not, since
- * the device was opened. None of it harms another device. The first of each kind is a line in the log; of a
- * kernel device nothing is seen here, the kernel and its IOMMU do that work: all zero.
+ * What the process at the other end of a vfio-user connection has done that a good device does not,
+ * since the device was opened. None of it harms another device. The first of each kind is a line in
+ * the log; of a kernel device nothing is seen here, the kernel and its IOMMU do that work: all
+ * zero.
  */
 struct rte_ims_dev_stats {
 	/** Commands that were not answered in time: their callers got ETIMEDOUT. */
 	uint64_t timeouts;
-	/** Answers that nobody waited for: they came late, twice, or were never asked for. Dropped. */
+	/**
+	 * Answers that nobody waited for: they came late, twice, or were never asked for. Dropped.
+	 */
 	uint64_t late_replies;
 	/** Answers before that to an earlier command. Each went to who had asked. */
 	uint64_t reordered_replies;
@@ -166,7 +169,10 @@ struct rte_ims_dev_stats {
 	uint64_t bad_requests;
 	/** Descriptors that nobody wanted: closed. */
 	uint64_t surplus_fds;
-	/** Answers to its requests that found no room, for it had not read those before: kept, up to 1 MiB. */
+	/**
+	 * Answers to its requests that found no room, for it had not read those before: kept, up to
+	 * 1 MiB.
+	 */
 	uint64_t unread_replies;
 	/** Bytes that are no message: the connection was ended, the device is removed. */
 	uint64_t malformed;
@@ -312,10 +318,10 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf);
  * descriptor or mapping of it is left. Not to be called from a handler of the device.
  *
  * @return
- *   0; -EINVAL dev is NULL; -EBUSY a pool is over it, -EDEADLK called from a handler of the device: all
- *   is as before; -ETIMEDOUT a handler of the device did not return in time: the device is still open,
- *   with all tables and vectors, but these may be masked and out of their wait sets for good: free them,
- *   or call again.
+ *   0; -EINVAL dev is NULL; -EBUSY a pool is over it, -EDEADLK called from a handler of the device:
+ *   all is as before; -ETIMEDOUT a handler of the device did not return in time: the device is
+ *   still open, with all tables and vectors, but these may be masked and out of their wait sets for
+ *   good: free them, or call again.
  */
 __rte_experimental
 int
@@ -398,8 +404,8 @@ rte_ims_dev_dump(const struct rte_ims_dev *dev, FILE *f);
  *   Of addr in the file, in bytes.
  * @return
  *   0; -EINVAL not page aligned, or in the MSI window; -EEXIST overlaps a map; -ENOSPC the device's
- *   limit of maps; -EBADF fd is no descriptor; -ENOMEM; -ENODEV; -ETIMEDOUT; or what the device's process or
- *   the kernel says.
+ *   limit of maps; -EBADF fd is no descriptor; -ENOMEM; -ENODEV; -ETIMEDOUT; or what the device's
+ *   process or the kernel says.
  */
 __rte_experimental
 int
@@ -409,9 +415,10 @@ rte_ims_dev_dma_map(struct rte_ims_dev *dev, void *addr, size_t len, int fd, uin
  * Undo rte_ims_dev_dma_map().
  *
  * @return
- *   0; -EINVAL; -ENOENT no map has this address and length; -ENODEV the device is gone; -ETIMEDOUT it did
- *   not answer, or what it or the kernel says: the library has forgotten the map all the same, but the
- *   device may still reach the memory, which must stay until the device has been closed.
+ *   0; -EINVAL; -ENOENT no map has this address and length; -ENODEV the device is gone; -ETIMEDOUT
+ *   it did not answer, or what it or the kernel says: the library has forgotten the map all the
+ *   same, but the device may still reach the memory, which must stay until the device has been
+ *   closed.
  */
 __rte_experimental
 int
@@ -461,8 +468,8 @@ rte_ims_table_create(struct rte_ims_dev *dev, const char *name, uint32_t size);
  *
  * @return
  *   0; -EINVAL table is NULL or the device's own; -EDEADLK called from a handler of one of its
- *   vectors: all is as before; -ETIMEDOUT a handler did not return in time: the vectors are there, but
- *   may be masked and out of their wait sets for good: call again.
+ *   vectors: all is as before; -ETIMEDOUT a handler did not return in time: the vectors are there,
+ *   but may be masked and out of their wait sets for good: call again.
  */
 __rte_experimental
 int
@@ -552,8 +559,8 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec);
  *   being moved or freed; -ENOTSUP the store cannot, or there is no message that reaches an
  *   eventfd; -ENOSPC no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused: it
  *   is as before; -ENODEV; -ETIMEDOUT the device did not answer: both are served until a later
- *   switch succeeds; or a handler in the set that the vector has left did not return in 5 s: it is as
- *   before.
+ *   switch succeeds; or a handler in the set that the vector has left did not return in 5 s: it is
+ *   as before.
  */
 __rte_experimental
 int

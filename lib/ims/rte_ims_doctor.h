@@ -7,13 +7,14 @@
 
 /**
  * @file
- * Where does an interrupt get lost? The chain from the device's slot to the handler is looked at link
- * by link: what the device's own storage holds against what the library put there, what the IOMMU and
- * Linux make of the message, who reads the eventfd, and whether anyone looks at the wait set.
+ * Where does an interrupt get lost? The chain from the device's slot to the handler is looked at
+ * link by link: what the device's own storage holds against what the library put there, what the
+ * IOMMU and Linux make of the message, who reads the eventfd, and whether anyone looks at the wait
+ * set.
  *
- * Nothing is changed by that. It is for people who look for a fault, and for monitors that look now and
- * then: it reads /proc, asks the device, and takes up to a second where a wait set seems to be served by
- * nobody.
+ * Nothing is changed by that. It is for people who look for a fault, and for monitors that look now
+ * and then: it reads /proc, asks the device, and takes up to a second where a wait set seems to be
+ * served by nobody.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
@@ -32,7 +33,9 @@ enum rte_ims_link {
 	RTE_IMS_LINK_SLOT,
 	/** The device's storage holds the message that the vector has. */
 	RTE_IMS_LINK_MESSAGE,
-	/** Its address is one that goes somewhere: remappable, or a doorbell word that is mapped. */
+	/**
+	 * Its address is one that goes somewhere: remappable, or a doorbell word that is mapped.
+	 */
 	RTE_IMS_LINK_FORMAT,
 	/** Interrupt remapping, or who plays it, is in force for the message. */
 	RTE_IMS_LINK_REMAPPING,
@@ -88,16 +91,17 @@ struct rte_ims_diagnosis {
 typedef void (*rte_ims_doctor_t)(const struct rte_ims_diagnosis *diag, void *arg);
 
 /**
- * Examine the vectors of a device, in the order of their stores and slots. Any thread, but no handler of
- * a wait set that one of the vectors is in: it would find its own set stuck. The device's timeout bounds
- * each question that is asked of it.
+ * Examine the vectors of a device, in the order of their stores and slots. Any thread, but no
+ * handler of a wait set that one of the vectors is in: it would find its own set stuck. The
+ * device's timeout bounds each question that is asked of it.
  *
  * @param vec
  *   Only this vector of the device, which is not freed meanwhile; NULL for all.
  * @param fn
  *   Takes what was found.
  * @return
- *   The number of vectors with a broken link; -EINVAL bad argument, or the vector is not of the device;
+ *   The number of vectors with a broken link; -EINVAL bad argument, or the vector is not of the
+ *   device;
  *   -ENOMEM.
  */
 __rte_experimental

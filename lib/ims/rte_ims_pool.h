@@ -15,10 +15,10 @@
  *                     lcore 2: vec --- queue, queue, queue ...   --> wait set of lcore 2
  *   dedicated vectors with an eventfd of the caller's own: rte_ims_pool_dedicated()
  *
- * All come from the same stock, the MSI-X vectors and IMS slots of one device; who gets one does not
- * learn which it is, and has no need to. A device of thousands of queues needs as many vectors as
- * there are lcores that handle them, so that vectors, eventfds and CPU vectors do not run out, and
- * interrupts arrive where their queues are handled.
+ * All come from the same stock, the MSI-X vectors and IMS slots of one device; who gets one does
+ * not learn which it is, and has no need to. A device of thousands of queues needs as many vectors
+ * as there are lcores that handle them, so that vectors, eventfds and CPU vectors do not run out,
+ * and interrupts arrive where their queues are handled.
  *
  * Call order: create a pool, add lcores with their wait sets, get vectors and hang objects on them
  * (rte_ims_vec_attach(), or a driver's own call), put them back. The threads behind the wait sets
@@ -27,9 +27,9 @@
  * Who gets what: a user asks for an lcore, a NUMA node, the device's own node, or anything. Of the
  * lcores that fit, the least loaded one is taken, an idle core before the SMT sibling of a busy one
  * (prog_guide/pool.rst). It gives a vector that it has, or a new one while it has fewer than
- * vecs_per_lcore and those that it has are shared by share_min users each. When no vector is left the
- * existing ones are shared instead, unless the user said exclusive. Linux' mlx5 does the same with
- * its interrupts (drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c).
+ * vecs_per_lcore and those that it has are shared by share_min users each. When no vector is left
+ * the existing ones are shared instead, unless the user said exclusive. Linux' mlx5 does the same
+ * with its interrupts (drivers/net/ethernet/mellanox/mlx5/core/pci_irq.c).
  *
  * Threads: all functions may be called from any thread, also from handlers.
  *
@@ -163,7 +163,8 @@ rte_ims_pool_next(const struct rte_ims_pool *prev);
  * wants one, or rte_ims_pool_rebalance() moves some there.
  *
  * @return
- *   0; -EINVAL bad argument or lcore; -EEXIST it is in the pool; -ENODEV the pool is being destroyed;
+ *   0; -EINVAL bad argument or lcore; -EEXIST it is in the pool; -ENODEV the pool is being
+ *   destroyed;
  *   -ENOMEM.
  */
 __rte_experimental
@@ -175,8 +176,9 @@ rte_ims_pool_lcore_add(struct rte_ims_pool *pool, unsigned int lcore_id, struct 
  * that hangs on them and while events arrive. Then its wait set has no vector of the pool.
  *
  * @return
- *   How many vectors moved; -EINVAL; -ENOENT it is not in the pool; -EBUSY it is the last one and has
- *   vectors, or another thread moves one to or from it; -ENODEV; or as rte_ims_wait_move(): call again.
+ *   How many vectors moved; -EINVAL; -ENOENT it is not in the pool; -EBUSY it is the last one and
+ *   has vectors, or another thread moves one to or from it; -ENODEV; or as rte_ims_wait_move():
+ *   call again.
  */
 __rte_experimental
 int
@@ -188,8 +190,8 @@ rte_ims_pool_lcore_del(struct rte_ims_pool *pool, unsigned int lcore_id);
  * @param want
  *   NULL: anything.
  * @return
- *   The vector, or NULL with rte_errno: EINVAL; ENOENT no lcore of the pool fits; ENOSPC there is no
- *   vector, not even to share; ENODEV; EMFILE; ENOMEM; ETIMEDOUT.
+ *   The vector, or NULL with rte_errno: EINVAL; ENOENT no lcore of the pool fits; ENOSPC there is
+ *   no vector, not even to share; ENODEV; EMFILE; ENOMEM; ETIMEDOUT.
  */
 __rte_experimental
 struct rte_ims_vec *
@@ -200,8 +202,8 @@ rte_ims_pool_get(struct rte_ims_pool *pool, const struct rte_ims_want *want);
  * have been detached. An exclusive, special or dedicated vector is freed, a shared one is kept.
  *
  * @return
- *   0; -EINVAL not of this pool; of an exclusive, special or dedicated vector also -EBUSY another thread
- *   moves it, and as rte_ims_vec_free(): then it is still the caller's.
+ *   0; -EINVAL not of this pool; of an exclusive, special or dedicated vector also -EBUSY another
+ *   thread moves it, and as rte_ims_vec_free(): then it is still the caller's.
  */
 __rte_experimental
 int
@@ -226,8 +228,9 @@ rte_ims_pool_special(
  * Get a vector of one's own whose events go straight to an eventfd, see RTE_IMS_VEC_F_FD.
  *
  * @return
- *   The vector, or NULL with rte_errno: EINVAL no eventfd; EBUSY it is another vector's; ENOSPC none
- *   is left; ENOTSUP the device has no MSI-X that could stand behind it; and as rte_ims_vec_alloc().
+ *   The vector, or NULL with rte_errno: EINVAL no eventfd; EBUSY it is another vector's; ENOSPC
+ *   none is left; ENOTSUP the device has no MSI-X that could stand behind it; and as
+ *   rte_ims_vec_alloc().
  */
 __rte_experimental
 struct rte_ims_vec *

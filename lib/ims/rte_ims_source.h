@@ -18,17 +18,18 @@
  *	   v  |
  *	armed:    arm(), then poll() once more, and only if that finds nothing the thread sleeps
  *
- * What comes before that last poll() is found by it, what comes later makes the descriptor readable:
- * nothing is slept over, as long as arm() has its effect before it returns or on the far side of a full
- * memory barrier, which the set has between the two.
+ * What comes before that last poll() is found by it, what comes later makes the descriptor
+ * readable: nothing is slept over, as long as arm() has its effect before it returns or on the far
+ * side of a full memory barrier, which the set has between the two.
  *
- * By the set's policy: POLL only calls poll(); MANUAL and INTERRUPT arm before each sleep; ADAPTIVE polls
- * while events come close to one another, else it arms and sleeps. A source without a descriptor, or that
- * could not be armed, is polled at intervals of rte_ims_wait_conf.nap_ns instead.
+ * By the set's policy: POLL only calls poll(); MANUAL and INTERRUPT arm before each sleep; ADAPTIVE
+ * polls while events come close to one another, else it arms and sleeps. A source without a
+ * descriptor, or that could not be armed, is polled at intervals of rte_ims_wait_conf.nap_ns
+ * instead.
  *
- * Poll, arm and disarm of a source are called by the set's thread, one at a time, and by the caller of
- * rte_ims_wait_source_del() at the end. They are to a source what handlers are to a vector.
- * All functions below may be called from any thread.
+ * Poll, arm and disarm of a source are called by the set's thread, one at a time, and by the caller
+ * of rte_ims_wait_source_del() at the end. They are to a source what handlers are to a vector. All
+ * functions below may be called from any thread.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
@@ -45,15 +46,20 @@ extern "C" {
 /**
  * The descriptor tells of events by what is written to it, and nobody reads it: an eventfd or epoll
  * instance of another library's. It is watched edge-triggered. Without this flag it is watched
- * level-triggered: poll() makes it unreadable by taking what is there, as with a socket, or by reading it.
+ * level-triggered: poll() makes it unreadable by taking what is there, as with a socket, or by
+ * reading it.
  */
 #define RTE_IMS_SOURCE_F_EDGE 0x1u
 
 /** What a source can be asked. All are needed. */
 struct rte_ims_source_ops {
-	/** Handle what there is, at most a batch. Never blocks. @return number of events, 0: none. */
+	/**
+	 * Handle what there is, at most a batch. Never blocks. @return number of events, 0: none.
+	 */
 	unsigned int (*poll)(void *arg);
-	/** From now on an event makes the descriptor readable. @return 0, or negative: it will not. */
+	/**
+	 * From now on an event makes the descriptor readable. @return 0, or negative: it will not.
+	 */
 	int (*arm)(void *arg);
 	/** No more, for the sake of speed: it may still do so. */
 	void (*disarm)(void *arg);
@@ -69,9 +75,15 @@ struct rte_ims_source_stats {
 	/** Times that it was armed, and that it could not be. */
 	uint64_t arms;
 	uint64_t arm_errors;
-	/** Of arms: those after which there was something already, that the thread would have slept over. */
+	/**
+	 * Of arms: those after which there was something already, that the thread would have slept
+	 * over.
+	 */
 	uint64_t late;
-	/** Times that its descriptor became readable while it was armed, and that this was for nothing. */
+	/**
+	 * Times that its descriptor became readable while it was armed, and that this was for
+	 * nothing.
+	 */
 	uint64_t wakes;
 	uint64_t spurious;
 };
@@ -81,7 +93,10 @@ struct rte_ims_source {
 	const struct rte_ims_source_ops *ops;
 	/** Passed to ops. */
 	void *arg;
-	/** The caller's; -1: none. It stays open while the source is in a set. One that breaks is let go. */
+	/**
+	 * The caller's; -1: none. It stays open while the source is in a set. One that breaks is
+	 * let go.
+	 */
 	int fd;
 	/** RTE_IMS_SOURCE_F_*. */
 	uint32_t flags;
@@ -107,12 +122,12 @@ int
 rte_ims_wait_source_add(struct rte_ims_wait *wait, struct rte_ims_source *source);
 
 /**
- * Take a source out: when this has returned 0 the set calls none of its functions any more, and it is
- * disarmed. Events that it has stay with it: the set that it is added to next finds them.
+ * Take a source out: when this has returned 0 the set calls none of its functions any more, and it
+ * is disarmed. Events that it has stay with it: the set that it is added to next finds them.
  *
  * @return
- *   0; -EINVAL; -ENOENT not in this set; -EDEADLK called from its own poll(); -ETIMEDOUT a handler did
- *   not return in time: call again to wait longer.
+ *   0; -EINVAL; -ENOENT not in this set; -EDEADLK called from its own poll(); -ETIMEDOUT a handler
+ *   did not return in time: call again to wait longer.
  */
 __rte_experimental
 int

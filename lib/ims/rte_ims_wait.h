@@ -19,17 +19,18 @@
  *
  * Things that are polled by calling a function join a set as sources: rte_ims_source.h.
  *
- * A policy (rte_ims_wait_policy_set()) says what sleep does and which delivery the set's vectors have: a
- * thread that always calls sleep can poll, sleep, or do either as the load asks, changed live.
+ * A policy (rte_ims_wait_policy_set()) says what sleep does and which delivery the set's vectors
+ * have: a thread that always calls sleep can poll, sleep, or do either as the load asks, changed
+ * live.
  *
  * A set belongs to one thread at a time: poll and sleep on the same set must not run concurrently.
  * All other functions may be called from any thread, also while that thread polls, sleeps or
  * runs a handler; from handlers too, unless they say otherwise.
  *
- * A thread may end in poll or sleep, by pthread_exit() in a handler, or with RTE_IMS_WAIT_F_CANCEL by
- * pthread_cancel(). Its vectors are moved to another set, or once it has been joined another thread takes the
- * set over, or destroys it: no call waits for the dead, no event is lost, and handlers of vectors that it had
- * begun to serve run once more.
+ * A thread may end in poll or sleep, by pthread_exit() in a handler, or with RTE_IMS_WAIT_F_CANCEL
+ * by pthread_cancel(). Its vectors are moved to another set, or once it has been joined another
+ * thread takes the set over, or destroys it: no call waits for the dead, no event is lost, and
+ * handlers of vectors that it had begun to serve run once more.
  *
  * @warning All of this is EXPERIMENTAL and is not part of DPDK.
  */
@@ -45,9 +46,9 @@ struct rte_ims_wait;
 /** Place the set for conf.lcore_id, not for the calling thread. */
 #define RTE_IMS_WAIT_F_LCORE 0x1u
 /**
- * The set's thread may be cancelled (pthread_cancel(), deferred): it is not while handlers run, which costs
- * some 20 ns each time, but where it sleeps. While it calls other functions of this library outside of
- * handlers it must not be cancelled.
+ * The set's thread may be cancelled (pthread_cancel(), deferred): it is not while handlers run,
+ * which costs some 20 ns each time, but where it sleeps. While it calls other functions of this
+ * library outside of handlers it must not be cancelled.
  */
 #define RTE_IMS_WAIT_F_CANCEL 0x2u
 
@@ -60,8 +61,8 @@ struct rte_ims_wait_conf {
 	/** The lcore that will poll: doorbells are placed on its NUMA node. Needs the flag. */
 	unsigned int lcore_id;
 	/**
-	 * Memory cannot wake a sleeping thread: while the set has vectors with MEMORY delivery, sleep
-	 * looks at the doorbells at intervals of this many ns; 0 = 50000.
+	 * Memory cannot wake a sleeping thread: while the set has vectors with MEMORY delivery,
+	 * sleep looks at the doorbells at intervals of this many ns; 0 = 50000.
 	 */
 	uint32_t nap_ns;
 	uint64_t reserved[6];
@@ -144,8 +145,8 @@ struct rte_ims_wait *
 rte_ims_wait_create(const char *name, const struct rte_ims_wait_conf *conf);
 
 /**
- * Destroy an empty set. Not from its handlers. Waits until no other call waits for a handler of the set,
- * at most 5 s: calls for a vector that has left it need not have returned before.
+ * Destroy an empty set. Not from its handlers. Waits until no other call waits for a handler of the
+ * set, at most 5 s: calls for a vector that has left it need not have returned before.
  * @return 0; -EINVAL; -EBUSY it has vectors or sources.
  */
 __rte_experimental
@@ -154,8 +155,8 @@ rte_ims_wait_destroy(struct rte_ims_wait *wait);
 
 /**
  * Set the policy of a set, live: its vectors are switched, and its thread goes on by the new one. A
- * vector that cannot have the delivery (no eventfd is left for it, MSI cannot point at memory) keeps the
- * one it has, and is served all the same: sleep then naps, or asks the kernel as well.
+ * vector that cannot have the delivery (no eventfd is left for it, MSI cannot point at memory)
+ * keeps the one it has, and is served all the same: sleep then naps, or asks the kernel as well.
  *
  * @return
  *   0; -EINVAL; or the first error of rte_ims_vec_delivery_set(): the policy is set all the same.
@@ -184,8 +185,8 @@ rte_ims_wait_delivery_set(struct rte_ims_wait *wait, enum rte_ims_delivery deliv
  * @return
  *   0; -EINVAL, or the vector's eventfd is the caller's; -EBUSY the vector is in a set, or
  *   on its way, or being freed; -ENOSPC the set is full; -ENODEV; -EIO the device refused;
- *   -ETIMEDOUT it did not answer, or a handler in the set that the vector has left did not return in 5 s.
- *   Unless 0 it has not been added.
+ *   -ETIMEDOUT it did not answer, or a handler in the set that the vector has left did not return
+ *   in 5 s. Unless 0 it has not been added.
  */
 __rte_experimental
 int
@@ -194,8 +195,8 @@ rte_ims_wait_add(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
 /**
  * Take a vector out. A MEMORY vector is masked first, having no destination any more; an EVENTFD
  * vector's events go on into its eventfd. When this has returned the set runs no handler of the
- * vector any more. No event is lost: one that the handlers have not seen is delivered by the set that
- * the vector is added to next, perhaps once too often.
+ * vector any more. No event is lost: one that the handlers have not seen is delivered by the set
+ * that the vector is added to next, perhaps once too often.
  *
  * @return
  *   0; -EINVAL; -ENOENT not in this set; -EDEADLK called from one of its own handlers;
@@ -213,10 +214,11 @@ rte_ims_wait_del(struct rte_ims_wait *wait, struct rte_ims_vec *vec);
  *
  * @return
  *   0, also if it is there already; -EINVAL; -ENOENT in no set; -EDEADLK called from one of its own
- *   handlers; -EBUSY another thread is moving it; -ENOSPC the set is full, -EMFILE, -ENOMEM, -EIO the
- *   device refused: it stays where it is; -ENODEV; -ETIMEDOUT the device did not answer: it stays, and
- *   events may wait for the next call that succeeds; or a handler did not return in time: it is on its
- *   way, and the next call to add, take out, move, switch or free it takes it there.
+ *   handlers; -EBUSY another thread is moving it; -ENOSPC the set is full, -EMFILE, -ENOMEM, -EIO
+ *   the device refused: it stays where it is; -ENODEV; -ETIMEDOUT the device did not answer: it
+ *   stays, and events may wait for the next call that succeeds; or a handler did not return in
+ *   time: it is on its way, and the next call to add, take out, move, switch or free it takes it
+ *   there.
  */
 __rte_experimental
 int
@@ -231,8 +233,8 @@ int
 rte_ims_wait_sync(struct rte_ims_wait *wait);
 
 /**
- * Run the handlers of all vectors that have an event now, and look at all sources. Never blocks. A handler of the set finds
- * nothing, a handler of another set may poll this one.
+ * Run the handlers of all vectors that have an event now, and look at all sources. Never blocks. A
+ * handler of the set finds nothing, a handler of another set may poll this one.
  * @return number of vectors and sources served; -EINVAL.
  */
 __rte_experimental
@@ -243,8 +245,8 @@ rte_ims_wait_poll(struct rte_ims_wait *wait);
  * Wait for an event, by the set's policy, and run the handlers. Returns at once if there is one.
  *
  * @param timeout_ns
- *   Longest wait in ns, negative: for ever. 0: look at everything once, and take a wake-up; this is what
- *   a loop calls that watches rte_ims_wait_fd().
+ *   Longest wait in ns, negative: for ever. 0: look at everything once, and take a wake-up; this is
+ *   what a loop calls that watches rte_ims_wait_fd().
  * @return
  *   Number of vectors and sources served, 0 on timeout, wake-up or a signal; -EINVAL.
  */
@@ -262,10 +264,10 @@ int
 rte_ims_wait_wake(struct rte_ims_wait *wait);
 
 /**
- * A descriptor that is readable while vectors with EVENTFD delivery or sources have events, or rte_ims_wait_wake()
- * was called: to be watched for input by another loop, level-triggered or edge-triggered, which then
- * calls rte_ims_wait_sleep(wait, 0). Vectors with MEMORY delivery do not make it readable, so a policy
- * for such a set is RTE_IMS_POLICY_INTERRUPT or _MANUAL.
+ * A descriptor that is readable while vectors with EVENTFD delivery or sources have events, or
+ * rte_ims_wait_wake() was called: to be watched for input by another loop, level-triggered or
+ * edge-triggered, which then calls rte_ims_wait_sleep(wait, 0). Vectors with MEMORY delivery do not
+ * make it readable, so a policy for such a set is RTE_IMS_POLICY_INTERRUPT or _MANUAL.
  * @return the descriptor, the library's: not to be read, nor closed; -EINVAL.
  */
 __rte_experimental

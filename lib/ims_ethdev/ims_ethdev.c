@@ -6,11 +6,12 @@
  * An Rx queue as a source of a wait set: a burst, and the port's Rx interrupt.
  *
  * What tells of packets is the descriptor that DPDK would have its own epoll thread watch
- * (rte_eth_dev_rx_intr_ctl_q_get_fd()), and there are two sorts. An eventfd, or an epoll instance around one,
- * is written to and read by nobody: of some drivers it may not be read, and DPDK does not say of which. So it
- * is watched edge-triggered. Any other descriptor is the queue itself, readable while it holds packets: it is
- * watched level-triggered, which matters with net_tap. That receives nothing until a signal, behind the
- * packet, has told it of one, and the last look may come in between; the edge would be gone by then.
+ * (rte_eth_dev_rx_intr_ctl_q_get_fd()), and there are two sorts. An eventfd, or an epoll instance
+ * around one, is written to and read by nobody: of some drivers it may not be read, and DPDK does
+ * not say of which. So it is watched edge-triggered. Any other descriptor is the queue itself,
+ * readable while it holds packets: it is watched level-triggered, which matters with net_tap. That
+ * receives nothing until a signal, behind the packet, has told it of one, and the last look may
+ * come in between; the edge would be gone by then.
  */
 
 #include <errno.h>
@@ -41,8 +42,9 @@ rxq_poll(void *arg)
 }
 
 /*
- * A driver that cannot switch it has it on all the time: net_tap. Others leave it on when the port starts, and a
- * thread that polls would have an interrupt for each packet: it is off until it is armed (source_init()).
+ * A driver that cannot switch it has it on all the time: net_tap. Others leave it on when the port
+ * starts, and a thread that polls would have an interrupt for each packet: it is off until it is
+ * armed (source_init()).
  */
 static int
 rxq_arm(void *arg)
@@ -72,7 +74,10 @@ static const struct rte_ims_source_ops rxq_ops = {
 	.disarm = rxq_disarm,
 };
 
-/* The other end has come, or come back: a driver forgets with the old one what it was told (net_vhost). */
+/*
+ * The other end has come, or come back: a driver forgets with the old one what it was told
+ * (net_vhost).
+ */
 static int
 on_port_event(uint16_t port_id, enum rte_eth_event_type event, void *arg, void *ret)
 {
@@ -168,8 +173,8 @@ check(struct rte_ims_ethdev_rxq *rxq)
 }
 
 /*
- * DPDK's PCI drivers have the interrupt of queue n behind vector RTE_INTR_VEC_RXTX_OFFSET + n, or all
- * interrupts behind the only one. Its name in /proc/interrupts tells.
+ * DPDK's PCI drivers have the interrupt of queue n behind vector RTE_INTR_VEC_RXTX_OFFSET + n, or
+ * all interrupts behind the only one. Its name in /proc/interrupts tells.
  */
 static void
 irq_follow(struct rte_ims_wait *wait, const struct rte_ims_ethdev_rxq *rxq)

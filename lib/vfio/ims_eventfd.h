@@ -6,8 +6,8 @@
 #define _IMS_EVENTFD_H_
 
 /*
- * Eventfds of which a device's process has a duplicate: it can make them block, empty them and fill them, and is
- * not to stop the thread that looks after other devices as well.
+ * Eventfds of which a device's process has a duplicate: it can make them block, empty them and fill
+ * them, and is not to stop the thread that looks after other devices as well.
  */
 
 #include <errno.h>
@@ -17,7 +17,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Take what it has; false: nothing, also if it has been emptied since it was said to be readable. */
+/*
+ * Take what it has; false: nothing, also if it has been emptied since it was said to be readable.
+ */
 static inline bool
 ims_eventfd_take(int fd)
 {
@@ -34,8 +36,8 @@ ims_eventfd_take(int fd)
 }
 
 /*
- * Make it readable; false with errno. One that is full is. (There is no write that never waits: who fills it
- * between the two calls, and has made it block, has us wait until it is read.)
+ * Make it readable; false with errno. One that is full is. (There is no write that never waits: who
+ * fills it between the two calls, and has made it block, has us wait until it is read.)
  */
 static inline bool
 ims_eventfd_signal(int fd)

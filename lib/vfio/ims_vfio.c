@@ -150,7 +150,9 @@ ims_vfio_area_map(struct ims_vfio *v, uint32_t r, uint64_t offset, uint64_t size
 
 	if (size == 0 || region->n_areas == IMS_VFIO_MAX_AREAS)
 		return 0;
-	/* An access that its page does not allow would end the process; by message it is refused. */
+	/*
+	 * An access that its page does not allow would end the process; by message it is refused.
+	 */
 	if ((region->flags & both) != both)
 		return 0;
 	area->addr = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, file_offset + offset);

@@ -14,16 +14,16 @@
 #include <sys/queue.h>
 
 /*
- * One interface to a device, whatever brings it: a vfio-user server's socket, or the kernel. Nothing
- * above this folder knows which. A struct ims_vfio is the backend's; callers read the fields below
- * and use the functions.
+ * One interface to a device, whatever brings it: a vfio-user server's socket, or the kernel.
+ * Nothing above this folder knows which. A struct ims_vfio is the backend's; callers read the
+ * fields below and use the functions.
  *
  * Threads: all functions may be called from any thread unless they say otherwise. Each waits at
  * most the timeout given at open. They return 0 or a negative errno value.
  *
- * Lock order: DPDK's memory hot-plug lock -> dma_ctl -> the backend's own locks; dma_lock is a leaf.
- * The hot-plug callback runs under the first: so nothing here allocates DPDK memory, nor walks
- * memory segments, with one of the others held.
+ * Lock order: DPDK's memory hot-plug lock -> dma_ctl -> the backend's own locks; dma_lock is a
+ * leaf. The hot-plug callback runs under the first: so nothing here allocates DPDK memory, nor
+ * walks memory segments, with one of the others held.
  */
 
 #define IMS_VFIO_MAX_REGIONS 9
@@ -81,10 +81,13 @@ enum ims_vfio_dev_event {
 	IMS_VFIO_EVENT_MAX,
 };
 
-/* What the process at the other end does that a good one does not; of a kernel device nothing is seen. */
+/*
+ * What the process at the other end does that a good one does not; of a kernel device nothing is
+ * seen.
+ */
 enum ims_vfio_peer_error {
-	IMS_VFIO_PEER_TIMEOUT, /* no answer in time */
-	IMS_VFIO_PEER_LATE_REPLY, /* an answer that nobody waits for: late, again, or never asked for */
+	IMS_VFIO_PEER_TIMEOUT,     /* no answer in time */
+	IMS_VFIO_PEER_LATE_REPLY,  /* an answer nobody waits for: late, again, never asked for */
 	IMS_VFIO_PEER_REORDERED,   /* an answer before that to an earlier command */
 	IMS_VFIO_PEER_BAD_REPLY,   /* an answer that does not fit its command */
 	IMS_VFIO_PEER_BAD_REQUEST, /* a request that is none of a device's, or has a wrong length */
@@ -173,8 +176,8 @@ struct ims_vfio {
 };
 
 /*
- * Open "pci:BDF", "vfio-user:PATH" or "emu:MODEL[,key=value...]". NULL with rte_errno. Regions are mapped, DMA
- * memory is not: see ims_vfio_dma_start().
+ * Open "pci:BDF", "vfio-user:PATH" or "emu:MODEL[,key=value...]". NULL with rte_errno. Regions are
+ * mapped, DMA memory is not: see ims_vfio_dma_start().
  */
 struct ims_vfio *
 ims_vfio_open(const char *name, uint32_t timeout_ms);
@@ -199,8 +202,8 @@ ims_vfio_area_map(struct ims_vfio *v, uint32_t region, uint64_t offset, uint64_t
 void
 ims_vfio_set_removed(struct ims_vfio *v);
 /*
- * For backends: count n of these. Of each kind there is one line in the log, unless its caller tells of each or
- * the device is not open yet: then that it is not is the news.
+ * For backends: count n of these. Of each kind there is one line in the log, unless its caller
+ * tells of each or the device is not open yet: then that it is not is the news.
  */
 void
 ims_vfio_peer_error(struct ims_vfio *v, enum ims_vfio_peer_error what, uint64_t n);
@@ -270,7 +273,9 @@ ims_sigbus_unguard(void *addr);
 struct ims_vfio *
 ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms);
 
-/* Have a CPU take an MSI-X or MSI vector of a kernel device. -ENOENT, -EACCES ...; complains once. */
+/*
+ * Have a CPU take an MSI-X or MSI vector of a kernel device. -ENOENT, -EACCES ...; complains once.
+ */
 int
 ims_irq_set_cpu(const char *bdf, bool msix, uint32_t vector, int cpu);
 /*
@@ -292,7 +297,10 @@ struct ims_irq {
 /* /proc/interrupts as it is now, to look up several: the caller frees it. -EACCES ...: NULL. */
 int
 ims_irqs_read(char **irqs);
-/* One that irqs (NULL: nothing was read) lacks is looked up anew. 0; -ENOENT: there is none, -EACCES ... */
+/*
+ * One that irqs (NULL: nothing was read) lacks is looked up anew. 0; -ENOENT: there is none,
+ * -EACCES ...
+ */
 int
 ims_irq_get(const char *irqs, const char *bdf, bool msix, uint32_t vector, struct ims_irq *irq);
 /* Where the kernel shows its interrupts, "/proc"; tests have a tree of their own. */

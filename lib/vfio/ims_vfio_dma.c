@@ -119,11 +119,11 @@ map_del_locked(struct ims_vfio *v, struct ims_vfio_dma_map *map)
 }
 
 /*
- * Segments that follow each other in memory and in one file are mapped in one go, if DPDK never frees
- * one of them alone: a part of a map cannot be unmapped, and what its neighbours hold may be in use.
- * Hot-added memory is a map per segment, then. What that costs are maps, which the peer limits: 65535
- * (type1, dma_entry_limit) of 2 MiB are 128 GiB. Memory reserved at start (-m, --socket-mem) in one
- * file (--single-file-segments) needs few, larger pages fewer.
+ * Segments that follow each other in memory and in one file are mapped in one go, if DPDK never
+ * frees one of them alone: a part of a map cannot be unmapped, and what its neighbours hold may be
+ * in use. Hot-added memory is a map per segment, then. What that costs are maps, which the peer
+ * limits: 65535 (type1, dma_entry_limit) of 2 MiB are 128 GiB. Memory reserved at start (-m,
+ * --socket-mem) in one file (--single-file-segments) needs few, larger pages fewer.
  */
 struct run {
 	struct ims_vfio *v;

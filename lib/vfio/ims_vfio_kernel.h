@@ -11,9 +11,9 @@
 
 /*
  * A device on the kernel's vfio-pci, in four files: regions, interrupts and reset
- * (ims_vfio_kernel.c), what it tells of itself (ims_vfio_kernel_event.c), and the two ways to it and
- * to its IOMMU: group and container (ims_vfio_container.c), or its own character device and iommufd
- * (ims_vfio_iommufd.c), from Linux 6.6 on.
+ * (ims_vfio_kernel.c), what it tells of itself (ims_vfio_kernel_event.c), and the two ways to it
+ * and to its IOMMU: group and container (ims_vfio_container.c), or its own character device and
+ * iommufd (ims_vfio_iommufd.c), from Linux 6.6 on.
  *
  * Each device has an IOMMU context of its own, so that nobody else's maps or limits are in the way,
  * DPDK's own VFIO included.
@@ -36,7 +36,9 @@ struct vk_range {
 };
 
 struct vk_iommu_ops {
-	/* Open k->device and give it an IOMMU context; fill in k->ranges. Says what to do if not. */
+	/*
+	 * Open k->device and give it an IOMMU context; fill in k->ranges. Says what to do if not.
+	 */
 	int (*open)(struct ims_vfio_kernel *k, const char *bdf);
 	int (*map)(struct ims_vfio_kernel *k, uint64_t iova, void *addr, size_t len);
 	int (*unmap)(struct ims_vfio_kernel *k, uint64_t iova, size_t len);
@@ -77,7 +79,10 @@ extern const struct vk_iommu_ops vk_iommufd_ops;
 bool
 vk_iommufd_present(const char *bdf);
 
-/* The last part of what a link of the device in sysfs points to. 0; -ENOENT there is no such link; why it cannot be read. */
+/*
+ * The last part of what a link of the device in sysfs points to. 0; -ENOENT there is no such link;
+ * why it cannot be read.
+ */
 int
 vk_sysfs_link(const char *bdf, const char *name, char *val, size_t size);
 

@@ -16,10 +16,10 @@
 #include "vfio_user_proto.h"
 
 /*
- * The vfio-user client: what VFIO does as commands (ims_vfio_user.c); a command and the wait for its reply
- * (ims_vfio_user_call.c); what is received (ims_vfio_user_rx.c) and sent (ims_vfio_user_tx.c); the thread, and
- * who else reads (ims_vfio_user_sock.c); the remap table that makes the client the root complex
- * (ims_vfio_user_msi.c).
+ * The vfio-user client: what VFIO does as commands (ims_vfio_user.c); a command and the wait for
+ * its reply (ims_vfio_user_call.c); what is received (ims_vfio_user_rx.c) and sent
+ * (ims_vfio_user_tx.c); the thread, and who else reads (ims_vfio_user_sock.c); the remap table that
+ * makes the client the root complex (ims_vfio_user_msi.c).
  *
  * Who reads the socket: the client's own thread, except that one wait set can take the source
  * (source_take) so that its sleeping thread gets the device's messages without a hop. While a
@@ -27,8 +27,8 @@
  * elsewhere holds up nobody; rx_lock lets only one of them parse.
  *
  * Locks: rx_lock -> tx_lock -> lock; msi_lock is a leaf. None is held while a reply is
- * awaited, or room in the socket. Replies that find none are kept, and the client's thread sends them: a
- * taker has other devices to serve. Who asks too much and reads too little is given up.
+ * awaited, or room in the socket. Replies that find none are kept, and the client's thread sends
+ * them: a taker has other devices to serve. Who asks too much and reads too little is given up.
  */
 
 #define VU_MAX_FDS  16
@@ -149,7 +149,10 @@ vu_sock_fini(struct ims_vfio_user *c);
 /* The connection is of no more use: the device is gone, and every command waiting fails. */
 void
 vu_broken(struct ims_vfio_user *c, const char *why);
-/* The client's thread looks for data when nobody else does, and always for the end of the connection. */
+/*
+ * The client's thread looks for data when nobody else does, and always for the end of the
+ * connection.
+ */
 void
 vu_watch_update_locked(struct ims_vfio_user *c);
 int
@@ -159,8 +162,9 @@ vu_source_give(struct ims_vfio *v, const void *reader);
 
 /* ims_vfio_user_tx.c */
 /*
- * Never blocks. 0: it is sent, or the rest of it will be; -EAGAIN: the socket has room for nothing; -ENODEV; or the
- * errno value of sendmsg(), for example of a descriptor that is none. tx_lock held; iov is written to.
+ * Never blocks. 0: it is sent, or the rest of it will be; -EAGAIN: the socket has room for nothing;
+ * -ENODEV; or the errno value of sendmsg(), for example of a descriptor that is none. tx_lock held;
+ * iov is written to.
  */
 int
 vu_tx_send_locked(struct ims_vfio_user *c, struct iovec *iov, int n_iov, const int *fds, int n_fds);
@@ -174,8 +178,8 @@ vu_reply(struct ims_vfio_user *c, uint16_t id, uint16_t command, int error, cons
 
 /* ims_vfio_user_rx.c */
 /*
- * Take what has come and handle it. Returns how many events are for the reader, at most n; all others are
- * delivered. rx_lock held.
+ * Take what has come and handle it. Returns how many events are for the reader, at most n; all
+ * others are delivered. rx_lock held.
  */
 unsigned int
 vu_rx_locked(
@@ -191,7 +195,9 @@ vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int 
  */
 int
 vu_call(struct ims_vfio_user *c, struct vu_call *call);
-/* The device answers: whoever waits for it takes what it needs of fds, which are n_fds fewer then. */
+/*
+ * The device answers: whoever waits for it takes what it needs of fds, which are n_fds fewer then.
+ */
 void
 vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
 	size_t len, const int *fds, int *n_fds);

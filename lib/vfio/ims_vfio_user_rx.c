@@ -16,13 +16,18 @@
 
 /* struct ims_vfio_event.ack: the message's id, and this bit if it wants no reply. */
 #define ACK_NO_REPLY 0x10000u
-/* What the kernel lets a message have (SCM_MAX_FD): it would close those itself that we have no room for. */
+/*
+ * What the kernel lets a message have (SCM_MAX_FD): it would close those itself that we have no
+ * room for.
+ */
 #define SCM_FDS 253
 /* A DMA_WRITE of four bytes, which is an event. */
 #define EVENT_BYTES \
 	(sizeof(struct vfio_user_header) + sizeof(struct vfio_user_dma_access) + sizeof(uint32_t))
 
-/* The device writes memory or, in the MSI window, raises an interrupt. True: ev is for the reader. */
+/*
+ * The device writes memory or, in the MSI window, raises an interrupt. True: ev is for the reader.
+ */
 static bool
 handle_dma_write(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t *data,
 	size_t len, const void *reader, struct ims_vfio_event *ev)
@@ -95,9 +100,10 @@ handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t 
 }
 
 /*
- * Handle all messages that are there in whole: behind those for a reader, whose handlers come first, may be the
- * reply that another thread waits for, and nothing would tell of it any more. Events that the reader has no room
- * for would go to their eventfds. Returns how many are for the reader.
+ * Handle all messages that are there in whole: behind those for a reader, whose handlers come
+ * first, may be the reply that another thread waits for, and nothing would tell of it any more.
+ * Events that the reader has no room for would go to their eventfds. Returns how many are for the
+ * reader.
  */
 static unsigned int
 rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
@@ -169,7 +175,10 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(cm), n * sizeof(int));
 	}
-	/* The kernel drops those that this process has no room for. Regions are reached by messages then. */
+	/*
+	 * The kernel drops those that this process has no room for. Regions are reached by messages
+	 * then.
+	 */
 	if ((msg->msg_flags & MSG_CTRUNC) != 0 && !c->fds_lost) {
 		c->fds_lost = true;
 		IMS_VFIO_LOG(WARNING, "%s: no descriptor is left for what the device sends: %s",
@@ -242,7 +251,9 @@ vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event 
 
 	if (unlikely(c->rx_over))
 		return 0;
-	/* No more than the reader has room for: what is in the socket still, it is told of again. */
+	/*
+	 * No more than the reader has room for: what is in the socket still, it is told of again.
+	 */
 	if (reader != NULL)
 		most = RTE_MAX(n * EVENT_BYTES, rx_missing(c));
 	return rx_recv(c, most) ? rx_parse(c, reader, ev, n) : 0;

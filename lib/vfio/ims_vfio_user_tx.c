@@ -3,8 +3,9 @@
  */
 
 /*
- * vfio-user client: what is sent. Nothing here blocks, for the thread may be a wait set's and have other
- * devices to serve: what the socket has no room for is kept, and the client's thread sends it.
+ * vfio-user client: what is sent. Nothing here blocks, for the thread may be a wait set's and have
+ * other devices to serve: what the socket has no room for is kept, and the client's thread sends
+ * it.
  */
 
 #include <errno.h>
@@ -54,8 +55,8 @@ tx_keep_locked(struct ims_vfio_user *c, const struct iovec *iov, size_t n_iov)
 }
 
 /*
- * Descriptors travel with the first byte. How much was sent; -EAGAIN: nothing now; -ENODEV; or the errno value of
- * what is wrong with these bytes or descriptors, of which nothing was sent.
+ * Descriptors travel with the first byte. How much was sent; -EAGAIN: nothing now; -ENODEV; or the
+ * errno value of what is wrong with these bytes or descriptors, of which nothing was sent.
  */
 static ssize_t
 tx_some(struct ims_vfio_user *c, const struct msghdr *msg)

@@ -34,7 +34,9 @@ struct device {
 	uint64_t empty_region; /* a region of size 0; n_regions: there is none */
 	uint64_t irq;          /* the interrupt index with the most vectors that have eventfds */
 	uint64_t n_vectors;    /* 0: there is none */
-	/* The largest part of a region that can be mapped: memory, of which any size can be read. */
+	/*
+	 * The largest part of a region that can be mapped: memory, of which any size can be read.
+	 */
 	uint64_t area_region;
 	uint64_t area_offset;
 	uint64_t area_size;   /* 0: there is none */
@@ -86,7 +88,9 @@ conn_request(uint16_t id, uint16_t command, uint32_t flags, const void *data, ui
 /* Receive one message into `in`. 1; 0: the server has hung up; -1: nothing came, or no message. */
 int
 conn_recv(int timeout_ms);
-/* Receive the reply to a request and check its header. *error: 0, or the reply's errno (EIO if 0). */
+/*
+ * Receive the reply to a request and check its header. *error: 0, or the reply's errno (EIO if 0).
+ */
 verdict
 conn_reply(uint16_t id, uint16_t command, uint32_t *error);
 /* The same of the message that is in `in` already. */
@@ -104,7 +108,10 @@ message_drop_fds(struct message *msg);
 /* True if all copies of a pipe's write end are closed within the time: its read end tells. */
 bool
 pipe_released(int read_end);
-/* True if nobody has the memfd mapped for writing any more. Once only: it cannot be written to then. */
+/*
+ * True if nobody has the memfd mapped for writing any more. Once only: it cannot be written to
+ * then.
+ */
 bool
 memfd_released(int memfd);
 
@@ -167,8 +174,8 @@ bool
 dma_recipe(uint16_t command, const char *text);
 
 /*
- * main.c: one case. by_spec: the specification's text demands it, else it is what a server should do
- * with a client that is out of order. `note` is printed; may be NULL.
+ * main.c: one case. by_spec: the specification's text demands it, else it is what a server should
+ * do with a client that is out of order. `note` is printed; may be NULL.
  */
 void
 report(const char *group, const char *name, bool by_spec, verdict v, const char *note);

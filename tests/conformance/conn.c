@@ -166,7 +166,10 @@ conn_recv(int timeout_ms)
 	return recv_all(in.data, in.len, ANSWER_MS);
 }
 
-/* Requests of the server may come in between; nothing here has it send any that it cannot do without. */
+/*
+ * Requests of the server may come in between; nothing here has it send any that it cannot do
+ * without.
+ */
 static int
 recv_reply(void)
 {

@@ -3,9 +3,10 @@
  */
 
 /*
- * Requests of the server: DMA_READ and DMA_WRITE. What makes a device send them is its own affair, so the
- * user tells (a recipe: registers to write, and one that says how it ended). The request is judged, and then
- * answered in each way that it must not be: the server goes on, or closes and serves the next client.
+ * Requests of the server: DMA_READ and DMA_WRITE. What makes a device send them is its own affair,
+ * so the user tells (a recipe: registers to write, and one that says how it ended). The request is
+ * judged, and then answered in each way that it must not be: the server goes on, or closes and
+ * serves the next client.
  */
 
 #include <errno.h>

@@ -44,7 +44,10 @@ struct asked {
 extern struct asked asked;
 extern bool owed; /* the reply to the recipe's last step has not come */
 
-/* The next message is its request, or the reply that is owed. 1: the request, 0: the reply, -1: neither. */
+/*
+ * The next message is its request, or the reply that is owed. 1: the request, 0: the reply, -1:
+ * neither.
+ */
 int
 next_message(void);
 /* A new connection, a map without a descriptor at MAP_ADDR, and the right to master the bus. */
@@ -56,7 +59,9 @@ provoke(uint64_t iova, uint32_t count);
 /* What every request must be, whatever it is for. */
 verdict
 judge_request(uint64_t from, uint64_t len, uint32_t most);
-/* All of these: the device has asked; the write that made it ask is answered, unless that blocks. */
+/*
+ * All of these: the device has asked; the write that made it ask is answered, unless that blocks.
+ */
 verdict
 ask(void);
 

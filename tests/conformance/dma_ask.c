@@ -20,7 +20,9 @@ struct recipe *recipe;
 struct asked asked;
 bool owed;
 
-/* REGION:OFFSET/SIZE=VALUE, VALUE being a number, IOVA or COUNT; REGION:OFFSET/SIZE? is the result. */
+/*
+ * REGION:OFFSET/SIZE=VALUE, VALUE being a number, IOVA or COUNT; REGION:OFFSET/SIZE? is the result.
+ */
 static bool
 parse_step(const char *text, struct step *step, bool *is_result)
 {

@@ -3,11 +3,11 @@
  */
 
 /*
- * A device whose registers are DMA itself: what the models' server sends of DMA_READ and DMA_WRITE, and
- * what it makes of the replies, for conformance.
+ * A device whose registers are DMA itself: what the models' server sends of DMA_READ and DMA_WRITE,
+ * and what it makes of the replies, for conformance.
  *
- * BAR 0: 0x00 address (64 bits), 0x08 count, 0x0c command (1: read, 2: write: it starts), 0x10 result (0:
- * under way, 1: done, else 0x10000 | errno).
+ * BAR 0: 0x00 address (64 bits), 0x08 count, 0x0c command (1: read, 2: write: it starts), 0x10
+ * result (0: under way, 1: done, else 0x10000 | errno).
  */
 
 #include <stdio.h>

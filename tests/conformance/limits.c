@@ -192,7 +192,10 @@ data_read_behind(void)
 	return dev.area_behind < dev.max_data ? area_read(dev.area_behind + 1, false) : NULL;
 }
 
-/* As long a message as a request can be: it may be refused, but is taken in, and so is the next one. */
+/*
+ * As long a message as a request can be: it may be refused, but is taken in, and so is the next
+ * one.
+ */
 static verdict
 data_write(uint64_t count, bool good)
 {

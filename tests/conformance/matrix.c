@@ -2,7 +2,9 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* The table of doc/guides/tools/conformance.rst: messages, and how many cases look at what of them. */
+/*
+ * The table of doc/guides/tools/conformance.rst: messages, and how many cases look at what of them.
+ */
 
 #include <stdio.h>
 #include <string.h>

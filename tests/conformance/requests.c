@@ -282,7 +282,10 @@ cover_request(const struct request *r, struct coverage *cov)
 		cover_field(cov, c->field, strlen(c->field));
 }
 
-/* "cut short" ends the payload at each of its bytes; it is done once for a command, as "surplus" is. */
+/*
+ * "cut short" ends the payload at each of its bytes; it is done once for a command, as "surplus"
+ * is.
+ */
 static bool
 cover(const struct command *c, size_t n, const char *group, struct coverage *cov)
 {

@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* What takes more than one request, or less: versions, framing, order, eventfds, and a client that goes. */
+/*
+ * What takes more than one request, or less: versions, framing, order, eventfds, and a client that
+ * goes.
+ */
 
 #include <errno.h>
 #include <fcntl.h>

@@ -241,8 +241,8 @@ e2e_timer_start(struct e2e_timer *t, uint64_t interval_ns, uint64_t limit, uint3
 }
 
 /*
- * A request is answered behind the messages that the device has sent before it. A message that was merged
- * goes out when the one under way has been answered, which is done before the next request.
+ * A request is answered behind the messages that the device has sent before it. A message that was
+ * merged goes out when the one under way has been answered, which is done before the next request.
  */
 void
 e2e_timer_stop(struct rte_ims_dev *dev, uint32_t n)

@@ -25,8 +25,8 @@
  */
 
 /*
- * Command line: [--dev NAME] [--ops N] [--seconds N] [--seed N] [--mem MB | --eal ARG...] [--lcores LIST] [--no-remap]
- * [--test PATTERN]. A failure to start EAL ends the program with 1.
+ * Command line: [--dev NAME] [--ops N] [--seconds N] [--seed N] [--mem MB | --eal ARG...] [--lcores
+ * LIST] [--no-remap] [--test PATTERN]. A failure to start EAL ends the program with 1.
  */
 void
 e2e_init(int argc, char **argv, const char *dev_default);

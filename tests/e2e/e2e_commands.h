@@ -11,7 +11,9 @@
 
 #include "e2e.h"
 
-/* What the programs share whose queue_dev does not do what it is told: it, a wait set, and queues. */
+/*
+ * What the programs share whose queue_dev does not do what it is told: it, a wait set, and queues.
+ */
 
 /* What happens to the command. */
 enum fate {

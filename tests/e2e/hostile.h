@@ -11,8 +11,8 @@
 #include <sys/types.h>
 
 /*
- * A device that means harm: between ims-devsrv and its client stands a thread that passes messages on,
- * and holds, cuts, swaps, adds some, as it is told. One client; all functions from any thread.
+ * A device that means harm: between ims-devsrv and its client stands a thread that passes messages
+ * on, and holds, cuts, swaps, adds some, as it is told. One client; all functions from any thread.
  */
 
 struct hostile;

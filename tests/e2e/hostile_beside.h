@@ -16,9 +16,10 @@
 #include "hostile.h"
 
 /*
- * A device that means harm, and a good one beside it in the same process: in one wait set, whose thread
- * sleeps without a timeout, each with a pool. On the good one every operation is submitted by the handler
- * of the one before: an event that is lost, or comes too late to be seen, ends its chain.
+ * A device that means harm, and a good one beside it in the same process: in one wait set, whose
+ * thread sleeps without a timeout, each with a pool. On the good one every operation is submitted
+ * by the handler of the one before: an event that is lost, or comes too late to be seen, ends its
+ * chain.
  */
 
 #define SECOND_NS 1000000000ull

@@ -3,8 +3,8 @@
  */
 
 /*
- * Borrowed messages: an IMS that this program owns, sent by an NVMe controller itself as a DMA write
- * of the data word to the message's address. Runs in a guest, with --dev pci:... .
+ * Borrowed messages: an IMS that this program owns, sent by an NVMe controller itself as a DMA
+ * write of the data word to the message's address. Runs in a guest, with --dev pci:... .
  */
 
 #include <errno.h>

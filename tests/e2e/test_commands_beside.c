@@ -3,8 +3,9 @@
  */
 
 /*
- * Commands of queue_dev that are not answered, or late, while something else goes on with the same objects:
- * vectors that are freed, sub-devices, a slot that two want, a handler that does not return, the end.
+ * Commands of queue_dev that are not answered, or late, while something else goes on with the same
+ * objects: vectors that are freed, sub-devices, a slot that two want, a handler that does not
+ * return, the end.
  */
 
 #include <errno.h>

@@ -3,13 +3,13 @@
  */
 
 /*
- * The device's process is killed at a random moment of its life, from its start to full rate, some times
- * after it was stopped for a while: every call returns, in time; who has got as far as to wait for it is
- * told that the device is gone; each operation has completed or is aborted; and the next device starts,
- * with as many descriptors, maps and children as before. A process of our own (emu:) is a new one each
- * time. A server is started again on its socket, or was only stopped, for longer than its client waits, and the
- * device of the same name is opened again and goes on. A device beside them notices nothing. --ops N: how
- * often, --seed N: the same moments.
+ * The device's process is killed at a random moment of its life, from its start to full rate, some
+ * times after it was stopped for a while: every call returns, in time; who has got as far as to
+ * wait for it is told that the device is gone; each operation has completed or is aborted; and the
+ * next device starts, with as many descriptors, maps and children as before. A process of our own
+ * (emu:) is a new one each time. A server is started again on its socket, or was only stopped, for
+ * longer than its client waits, and the device of the same name is opened again and goes on. A
+ * device beside them notices nothing. --ops N: how often, --seed N: the same moments.
  */
 
 #include <errno.h>
@@ -107,8 +107,8 @@ kill_it(void *arg)
 }
 
 /*
- * slow: so many times as long, on a machine where no device has got to work before its end. spare_us: not killed, but
- * stopped for that long.
+ * slow: so many times as long, on a machine where no device has got to work before its end.
+ * spare_us: not killed, but stopped for that long.
  */
 static void
 killer_start(unsigned int *seed, unsigned int slow, pid_t pid, unsigned int spare_us)
@@ -275,7 +275,10 @@ all_done(void *arg)
 	return true;
 }
 
-/* It was stopped, and answers again: what it was asked meanwhile, too. Each queue goes on, by events. */
+/*
+ * It was stopped, and answers again: what it was asked meanwhile, too. Each queue goes on, by
+ * events.
+ */
 static void
 goes_on(void)
 {

@@ -116,7 +116,9 @@ signalled_without_us(struct rte_ims_vec *vec, int fd)
 	ran = others_ran();
 	for (i = 0; i < 300; i++)
 		one_op(q, fd);
-	/* Not once for each event; a thread that was still on its way to sleep is none's business. */
+	/*
+	 * Not once for each event; a thread that was still on its way to sleep is none's business.
+	 */
 	assert_in_range(others_ran() - ran, 0, 100);
 	assert_false(fd_wait(fd, 20));
 	assert_int_equal(rte_pmd_queue_dev_queue_destroy(q), 0);
@@ -156,7 +158,10 @@ test_dedicated(void **state)
 	close(fd);
 }
 
-/* An IMS slot of one queue: its message is borrowed from an MSI-X vector, which signals the eventfd. */
+/*
+ * An IMS slot of one queue: its message is borrowed from an MSI-X vector, which signals the
+ * eventfd.
+ */
 static void
 test_dedicated_ims(void **state)
 {
@@ -188,7 +193,9 @@ test_dedicated_ims(void **state)
 	close(conf.fd);
 }
 
-/* A vector that is freed under its queue: the next owner of its number does not hear of the queue. */
+/*
+ * A vector that is freed under its queue: the next owner of its number does not hear of the queue.
+ */
 static void
 freed_under_queue(struct rte_ims_store *store)
 {
@@ -438,7 +445,9 @@ main(int argc, char **argv)
 		T(test_not_special),
 	};
 
-	/* A device that slept would have to be woken by a request, whose answer our thread reads. */
+	/*
+	 * A device that slept would have to be woken by a request, whose answer our thread reads.
+	 */
 	e2e_init(argc, argv, "emu:queue_dev,queues=256,engine=poll");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

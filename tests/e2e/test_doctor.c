@@ -3,8 +3,8 @@
  */
 
 /*
- * The doctor at real devices: what goes wrong is done to the device behind the library's back, and the
- * link that breaks is named, and no other. What is to be done by its word is done, and helps.
+ * The doctor at real devices: what goes wrong is done to the device behind the library's back, and
+ * the link that breaks is named, and no other. What is to be done by its word is done, and helps.
  * tests/unit/test_doctor has the links in the process.
  */
 

@@ -3,9 +3,10 @@
  */
 
 /*
- * MSI, and a borrowed MSI message, on QEMU's device "edu" (docs/specs/edu.rst there): its DMA engine
- * writes a word wherever it is told to, so it can send a message by itself. It takes 100 ms for each
- * transfer. Runs in a guest, with --dev pci:..., as root: an MSI message can be read from sysfs only.
+ * MSI, and a borrowed MSI message, on QEMU's device "edu" (docs/specs/edu.rst there): its DMA
+ * engine writes a word wherever it is told to, so it can send a message by itself. It takes 100 ms
+ * for each transfer. Runs in a guest, with --dev pci:..., as root: an MSI message can be read from
+ * sysfs only.
  */
 
 #include <errno.h>

@@ -302,7 +302,9 @@ test_late_message(void **state)
 		inject(MSG_LATE, 1, late_us, 0, 0);
 		start = e2e_now_ns();
 		assert_int_equal(rte_ims_wait_move(sets[(i + 1) % 2], vec), 0);
-		/* It is astray if it comes when the move is over; before, the move takes it along. */
+		/*
+		 * It is astray if it comes when the move is over; before, the move takes it along.
+		 */
 		over = e2e_now_ns() - start < late_us * 1000;
 		submit(1);
 		want = i * 4 + 1;

@@ -3,10 +3,11 @@
  */
 
 /*
- * A device that means harm, and a good one beside it in the same process: in one wait set, whose thread
- * sleeps without a timeout, each with a pool. Whatever the one does is found out, counted and told, and
- * ends with it; of the other each event arrives. On the good one every operation is submitted by the
- * handler of the one before: an event that is lost, or comes too late to be seen, ends its chain.
+ * A device that means harm, and a good one beside it in the same process: in one wait set, whose
+ * thread sleeps without a timeout, each with a pool. Whatever the one does is found out, counted
+ * and told, and ends with it; of the other each event arrives. On the good one every operation is
+ * submitted by the handler of the one before: an event that is lost, or comes too late to be seen,
+ * ends its chain.
  *
  * Here: what the device writes, to its queues, as messages, to memory.
  */
@@ -135,7 +136,10 @@ test_messages(void **state)
 	bad_close();
 }
 
-/* Words of the set that are the good device's: it is called for nothing, and its own events are not lost. */
+/*
+ * Words of the set that are the good device's: it is called for nothing, and its own events are not
+ * lost.
+ */
 static void
 test_words(void **state)
 {

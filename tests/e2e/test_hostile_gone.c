@@ -49,7 +49,10 @@ test_stopped(void **state)
 	assert_int_equal(kill(hostile_pid(bad.h), SIGCONT), 0);
 	AWAIT(bad_call() == 0);
 	bad_works();
-	/* Awake, it answered what it was asked while it was not; no more than one on a machine that is idle. */
+	/*
+	 * Awake, it answered what it was asked while it was not; no more than one on a machine that
+	 * is idle.
+	 */
 	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
 	assert_true(stats.timeouts != 0);
 	BAD_COUNTED(.timeouts = stats.timeouts, .late_replies = stats.timeouts);
@@ -97,7 +100,10 @@ cpu_ns(void)
 	return ts.tv_sec * SECOND_NS + ts.tv_nsec;
 }
 
-/* A device that is gone and not closed yet, whose socket the set itself has read: it sleeps all the same. */
+/*
+ * A device that is gone and not closed yet, whose socket the set itself has read: it sleeps all the
+ * same.
+ */
 static void
 test_gone_is_silent(void **state)
 {

@@ -3,9 +3,9 @@
  */
 
 /*
- * A wait set in other loops: epoll, level-triggered and edge-triggered, poll(), DPDK's rte_epoll, libevent. Each
- * runs the same events, of more vectors than one look at epoll tells of, and of wake-ups: all are handled, and
- * the loop turns no more often than it has to.
+ * A wait set in other loops: epoll, level-triggered and edge-triggered, poll(), DPDK's rte_epoll,
+ * libevent. Each runs the same events, of more vectors than one look at epoll tells of, and of
+ * wake-ups: all are handled, and the loop turns no more often than it has to.
  */
 
 #include <stdarg.h>
@@ -54,7 +54,10 @@ setup(void **state)
 		e2e_timer_init(&timers[i], dev, i, e2e_vec(dev, i + 1, RTE_IMS_DELIVERY_EVENTFD));
 		assert_int_equal(rte_ims_wait_add(wait, timers[i].vec), 0);
 	}
-	/* With one vector in another set the eventfds are signalled one by one, not read from the socket. */
+	/*
+	 * With one vector in another set the eventfds are signalled one by one, not read from the
+	 * socket.
+	 */
 	e2e_timer_init(&elsewhere, dev, i, e2e_vec(dev, i + 1, RTE_IMS_DELIVERY_EVENTFD));
 	return rte_ims_wait_add(other, elsewhere.vec);
 }
@@ -138,7 +141,10 @@ run(struct loop *l)
 	}
 	assert_int_equal(rte_ims_wait_stats_get(wait, &after), 0);
 	events = after.events - before.events;
-	/* Each turn had a reason: one look may find nothing where the one before it took that as well. */
+	/*
+	 * Each turn had a reason: one look may find nothing where the one before it took that as
+	 * well.
+	 */
 	assert_true(turns <= 2 * events + wakes);
 	e2e_timer_stop(dev, elsewhere.n);
 	while (l->turn(l, 20))

@@ -130,7 +130,10 @@ test_placement(void **state)
 	io_close(&io[1]);
 }
 
-/* Users who ask for the device's neighbourhood get vectors of its node's lcores, one after the other. */
+/*
+ * Users who ask for the device's neighbourhood get vectors of its node's lcores, one after the
+ * other.
+ */
 static void
 near_device(enum rte_ims_delivery delivery)
 {

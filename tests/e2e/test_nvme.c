@@ -336,7 +336,9 @@ test_move(void **state)
 			rte_ims_wait_del(sleeper[moves / NV_N_QUEUES % 2].set, busy[i].io.vec), 0);
 		io_close(&busy[i].io);
 	}
-	/* The interrupts did arrive on both CPUs, for those that have any; only root can move them. */
+	/*
+	 * The interrupts did arrive on both CPUs, for those that have any; only root can move them.
+	 */
 	assert_true(geteuid() != 0 || used >= NV_N_QUEUES / 2 - 1);
 	print_message("%lu commands on %u queues, %lu moves\n", (unsigned long)n, NV_N_QUEUES,
 		(unsigned long)moves);
@@ -345,8 +347,8 @@ test_move(void **state)
 }
 
 /*
- * A set that sleeps and polls by turns: the vectors of its queues go from their eventfds to memory and
- * back all along, by a third thread, and every command is completed. --ops N: commands in all.
+ * A set that sleeps and polls by turns: the vectors of its queues go from their eventfds to memory
+ * and back all along, by a third thread, and every command is completed. --ops N: commands in all.
  */
 static void
 test_switch(void **state)
@@ -388,7 +390,9 @@ test_switch(void **state)
 	sleeper_end(&sleeper);
 }
 
-/* Commands under way when the controller is reset are completed, well or as aborted; then it works. */
+/*
+ * Commands under way when the controller is reset are completed, well or as aborted; then it works.
+ */
 static void
 reset_while_busy(int (*reset)(struct rte_ims_dev *dev))
 {

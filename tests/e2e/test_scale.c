@@ -3,9 +3,9 @@
  */
 
 /*
- * Thousands of queues on hundreds of sub-devices, over the vectors of a pool, handled by two lcores:
- * all operations complete, vectors move and are switched at full speed, and the same calls do for a device
- * with MSI-X, with IMS, or both. --ops N: operations, or moves, in all.
+ * Thousands of queues on hundreds of sub-devices, over the vectors of a pool, handled by two
+ * lcores: all operations complete, vectors move and are switched at full speed, and the same calls
+ * do for a device with MSI-X, with IMS, or both. --ops N: operations, or moves, in all.
  */
 
 #include <errno.h>
@@ -31,7 +31,9 @@ static struct rte_ims_dev *dev;
 static struct rte_ims_pool *pool;
 static struct rte_pmd_queue_dev_info info;
 
-/* An lcore that serves its wait set: the second one in EAL's loop, the main one when it is asked. */
+/*
+ * An lcore that serves its wait set: the second one in EAL's loop, the main one when it is asked.
+ */
 static struct lcore {
 	struct rte_ims_wait *wait;
 	unsigned int id;
@@ -109,7 +111,9 @@ close_all(void)
 		assert_int_equal(rte_ims_wait_destroy(lcores[i].wait), 0);
 }
 
-/* A queue that keeps itself busy: what completes is submitted again, until it has done its share. */
+/*
+ * A queue that keeps itself busy: what completes is submitted again, until it has done its share.
+ */
 struct sq {
 	struct rte_pmd_queue_dev_queue *q;
 	struct rte_ims_vec *vec;
@@ -148,7 +152,10 @@ on_sq(struct rte_ims_vec *vec, void *arg)
 	int n, i;
 
 	s->calls++;
-	/* The device may be as fast as we are: the other queues have their turn, and what is left the next. */
+	/*
+	 * The device may be as fast as we are: the other queues have their turn, and what is left
+	 * the next.
+	 */
 	while (turns++ < TURNS && (n = rte_pmd_queue_dev_poll(s->q, done, DEPTH)) > 0) {
 		for (i = 0; i < n; i++) {
 			s->sum += done[i].result;
@@ -235,7 +242,9 @@ all_queues(enum rte_ims_delivery delivery)
 		info.n_subdevs, pinfo.n_vecs, pinfo.n_msix, (e2e_now_ns() - start) / 1e9);
 	each = (ops + n - 1) / n;
 	start = e2e_now_ns();
-	/* The first ones from here, before the other lcore's handlers run: a queue is one thread's. */
+	/*
+	 * The first ones from here, before the other lcore's handlers run: a queue is one thread's.
+	 */
 	for (i = 0; i < n; i++) {
 		sqs[i].target = each;
 		sq_submit(&sqs[i]);
@@ -394,8 +403,8 @@ test_moves_eventfd(void **state)
 }
 
 /*
- * The vector's delivery is switched all along, for so many operations, while the other lcore polls or
- * sleeps. Now and then there is a pause, for the switches to meet a device that is idle as well.
+ * The vector's delivery is switched all along, for so many operations, while the other lcore polls
+ * or sleeps. Now and then there is a pause, for the switches to meet a device that is idle as well.
  */
 static void
 switches(bool sleep)
@@ -463,7 +472,9 @@ test_adaptive(void **state)
 	vec = busy_open(&lcores[1]);
 	workers_start();
 	for (i = 0; i < 100; i++) {
-		/* Nobody submits while the queues are at their target: only the handlers do else. */
+		/*
+		 * Nobody submits while the queues are at their target: only the handlers do else.
+		 */
 		target = busy_done() + ops;
 		while (busy_done() < target)
 			usleep(100);

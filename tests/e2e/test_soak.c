@@ -4,11 +4,11 @@
 
 /*
  * Everything at once, at full rate: queues that keep themselves busy, on vectors of a pool that two
- * threads serve, while two others do at random whatever one may do to vectors, queues, objects, tables
- * and sub-devices, and the device is reset now and then. Each operation that was submitted has completed
- * or was aborted in the end, objects are not called after they were detached, and neither descriptors
- * nor memory grow. What would make up for a lost event, a reset or attaching anew, comes only after the
- * queue has been seen to go on without.
+ * threads serve, while two others do at random whatever one may do to vectors, queues, objects,
+ * tables and sub-devices, and the device is reset now and then. Each operation that was submitted
+ * has completed or was aborted in the end, objects are not called after they were detached, and
+ * neither descriptors nor memory grow. What would make up for a lost event, a reset or attaching
+ * anew, comes only after the queue has been seen to go on without.
  *
  * --seconds N: how long, 4 if it is not said; --seed N: the same choices again.
  *
@@ -292,7 +292,9 @@ on_guest(struct rte_ims_vec *vec, void *arg)
 	must(*(uint64_t *)arg == 0x0b7ec7);
 }
 
-/* An object in memory that is gone when it has been detached: the sanitizer would see a late call. */
+/*
+ * An object in memory that is gone when it has been detached: the sanitizer would see a late call.
+ */
 static void
 change_object(struct changer *c)
 {
@@ -434,7 +436,10 @@ resident(void)
 	return pages * sysconf(_SC_PAGESIZE) / 1024;
 }
 
-/* What malloc() has given out and DPDK's heaps have, in bytes; 0 where a sanitizer's malloc() does not tell. */
+/*
+ * What malloc() has given out and DPDK's heaps have, in bytes; 0 where a sanitizer's malloc() does
+ * not tell.
+ */
 static size_t
 in_use(void)
 {
@@ -446,8 +451,8 @@ in_use(void)
 }
 
 /*
- * Nothing stands still from here on: a reset makes up for events that were lost. A changer that makes no
- * change waits for a queue of its own.
+ * Nothing stands still from here on: a reset makes up for events that were lost. A changer that
+ * makes no change waits for a queue of its own.
  */
 static void
 look_at_queues(void)
@@ -503,7 +508,10 @@ soak(uint64_t seconds)
 		"%lu\n",
 		given, (unsigned long)before, in_use(), (unsigned long)resident());
 	assert_true(in_use() < given + SLACK);
-	/* Messages' handles are taken in turn, so the pages of their table come in one by one: 2.5 MiB. */
+	/*
+	 * Messages' handles are taken in turn, so the pages of their table come in one by one: 2.5
+	 * MiB.
+	 */
 	assert_true(resident() < before + before / 20 + 4096);
 	return resets;
 }

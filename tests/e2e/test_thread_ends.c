@@ -3,10 +3,11 @@
  */
 
 /*
- * The thread of a wait set ends without a word: cancelled while it sleeps or runs handlers that call the
- * library, or by pthread_exit() in the middle of a handler. Its vectors are moved to another set, or
- * another thread polls the set: no call waits for the dead, every operation completes by an event. The same
- * for the threads of EAL's worker lcores, which for EAL run for ever then.
+ * The thread of a wait set ends without a word: cancelled while it sleeps or runs handlers that
+ * call the library, or by pthread_exit() in the middle of a handler. Its vectors are moved to
+ * another set, or another thread polls the set: no call waits for the dead, every operation
+ * completes by an event. The same for the threads of EAL's worker lcores, which for EAL run for
+ * ever then.
  */
 
 #include <errno.h>
@@ -108,7 +109,10 @@ static struct {
 	struct rte_ims_wait *set;
 } job;
 
-/* The marks of frames that a cancellation has left stay on the stack: AddressSanitizer is not told of it. */
+/*
+ * The marks of frames that a cancellation has left stay on the stack: AddressSanitizer is not told
+ * of it.
+ */
 static void
 unwound(void *arg)
 {
@@ -474,7 +478,10 @@ start_on_lcore(void *(*fn)(void *), struct rte_ims_wait *set)
 		usleep(100);
 }
 
-/* rte_eal_wait_lcore() would not return: what EAL says is not to be relied on. The thread has ended. */
+/*
+ * rte_eal_wait_lcore() would not return: what EAL says is not to be relied on. The thread has
+ * ended.
+ */
 static void
 lcore_ends(void)
 {
@@ -483,7 +490,10 @@ lcore_ends(void)
 	assert_int_equal(rte_eal_remote_launch(lcore_main, NULL, lcore), -EBUSY);
 }
 
-/* In a handler; its vectors are moved, or the next lcore has the set, is cancelled, and the main lcore has it. */
+/*
+ * In a handler; its vectors are moved, or the next lcore has the set, is cancelled, and the main
+ * lcore has it.
+ */
 static void
 test_lcore(void **state)
 {

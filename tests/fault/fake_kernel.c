@@ -3,8 +3,8 @@
  */
 
 /*
- * A kernel with one PCI device, bound to vfio-pci: files in a folder of ours in the place of those in /sys, /dev
- * and /proc, and answers to ioctl(). The device has MSI or MSI-X, and IMS in a BAR.
+ * A kernel with one PCI device, bound to vfio-pci: files in a folder of ours in the place of those
+ * in /sys, /dev and /proc, and answers to ioctl(). The device has MSI or MSI-X, and IMS in a BAR.
  */
 
 #include <dlfcn.h>

@@ -72,7 +72,10 @@ fault_is_ours(const void *caller)
 	return false;
 }
 
-/* Several threads may come to a new one at once. A function that ends in two calls has one caller for both. */
+/*
+ * Several threads may come to a new one at once. A function that ends in two calls has one caller
+ * for both.
+ */
 static unsigned int
 find_site(const char *function, const void *caller)
 {

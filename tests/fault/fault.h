@@ -11,9 +11,10 @@
 #define FAULT_MAX_SITES 1024
 
 /*
- * Calls that this project's libraries make into libc, the kernel and DPDK, and that can fail: this program
- * has functions of the same names, which the dynamic linker finds first. A site is a place in a library
- * that calls one, known by its return address. All calls go through until one is armed.
+ * Calls that this project's libraries make into libc, the kernel and DPDK, and that can fail: this
+ * program has functions of the same names, which the dynamic linker finds first. A site is a place
+ * in a library that calls one, known by its return address. All calls go through until one is
+ * armed.
  */
 
 struct fault_site {
@@ -36,7 +37,10 @@ fault_site_get(unsigned int i);
 void
 fault_count_from_0(void);
 
-/** The nth call (from 1) of site i since fault_count_from_0() fails, in its way number `way`. There are two: k. */
+/**
+ * The nth call (from 1) of site i since fault_count_from_0() fails, in its way number `way`. There
+ * are two: k.
+ */
 void
 fault_arm(unsigned int k, unsigned int i, unsigned int nth, unsigned int way);
 /** How many ways it has to fail; 0: no call of it could so far. */
@@ -70,11 +74,17 @@ fault_site_name(unsigned int i);
 bool
 fault_is_ours(const void *caller);
 
-/** One more call of a site; ways NULL: that cannot fail. @return 0: go on; or the error to fail with. */
+/**
+ * One more call of a site; ways NULL: that cannot fail. @return 0: go on; or the error to fail
+ * with.
+ */
 int
 fault_here(const char *function, const void *caller, const int *ways);
 
-/** Where a file that a library asks for is: what the kernel would have of a device, a life may have itself. */
+/**
+ * Where a file that a library asks for is: what the kernel would have of a device, a life may have
+ * itself.
+ */
 const char *
 fault_path(const void *caller, const char *path);
 

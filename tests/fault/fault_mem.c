@@ -13,7 +13,10 @@
 
 #define MAX_PIECES 65536 /* a power of 2 */
 
-/* Memory that the libraries have and nobody has freed, by address: open addressing, each near its place. */
+/*
+ * Memory that the libraries have and nobody has freed, by address: open addressing, each near its
+ * place.
+ */
 static struct piece {
 	const void *addr; /* NULL: free */
 	const void *caller;
@@ -105,8 +108,8 @@ forget(const void *addr)
 }
 
 /*
- * dlsym() may allocate, so these do not ask it. AddressSanitizer has them by names of its own; it has to see who
- * calls, so those who are not ours are passed on by a jump.
+ * dlsym() may allocate, so these do not ask it. AddressSanitizer has them by names of its own; it
+ * has to see who calls, so those who are not ours are passed on by a jump.
  */
 #ifdef FAULT_ASAN
 #define REAL(name) __interceptor_##name

@@ -3,8 +3,9 @@
  */
 
 /*
- * The functions that the libraries call and that can fail for want of something, or by a signal, each with the
- * errors that it can then give. What is given back is gone also if that is said to have failed.
+ * The functions that the libraries call and that can fail for want of something, or by a signal,
+ * each with the errors that it can then give. What is given back is gone also if that is said to
+ * have failed.
  */
 
 #include <dirent.h>

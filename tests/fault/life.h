@@ -8,8 +8,9 @@
 #include "e2e.h"
 
 /*
- * A life: what a user does from opening a device to closing it, step by step. A step may fail, with an error;
- * then the life ends. What undoes a step may fail as well, and does not when it is called again.
+ * A life: what a user does from opening a device to closing it, step by step. A step may fail, with
+ * an error; then the life ends. What undoes a step may fail as well, and does not when it is called
+ * again.
  */
 
 /** For messages: the fault. */

@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* A device behind a socket by its path; one whose process ends; one whose process does not when it should. */
+/*
+ * A device behind a socket by its path; one whose process ends; one whose process does not when it
+ * should.
+ */
 
 #include <errno.h>
 #include <signal.h>

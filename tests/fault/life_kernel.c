@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* A device of the kernel's: MSI or MSI-X, a message that is borrowed from it for IMS, its irq, its errors. */
+/*
+ * A device of the kernel's: MSI or MSI-X, a message that is borrowed from it for IMS, its irq, its
+ * errors.
+ */
 
 #include <errno.h>
 #include <string.h>
@@ -132,7 +135,9 @@ on_diagnosis(const struct rte_ims_diagnosis *diag, void *arg)
 	expect(diag->links[RTE_IMS_LINK_EVENTFD].verdict != RTE_IMS_VERDICT_BROKEN);
 }
 
-/* Another loop has the set's descriptor, in which nothing waits: the doctor need not look for long. */
+/*
+ * Another loop has the set's descriptor, in which nothing waits: the doctor need not look for long.
+ */
 static int
 examine(void)
 {

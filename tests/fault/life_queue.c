@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* A queue_dev device: vectors of its MSI-X table and of its queues, a pool, queues on a subdevice and without. */
+/*
+ * A queue_dev device: vectors of its MSI-X table and of its queues, a pool, queues on a subdevice
+ * and without.
+ */
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,7 +38,9 @@ queue_on_event(struct rte_ims_vec *vec, void *arg)
 			*(c[i].status == 0 ? &s->done : &s->aborted) += 1;
 }
 
-/* Some operations, until they have been handled. -ENODEV: the device is gone, and they are aborted. */
+/*
+ * Some operations, until they have been handled. -ENODEV: the device is gone, and they are aborted.
+ */
 int
 queue_operate(struct rte_ims_dev *dev, struct rte_ims_wait *wait, struct queue *s)
 {
@@ -179,7 +184,9 @@ change_them(void)
 	return rc;
 }
 
-/* A command that the device takes its time for: the driver waits for the vector that tells of it. */
+/*
+ * A command that the device takes its time for: the driver waits for the vector that tells of it.
+ */
 static int
 delay_command(void)
 {

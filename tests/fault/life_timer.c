@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* A timer_ims device: vectors in a BAR, wait sets with policies, a thread that serves one, sources, listings. */
+/*
+ * A timer_ims device: vectors in a BAR, wait sets with policies, a thread that serves one, sources,
+ * listings.
+ */
 
 #include <errno.h>
 #include <pthread.h>
@@ -123,7 +126,10 @@ make_vectors(void)
 	return rc;
 }
 
-/* The timer of a vector expires once, and somebody is told: this thread, if it serves the set, or another. */
+/*
+ * The timer of a vector expires once, and somebody is told: this thread, if it serves the set, or
+ * another.
+ */
 static int
 fire(unsigned int i, struct rte_ims_wait *wait)
 {
@@ -268,7 +274,10 @@ to_memory(void *arg)
 	return (void *)(intptr_t)rte_ims_vec_delivery_set(arg, RTE_IMS_DELIVERY_MEMORY);
 }
 
-/* While the peer is told of the new message the device is locked, which a switch of all the set's vectors waits for. */
+/*
+ * While the peer is told of the new message the device is locked, which a switch of all the set's
+ * vectors waits for.
+ */
 static int
 switch_at_once(void)
 {

@@ -22,7 +22,9 @@ struct queue {
 void
 queue_on_event(struct rte_ims_vec *vec, void *arg);
 
-/** Some operations, until they have been handled. -ENODEV: the device is gone, and they are aborted. */
+/**
+ * Some operations, until they have been handled. -ENODEV: the device is gone, and they are aborted.
+ */
 int
 queue_operate(struct rte_ims_dev *dev, struct rte_ims_wait *wait, struct queue *s);
 

@@ -3,10 +3,11 @@
  */
 
 /*
- * Every call that the libraries make into the system fails once: each life (life.h) is lived once for each place
- * in the libraries that makes such a call in it, and the call fails there. A place that only a failure leads to
- * fails after that failure. Then nothing is left behind, no operation is lost, and a device that was there before
- * works as before. fault.py sees that no place is missing.
+ * Every call that the libraries make into the system fails once: each life (life.h) is lived once
+ * for each place in the libraries that makes such a call in it, and the call fails there. A place
+ * that only a failure leads to fails after that failure. Then nothing is left behind, no operation
+ * is lost, and a device that was there before works as before. fault.py sees that no place is
+ * missing.
  *
  * --full: in each life that comes there, and each call.
  */
@@ -125,7 +126,10 @@ struct fault {
 	unsigned int way;
 };
 
-/* By site: how often the lives come to it without a fault, and the fault that leads to it, where none does. */
+/*
+ * By site: how often the lives come to it without a fault, and the fault that leads to it, where
+ * none does.
+ */
 static unsigned int calls[RTE_DIM(lives)][FAULT_MAX_SITES];
 static struct fault leads_to[FAULT_MAX_SITES];
 
@@ -157,8 +161,8 @@ note_led_to(const struct fault *f)
 }
 
 /*
- * What has ended a life is what failed in it, but for what is tried again until it is too late, and for what
- * has a meaning of its own where it failed.
+ * What has ended a life is what failed in it, but for what is tried again until it is too late, and
+ * for what has a meaning of its own where it failed.
  */
 static bool
 is_told(const struct fault *f, int rc)

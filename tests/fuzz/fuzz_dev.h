@@ -11,8 +11,8 @@
 #include "ims_private.h"
 
 /*
- * A device in this process that answers what the input says. rte_ims_dev_open() of any name opens it:
- * the target is linked with the library, and with --wrap for what fuzz_dev.c stands for.
+ * A device in this process that answers what the input says. rte_ims_dev_open() of any name opens
+ * it: the target is linked with the library, and with --wrap for what fuzz_dev.c stands for.
  */
 struct fuzz_dev {
 	struct ims_vfio v; /* first */

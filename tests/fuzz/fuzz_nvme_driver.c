@@ -3,8 +3,9 @@
  */
 
 /*
- * The driver of NVMe controllers, on the library, with a controller whose registers and identify data are
- * any bytes, and which completes commands late, twice, wrongly or not at all. Time is the target's own.
+ * The driver of NVMe controllers, on the library, with a controller whose registers and identify
+ * data are any bytes, and which completes commands late, twice, wrongly or not at all. Time is the
+ * target's own.
  *
  * Input: the controller, see shape(); then operations of [what, which, 16 bits], see run().
  */
@@ -127,8 +128,8 @@ hw_disable(void)
 }
 
 /*
- * The driver has it in memory that the controller can reach. NULL: it was, when a command was given that
- * the controller had said was done before it did it.
+ * The driver has it in memory that the controller can reach. NULL: it was, when a command was given
+ * that the controller had said was done before it did it.
  */
 static void *
 memory(uint64_t addr, size_t len)

@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* The walk through the capabilities of any configuration space. Input: id, how many reads succeed, space. */
+/*
+ * The walk through the capabilities of any configuration space. Input: id, how many reads succeed,
+ * space.
+ */
 
 #include <errno.h>
 

@@ -69,7 +69,9 @@ extern struct fuzz_qd hw;
 /* The driver has submitted a command. */
 void
 take_cmd(struct queue_dev_cmd *entry);
-/* The ring is gone, and what was to be done later; all: with what should be forgotten, and is not. */
+/*
+ * The ring is gone, and what was to be done later; all: with what should be forgotten, and is not.
+ */
 void
 cmds_forget(bool all);
 /* Who waits finds time passed, and late commands done. */

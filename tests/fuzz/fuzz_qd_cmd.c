@@ -27,7 +27,9 @@ object(uint32_t kind, uint32_t number)
 	return NULL;
 }
 
-/* What was true when the command was given. One that should have been forgotten may come too late. */
+/*
+ * What was true when the command was given. One that should have been forgotten may come too late.
+ */
 static bool
 is_so(bool holds)
 {

@@ -199,7 +199,10 @@ shape(struct fuzz_in *in)
 	region->areas[0].addr = fuzz_dev.mem[QUEUE_DEV_BAR] + QUEUE_DEV_STATUS_OFF;
 }
 
-/* A ring that the driver took for not created is nothing to write to: it may be another one's by now. */
+/*
+ * A ring that the driver took for not created is nothing to write to: it may be another one's by
+ * now.
+ */
 static void
 ring_write(struct fuzz_in *in, bool there, uint64_t ring, size_t len)
 {

@@ -3,11 +3,12 @@
  */
 
 /*
- * The driver of queue_dev, on the library, with a device that answers its commands late, twice, wrongly
- * or not at all, and reports any numbers. Time is the target's own: who waits finds it passed.
+ * The driver of queue_dev, on the library, with a device that answers its commands late, twice,
+ * wrongly or not at all, and reports any numbers. Time is the target's own: who waits finds it
+ * passed.
  *
- * A device that fails to answer, but does not lie, must agree with the driver on what there is once it
- * answers again; one that has lied, after a reset.
+ * A device that fails to answer, but does not lie, must agree with the driver on what there is once
+ * it answers again; one that has lied, after a reset.
  *
  * Input: the device, see shape(); then operations of [what, which, how, more], see run().
  */

@@ -2,7 +2,9 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Without libFuzzer: a target, run with each file of the directories given, in the order of names. */
+/*
+ * Without libFuzzer: a target, run with each file of the directories given, in the order of names.
+ */
 
 #include <dirent.h>
 #include <stdio.h>

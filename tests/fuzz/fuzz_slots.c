@@ -94,7 +94,9 @@ find(uint64_t addr, uint32_t data)
 			   msix->vectors[vector].fd >= 0);
 }
 
-/* Registers and slots of timer_ims lie in the first pages; a slot is read back as it was written. */
+/*
+ * Registers and slots of timer_ims lie in the first pages; a slot is read back as it was written.
+ */
 static void
 timer_access(uint16_t off, uint64_t val, bool write)
 {

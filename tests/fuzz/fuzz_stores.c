@@ -3,9 +3,9 @@
  */
 
 /*
- * The library's stores on a device that says what it likes: where and how large its slots are, what they
- * hold, whether an access works, and what it writes to doorbells. Vectors are taken, masked, switched,
- * moved, audited and freed meanwhile, the device is reset and goes.
+ * The library's stores on a device that says what it likes: where and how large its slots are, what
+ * they hold, whether an access works, and what it writes to doorbells. Vectors are taken, masked,
+ * switched, moved, audited and freed meanwhile, the device is reset and goes.
  *
  * Input: the device, see shape(); then operations of [what, which, 16 bits, 32 bits], see run().
  */
@@ -445,7 +445,10 @@ check_slot(const struct rte_ims_vec *vec)
 		fuzz_check(view.msg.addr == vec->msg.addr && view.msg.data == vec->msg.data);
 }
 
-/* Each vector has a slot to itself, and no slot is taken without one: its own, or one that it borrows. */
+/*
+ * Each vector has a slot to itself, and no slot is taken without one: its own, or one that it
+ * borrows.
+ */
 static void
 check_slots(void)
 {

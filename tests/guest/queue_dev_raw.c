@@ -4,8 +4,9 @@
 
 /*
  * queue_dev as a guest sees it: through the guest kernel's vfio-pci, with nothing of the library in
- * between. What is QEMU's part is looked at here: the MSI-X table that the device never sees, memory
- * that reaches it a page at a time, trapped and mapped parts of the BAR, messages by DMA_WRITE.
+ * between. What is QEMU's part is looked at here: the MSI-X table that the device never sees,
+ * memory that reaches it a page at a time, trapped and mapped parts of the BAR, messages by
+ * DMA_WRITE.
  *
  *   queue_dev_raw BDF
  */

@@ -277,7 +277,9 @@ server_main(void *arg)
 			memcpy(s->last, data, RTE_MIN(hdr.size - sizeof(hdr), sizeof(s->last)));
 			continue;
 		}
-		/* As it was when the command came: the test may change it as soon as it is counted. */
+		/*
+		 * As it was when the command came: the test may change it as soon as it is counted.
+		 */
 		silent = s->quirk == SILENT;
 		if (hdr.command < 32)
 			s->commands[hdr.command]++;

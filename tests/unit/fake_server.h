@@ -12,8 +12,8 @@
 #include "ims_vfio_user.h"
 
 /*
- * A vfio-user server that a test scripts byte by byte, as good as its quirk lets it be, in a thread on the
- * other end of a socket pair.
+ * A vfio-user server that a test scripts byte by byte, as good as its quirk lets it be, in a thread
+ * on the other end of a socket pair.
  */
 
 #define BAR_SIZE   0x4000

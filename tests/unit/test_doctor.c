@@ -88,7 +88,10 @@ group_setup(void **state)
 	return 0;
 }
 
-/* With lower numbers free, what another thread opens does not get that of e's eventfd when it is closed. */
+/*
+ * With lower numbers free, what another thread opens does not get that of e's eventfd when it is
+ * closed.
+ */
 static int
 setup_mapped(bool mapped)
 {

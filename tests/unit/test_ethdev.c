@@ -3,8 +3,8 @@
  */
 
 /*
- * Rx queues in wait sets: net_ring, whose ports give back what they are sent and have no interrupt. Ports that
- * have one are in the e2e tests.
+ * Rx queues in wait sets: net_ring, whose ports give back what they are sent and have no interrupt.
+ * Ports that have one are in the e2e tests.
  */
 
 #include <stdarg.h>
@@ -121,7 +121,10 @@ policy(enum rte_ims_policy p)
 	assert_int_equal(rte_ims_wait_policy_set(w, &conf), 0);
 }
 
-/* Each queue's packets reach its own function, in bursts, whatever the thread does when there are none. */
+/*
+ * Each queue's packets reach its own function, in bursts, whatever the thread does when there are
+ * none.
+ */
 static void
 test_packets(void **state)
 {

@@ -3,9 +3,9 @@
  */
 
 /*
- * The kernel backend on a kernel that this test plays: sysfs and /dev are folders of its own, ioctls
- * are answered here. What a real kernel does is shown in a guest; this is for what no packaged
- * kernel has (iommufd), and for failures that a real one does not produce when asked.
+ * The kernel backend on a kernel that this test plays: sysfs and /dev are folders of its own,
+ * ioctls are answered here. What a real kernel does is shown in a guest; this is for what no
+ * packaged kernel has (iommufd), and for failures that a real one does not produce when asked.
  */
 
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  */
 
 /*
- * Vectors that move between wait sets while events arrive: handlers never run in both, nothing is lost, and
- * what fails leaves the vector where it was. And changes that a device does not answer.
+ * Vectors that move between wait sets while events arrive: handlers never run in both, nothing is
+ * lost, and what fails leaves the vector where it was. And changes that a device does not answer.
  */
 
 #include <stdarg.h>
@@ -179,7 +179,10 @@ test_full(void **state)
 	assert_int_equal(rte_ims_wait_destroy(small), 0);
 }
 
-/* The new set's thread finds the word before the entry is open, and then opens: either sees the other. */
+/*
+ * The new set's thread finds the word before the entry is open, and then opens: either sees the
+ * other.
+ */
 static void
 test_missed(void **state)
 {
@@ -256,7 +259,9 @@ move_in_vain(struct rte_ims_wait *to, struct rte_ims_vec *vec)
 	return rc;
 }
 
-/* While a handler does not return the vector is on its way; then the next call goes on from there. */
+/*
+ * While a handler does not return the vector is on its way; then the next call goes on from there.
+ */
 static void
 test_slow_handler(void **state)
 {
@@ -332,7 +337,10 @@ test_doubt_leave(void **state)
 	assert_int_equal(rte_ims_vec_free(next), 0);
 }
 
-/* Moves and switches with each answer: it works before and after, and the handlers run for all events. */
+/*
+ * Moves and switches with each answer: it works before and after, and the handlers run for all
+ * events.
+ */
 static void
 test_doubt_move(void **state)
 {
@@ -369,7 +377,10 @@ test_doubt_move(void **state)
 	}
 }
 
-/* A switch in doubt, then one that is refused: the device may have either message, and both are looked at. */
+/*
+ * A switch in doubt, then one that is refused: the device may have either message, and both are
+ * looked at.
+ */
 static void
 test_doubt_switch(void **state)
 {
@@ -396,7 +407,10 @@ test_doubt_switch(void **state)
 	}
 }
 
-/* In doubt after a move, then masked and unmasked: that is a change as well, and puts the right message there. */
+/*
+ * In doubt after a move, then masked and unmasked: that is a change as well, and puts the right
+ * message there.
+ */
 static void
 test_doubt_unmask(void **state)
 {
@@ -415,7 +429,9 @@ test_doubt_unmask(void **state)
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 }
 
-/* What was masked without an answer is unmasked again: the call has failed, so nothing has changed. */
+/*
+ * What was masked without an answer is unmasked again: the call has failed, so nothing has changed.
+ */
 static void
 test_mask_undone(void **state)
 {
@@ -532,7 +548,10 @@ reset(struct rte_ims_vec *vec)
 	pthread_mutex_unlock(&f->dev->lock);
 }
 
-/* The device falls silent during a move, and is reset: the vector is where it was, and is reached there. */
+/*
+ * The device falls silent during a move, and is reset: the vector is where it was, and is reached
+ * there.
+ */
 static void
 test_doubt_reset(void **state)
 {
@@ -561,7 +580,10 @@ test_doubt_reset(void **state)
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 }
 
-/* No descriptor is left for the first switch: the slot was not masked for it, so nothing is written there. */
+/*
+ * No descriptor is left for the first switch: the slot was not masked for it, so nothing is written
+ * there.
+ */
 static void
 test_no_eventfd(void **state)
 {
@@ -584,7 +606,10 @@ test_no_eventfd(void **state)
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 }
 
-/* While its vector is on the way the new set is quiet; then an edge-triggered loop around it is told. */
+/*
+ * While its vector is on the way the new set is quiet; then an edge-triggered loop around it is
+ * told.
+ */
 static void
 test_slow_handler_nested(void **state)
 {
@@ -641,7 +666,10 @@ test_busy_in_handler(void **state)
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 }
 
-/* A vector that is on its way to set b, in vain: a switch, or an addition, waits for the handler as well. */
+/*
+ * A vector that is on its way to set b, in vain: a switch, or an addition, waits for the handler as
+ * well.
+ */
 static void
 test_on_its_way(void **state)
 {
@@ -664,7 +692,10 @@ test_on_its_way(void **state)
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 }
 
-/* A call that waits for a handler in set a, which another thread takes the vector out of, and destroys. */
+/*
+ * A call that waits for a handler in set a, which another thread takes the vector out of, and
+ * destroys.
+ */
 static struct counter counted;
 static atomic_int call_rc;
 static atomic_bool destroyed;
@@ -742,7 +773,10 @@ destroy_during(void *(*call)(void *))
 	assert_int_equal(rte_ims_vec_free(vec), 0);
 }
 
-/* The set stays until the call does not look at it any more, and destroying it does not fail for that. */
+/*
+ * The set stays until the call does not look at it any more, and destroying it does not fail for
+ * that.
+ */
 static void
 test_destroy_drained(void **state)
 {
@@ -751,8 +785,8 @@ test_destroy_drained(void **state)
 }
 
 /*
- * Two threads poll a set each, the device fires, this one moves: the handlers see all that the device has
- * counted, and never run in both threads.
+ * Two threads poll a set each, the device fires, this one moves: the handlers see all that the
+ * device has counted, and never run in both threads.
  */
 static atomic_bool stop;
 static atomic_uint device_count, seen_count, inside, overlaps;

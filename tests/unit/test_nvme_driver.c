@@ -3,9 +3,9 @@
  */
 
 /*
- * The driver of NVMe controllers with a controller that answers badly or not at all. This file is that
- * controller, in the place of the library: it acts when it is asked whether it is still there, which the
- * driver does when it finds nothing. Time is the test's own.
+ * The driver of NVMe controllers with a controller that answers badly or not at all. This file is
+ * that controller, in the place of the library: it acts when it is asked whether it is still there,
+ * which the driver does when it finds nothing. Time is the test's own.
  */
 
 #include <stdarg.h>
@@ -371,8 +371,8 @@ test_deadline(void **state)
 }
 
 /*
- * The controller writes half a ring of completions that make no sense while the driver is in the other
- * half: its access to a half that it may not touch yet is when. It tires after 8 halves.
+ * The controller writes half a ring of completions that make no sense while the driver is in the
+ * other half: its access to a half that it may not touch yet is when. It tires after 8 halves.
  */
 static struct {
 	struct nvme_cqe *half[2];

@@ -187,8 +187,8 @@ test_free_in_handler(void **state)
 }
 
 /*
- * While a handler runs, another thread waits for an object to be out of use, and the handler takes off the
- * one after it: the walk must not go there by the first one's link.
+ * While a handler runs, another thread waits for an object to be out of use, and the handler takes
+ * off the one after it: the walk must not go there by the first one's link.
  */
 static struct rte_ims_obj first, second_obj, third;
 static atomic_int third_is_off, third_ran;
@@ -248,7 +248,9 @@ test_detach_behind_one_that_goes(void **state)
 	assert_int_equal(rte_ims_vec_detach(&first), 0);
 }
 
-/* A detach that a slow handler made fail, and then the vector goes: the object refers to nothing. */
+/*
+ * A detach that a slow handler made fail, and then the vector goes: the object refers to nothing.
+ */
 static atomic_bool in_slow, leave_slow;
 
 static void

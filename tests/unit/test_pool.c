@@ -3,8 +3,8 @@
  */
 
 /*
- * Pools, on machines that this test makes up: who gets which vector, what happens when there are none
- * left, and lcores that come and go. lcore n is CPU n.
+ * Pools, on machines that this test makes up: who gets which vector, what happens when there are
+ * none left, and lcores that come and go. lcore n is CPU n.
  */
 
 #include <stdarg.h>
@@ -330,7 +330,10 @@ dedicated(void)
 	return vec;
 }
 
-/* A kernel's device: two MSI-X vectors; IMS slots beside them have no message that they could borrow. */
+/*
+ * A kernel's device: two MSI-X vectors; IMS slots beside them have no message that they could
+ * borrow.
+ */
 static void
 dedicated_run_out(bool msix, bool ims, int err)
 {
@@ -737,7 +740,10 @@ test_put_late(void **state)
 	close_pool();
 }
 
-/* A vector that cannot be made ready is freed without the pool's lock: its set's handlers may want that. */
+/*
+ * A vector that cannot be made ready is freed without the pool's lock: its set's handlers may want
+ * that.
+ */
 static int
 on_vec_init(struct rte_ims_vec *vec)
 {

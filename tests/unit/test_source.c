@@ -2,7 +2,10 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Sources: what comes before, while and after they are armed is seen, and costs nothing while nothing comes. */
+/*
+ * Sources: what comes before, while and after they are armed is seen, and costs nothing while
+ * nothing comes.
+ */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -212,7 +215,10 @@ test_idle_costs_nothing(void **state)
 		assert_int_equal(rte_ims_wait_sleep(w, SECOND / 100), 0);
 		assert_int_equal(rte_ims_wait_sleep(w, SECOND / 100), 0);
 		st = stats_of(&f);
-		/* Armed once, and left so: looked at at the begin and the end of each sleep, and that is all. */
+		/*
+		 * Armed once, and left so: looked at at the begin and the end of each sleep, and
+		 * that is all.
+		 */
 		assert_int_equal(f.arms, 1);
 		assert_int_equal(f.disarms, 0);
 		assert_int_equal(st.wakes, 0);
@@ -267,7 +273,9 @@ struct producer {
 	atomic_uint_fast64_t *seen;
 };
 
-/* Each event goes out when the one before has been seen, so it meets the set on its way to sleep. */
+/*
+ * Each event goes out when the one before has been seen, so it meets the set on its way to sleep.
+ */
 static void *
 produce(void *arg)
 {
@@ -497,7 +505,10 @@ sleep_on(void *arg)
 	return NULL;
 }
 
-/* Comes and goes while the set's thread sleeps and polls; what it had in between it has the next time. */
+/*
+ * Comes and goes while the set's thread sleeps and polls; what it had in between it has the next
+ * time.
+ */
 static void
 test_churn(void **state)
 {

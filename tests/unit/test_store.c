@@ -183,7 +183,10 @@ remove_device(void *arg)
 	return NULL;
 }
 
-/* The application's eventfd may block. Who tells it, the transport's thread, is not to wait for its reader. */
+/*
+ * The application's eventfd may block. Who tells it, the transport's thread, is not to wait for its
+ * reader.
+ */
 static void
 test_event_into_full_eventfd(void **state)
 {

@@ -2,7 +2,9 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Delivery switched live, by hand and by a policy: nothing lost, and no more done than is needed. */
+/*
+ * Delivery switched live, by hand and by a policy: nothing lost, and no more done than is needed.
+ */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -157,7 +159,10 @@ test_left_in_word(void **state)
 	assert_int_equal(seen_count, device_count);
 }
 
-/* Out of a set: an event in the eventfd goes with the vector into the word, a masked one stays in the device. */
+/*
+ * Out of a set: an event in the eventfd goes with the vector into the word, a masked one stays in
+ * the device.
+ */
 static void
 test_out_of_set(void **state)
 {
@@ -195,8 +200,8 @@ test_first_eventfd(void **state)
 }
 
 /*
- * A table like the MSI-X table of a kernel device: attaching an eventfd writes the kernel's message into the
- * entry, and what the kernel moves it writes anew there.
+ * A table like the MSI-X table of a kernel device: attaching an eventfd writes the kernel's message
+ * into the entry, and what the kernel moves it writes anew there.
  */
 static struct rte_ims_msg entry, kernel_msg;
 static bool entry_masked;
@@ -433,8 +438,9 @@ set_thread(void *arg)
 }
 
 /*
- * The device sends, the set's thread sleeps or polls, a third one switches. The last count of each round
- * must be seen: by a sleep without a timeout, which would not return if an event had been lost.
+ * The device sends, the set's thread sleeps or polls, a third one switches. The last count of each
+ * round must be seen: by a sleep without a timeout, which would not return if an event had been
+ * lost.
  */
 static void
 soak(bool sleeps)
@@ -559,7 +565,9 @@ test_policy_delivery(void **state)
 	assert_true(p.budget_min_ns > 0 && p.budget_max_ns > p.budget_min_ns && p.busy_gap_ns > 0);
 }
 
-/* A sleep that polls ends with an event, its time, or a wake-up; one that is woken first, at once. */
+/*
+ * A sleep that polls ends with an event, its time, or a wake-up; one that is woken first, at once.
+ */
 static void
 test_poll_ends(void **state)
 {
@@ -607,8 +615,8 @@ test_policy_live(void **state)
 }
 
 /*
- * A vector comes with an event that the device has held, to a thread that sleeps: the word is rung when it
- * is unmasked, then the policy has it switched to its eventfd.
+ * A vector comes with an event that the device has held, to a thread that sleeps: the word is rung
+ * when it is unmasked, then the policy has it switched to its eventfd.
  */
 static void
 test_add_to_sleeper(void **state)

@@ -219,7 +219,10 @@ wait_by_wall_clock(void)
 	pthread_cond_timedwait(&cond, &mutex, &until);
 }
 
-/* No test program of the library and the server goes by the clock that somebody sets: jump.c sees to it. */
+/*
+ * No test program of the library and the server goes by the clock that somebody sets: jump.c sees
+ * to it.
+ */
 static void
 test_wall_clock(void **state)
 {

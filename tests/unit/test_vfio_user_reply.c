@@ -34,8 +34,8 @@ read_it(void *arg)
 }
 
 /*
- * Behind the events of a reader, which handles them first, is the reply that another thread waits for, who may hold
- * what a handler wants: it is not left for the reader's next turn.
+ * Behind the events of a reader, which handles them first, is the reply that another thread waits
+ * for, who may hold what a handler wants: it is not left for the reader's next turn.
  */
 static void
 test_reply_behind_events(void **state)
@@ -96,7 +96,10 @@ lingering_socket(int *peer)
 	return sock;
 }
 
-/* Nobody wants the socket that came with an answer: to close it takes no time, whatever the server has made of it. */
+/*
+ * Nobody wants the socket that came with an answer: to close it takes no time, whatever the server
+ * has made of it.
+ */
 static void
 test_lingering_socket(void **state)
 {
@@ -109,7 +112,10 @@ test_lingering_socket(void **state)
 	v = start(&s, GOOD);
 	s.lingering = lingering_socket(&peer);
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	/* The first of them closes what the answer to it carries; the server's own end is closed by then. */
+	/*
+	 * The first of them closes what the answer to it carries; the server's own end is closed by
+	 * then.
+	 */
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	clock_gettime(CLOCK_MONOTONIC, &end);
@@ -213,7 +219,10 @@ test_bad_replies(void **state)
 	finish(&s, v);
 }
 
-/* Behind bytes that are no message there is none, whatever a reader has taken before them in the same turn. */
+/*
+ * Behind bytes that are no message there is none, whatever a reader has taken before them in the
+ * same turn.
+ */
 static void
 test_end_of_messages(void **state)
 {

@@ -157,8 +157,8 @@ free_in_handler(void *arg)
 }
 
 /*
- * The device's last vector goes while a handler runs of what was read: the messages are answered all the
- * same, or the device, which has one under way for each slot, would never send again.
+ * The device's last vector goes while a handler runs of what was read: the messages are answered
+ * all the same, or the device, which has one under way for each slot, would never send again.
  */
 static void
 test_answered_though_left(void **state)

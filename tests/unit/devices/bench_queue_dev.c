@@ -4,7 +4,8 @@
 
 /*
  * How fast the model queue_dev is, in this process and with a peer that keeps up: nop completions
- * per second, and the way from a doorbell to a message in memory. Not a test: meson test --benchmark.
+ * per second, and the way from a doorbell to a message in memory. Not a test: meson test
+ * --benchmark.
  */
 
 #include <stdio.h>

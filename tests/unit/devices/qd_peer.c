@@ -503,7 +503,10 @@ wait_awake(void)
 	}
 }
 
-/* With the device's lock held it is not just about to, with the other nobody has kicked it meanwhile. */
+/*
+ * With the device's lock held it is not just about to, with the other nobody has kicked it
+ * meanwhile.
+ */
 static bool
 sleeps(void)
 {

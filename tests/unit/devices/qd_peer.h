@@ -186,7 +186,9 @@ stretch_time(uint64_t usec_ns);
 /* How many of its timers run. */
 uint32_t
 timers_n(void);
-/* As if the time of all timers that run had come; returns when they have done what they were for. */
+/*
+ * As if the time of all timers that run had come; returns when they have done what they were for.
+ */
 void
 time_passes(void);
 /* Until no timer runs. */

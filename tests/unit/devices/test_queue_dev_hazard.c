@@ -567,7 +567,9 @@ test_eqe_bogus(void **state)
 	settle();
 	assert_false(te_ready(&e));
 	for (i = 0; i < 5; i++) {
-		/* What was consumed makes room; the deferred one follows, with another bogus one. */
+		/*
+		 * What was consumed makes room; the deferred one follows, with another bogus one.
+		 */
 		te_consumed(&e);
 		settle();
 		assert_int_equal(te_next(&e).queue, 6);

@@ -566,8 +566,8 @@ tear_thread(void *arg)
 }
 
 /*
- * Section 6.5. A queue's events come all the time, from another thread; MODIFY_MSG moves its message
- * about. When it is done nothing of the old message comes any more, and never a mixture.
+ * Section 6.5. A queue's events come all the time, from another thread; MODIFY_MSG moves its
+ * message about. When it is done nothing of the old message comes any more, and never a mixture.
  */
 static void
 test_tear(void **state)

@@ -419,7 +419,9 @@ submit_thread(void *arg)
 	uint32_t cell = 0, i, sent = 0;
 
 	for (i = 0; i < 3000; i++) {
-		/* Never more than the consumer is done with, which is at least what was armed for. */
+		/*
+		 * Never more than the consumer is done with, which is at least what was armed for.
+		 */
 		while (sent - atomic_load((_Atomic(uint32_t) *)arg) >= 8)
 			sched_yield();
 		sent++;
@@ -436,7 +438,9 @@ test_arm_race(void **state)
 	uint32_t events = 0;
 	pthread_t thread;
 
-	/* db_store() writes the doorbell itself only when asleep; keep the socket for one thread. */
+	/*
+	 * db_store() writes the doorbell itself only when asleep; keep the socket for one thread.
+	 */
 	qd_stop();
 	qd_start("engine=poll");
 	{

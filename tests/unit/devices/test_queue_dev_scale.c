@@ -219,8 +219,8 @@ test_all(void **state)
 }
 
 /*
- * What nops of one queue take, in ns each: the best of several goes, and of more while that is more than
- * `enough` and others may have had the CPU.
+ * What nops of one queue take, in ns each: the best of several goes, and of more while that is more
+ * than `enough` and others may have had the CPU.
  */
 static double
 cost(struct tq *q, double enough)

@@ -384,7 +384,9 @@ test_pending_again(void **state)
 	kick(0, ENABLE, 1, HOUR, 0);
 	expire(0, 0);
 	assert_int_equal(slot_ctrl(1), MASK | PENDING);
-	/* The driver changes the message of a masked slot: its store wipes the bit, not the event. */
+	/*
+	 * The driver changes the message of a masked slot: its store wipes the bit, not the event.
+	 */
 	slot_set(1, WINDOW + 8, 2, MASK);
 	assert_int_equal(slot_ctrl(1), MASK | PENDING);
 	assert_int_equal(arrived(), 0);

@@ -340,7 +340,10 @@ struct unread {
 	int accepted;
 };
 
-/* A socket that whoever closes it last waits for, three times as long as a peer here does; -1: none. */
+/*
+ * A socket that whoever closes it last waits for, three times as long as a peer here does; -1:
+ * none.
+ */
 static int
 make_linger(struct unread *unread)
 {
@@ -472,8 +475,8 @@ now(void)
 }
 
 /*
- * Many such: the client that is there waits for none of them, who is refused is told at once, and all
- * are closed, more than may wait for that at a time.
+ * Many such: the client that is there waits for none of them, who is refused is told at once, and
+ * all are closed, more than may wait for that at a time.
  */
 static void
 test_refusals_wait(void **state)
@@ -654,7 +657,10 @@ static atomic_uint flood_sent;
 static void *
 flood(void *arg)
 {
-	/* Many at once: faster than the server takes them one by one; in one piece, beside other threads. */
+	/*
+	 * Many at once: faster than the server takes them one by one; in one piece, beside other
+	 * threads.
+	 */
 	struct {
 		struct vfio_user_header hdr;
 		struct vfio_user_device_info info;
@@ -672,7 +678,10 @@ flood(void *arg)
 	return NULL;
 }
 
-/* Requests without end: others are told at once that it is taken, the model has its lock and its events. */
+/*
+ * Requests without end: others are told at once that it is taken, the model has its lock and its
+ * events.
+ */
 static void
 test_flood(void **state)
 {

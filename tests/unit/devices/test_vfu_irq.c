@@ -207,7 +207,10 @@ test_refused(void **state)
 	}
 }
 
-/* Nine descriptors for eight vectors: the ninth is beyond what a message may have, and yet one too many. */
+/*
+ * Nine descriptors for eight vectors: the ninth is beyond what a message may have, and yet one too
+ * many.
+ */
 static void
 test_refused_more(void **state)
 {
