@@ -26,7 +26,7 @@ static int
 fake_nap(uint64_t us);
 
 #define usleep(us)               fake_nap(us)
-#define poll(fds, n, ms)         ((void)(fds), fake_nap((ms)*1000))
+#define poll(fds, n, ms)         ((void)(fds), fake_nap((ms)*UINT64_C(1000)))
 #define clock_gettime(clock, ts) fake_clock(ts)
 #include "nvme.c"
 #include "nvme_admin.c"
@@ -40,7 +40,7 @@ fake_nap(uint64_t us);
 #define N_COOKIES 64
 #define MSIX_CAP  0x40
 #define BAR_SIZE  0x4000
-#define MAX_US    (4 * 256 * 500000ull + 200 * ADMIN_TIMEOUT_MS * 1000ull)
+#define MAX_US    (4ull * 256 * 500000 + 200ull * ADMIN_TIMEOUT_MS * 1000)
 
 /* How the controller does a command. */
 enum how {

@@ -135,7 +135,8 @@ reset(void)
 	uint32_t i, one = 1;
 
 	for (i = 0; bar_store != NULL && i < bar_store->n_slots; i++)
-		memcpy(fuzz_dev.mem[bar_conf.bar] + bar_conf.offset + 16 * i + 12, &one, 4);
+		memcpy(fuzz_dev.mem[bar_conf.bar] + bar_conf.offset + (uint64_t)16 * i + 12, &one,
+			4);
 	for (i = 0; i < MAX_QUEUE; i++)
 		queue_ctx[i].masked = true;
 }
