@@ -104,8 +104,9 @@ map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
 /*
  * What a file is mapped and unmapped in units of, 0 if it is not memory. A page of any other file
  * comes from whoever is behind it, in a file system in user space (FUSE) a process of the client's:
- * the fault would wait for as long as that likes, and nothing interrupts it. Of a device it is
- * anything, and a TCP socket would be closed by munmap().
+ * the fault would wait for as long as that likes, and nothing interrupts it. (So do fstat(),
+ * fstatfs() and close() of such a file: promises.rst, "Not promised".) Of a device it is anything,
+ * and a TCP socket would be closed by munmap().
  */
 static uint64_t
 page_size(int fd, const struct stat *st)
