@@ -13,102 +13,13 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 
-#include "vfu_peer.h"
+#include "vfu_box.h"
 #include "vfu_priv.h"
 
 #define PAGE 4096ull
 #define HUGE 0x200000ull
-
-/* A server that listens, and what its clients need. */
-struct box {
-	struct plain *m;
-	struct sockaddr_un address;
-	pthread_t thread;
-};
-
-static void *
-server_thread(void *arg)
-{
-	vfu_run(arg);
-	return NULL;
-}
-
-static void
-box_open(struct box *box)
-{
-	static int n;
-
-	box->m = plain_create();
-	box->address.sun_family = AF_UNIX;
-	snprintf(box->address.sun_path, sizeof(box->address.sun_path), "/tmp/ims-hostile-%d-%d",
-		getpid(), n++);
-	assert_int_equal(vfu_listen(box->m->vfu, box->address.sun_path, 0600), 0);
-	assert_int_equal(pthread_create(&box->thread, NULL, server_thread, box->m->vfu), 0);
-}
-
-static void
-box_close(struct box *box)
-{
-	vfu_stop(box->m->vfu);
-	pthread_join(box->thread, NULL);
-	plain_destroy(box->m);
-}
-
-static void
-connect_to(struct peer *p, const struct box *box)
-{
-	memset(p, 0, sizeof(*p));
-	p->vfu = box->m->vfu;
-	p->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_true(p->sock >= 0);
-	assert_int_equal(
-		connect(p->sock, (const struct sockaddr *)&box->address, sizeof(box->address)), 0);
-}
-
-/* A client that is well behaved gets what it asks for. */
-static void
-check_served(const struct box *box)
-{
-	static struct peer p;
-
-	connect_to(&p, box);
-	assert_int_equal(peer_version(&p, 0, NULL), 0);
-	peer_sync(&p);
-	close(p.sock);
-}
-
-static bool
-is_served(const struct box *box)
-{
-	static struct peer other;
-	static const struct {
-		struct vfio_user_header hdr;
-		uint16_t major, minor;
-	} version = { .hdr = { .command = VFIO_USER_VERSION, .size = sizeof(version) },
-		.minor = VFIO_USER_MINOR };
-	int rc;
-
-	connect_to(&other, box);
-	/* Refused, it may be closed by now. */
-	send(other.sock, &version, sizeof(version), MSG_NOSIGNAL);
-	rc = peer_recv(&other, PEER_TIMEOUT_MS);
-	assert_true(rc >= 0); /* one or the other is told at once */
-	close(other.sock);
-	return rc == 1;
-}
-
-static void
-check_refused(const struct box *box)
-{
-	static struct peer p;
-
-	connect_to(&p, box);
-	assert_true(peer_closed(&p));
-	close(p.sock);
-}
 
 static struct box b;
 static struct peer p;
@@ -117,7 +28,7 @@ static int
 setup(void **state)
 {
 	box_open(&b);
-	connect_to(&p, &b);
+	box_connect(&p, &b);
 	assert_int_equal(peer_version(&p, 0, "{\"capabilities\":{\"max_msg_fds\":8}}"), 0);
 	return 0;
 }
@@ -154,7 +65,7 @@ test_many_maps(void **state)
 	assert_int_equal(peer_dma_unmap(&p, 0, PAGE, 0), 0);
 	assert_int_equal(peer_dma_map(&p, i * PAGE, PAGE, 3, fd, 0), 0);
 	close(p.sock);
-	check_served(&b);
+	box_check_served(&b);
 	p.sock = -1;
 	close(fd);
 }
@@ -165,7 +76,7 @@ test_many_connections(void **state)
 	unsigned int before = peer_count_fds(&p), i;
 
 	for (i = 0; i < 200; i++)
-		check_refused(&b);
+		box_check_refused(&b);
 	peer_sync(&p);
 	assert_int_equal(peer_count_fds(&p), before);
 }
@@ -226,7 +137,7 @@ test_file_cut_short(void **state)
 	vfu_unlock(b.m->vfu);
 	assert_memory_equal(seen, "x\0", 3);
 	assert_true(peer_closed(&p));
-	check_served(&b);
+	box_check_served(&b);
 	close(fd);
 	teardown(NULL);
 }
@@ -304,7 +215,7 @@ test_huge_pages(void **state)
 	vfu_unlock(b.m->vfu);
 	assert_int_equal(seen[0], 0);
 	assert_true(peer_closed(&p));
-	check_served(&b);
+	box_check_served(&b);
 	assert_int_equal(count_huge(), 0);
 	close(fd);
 	teardown(NULL);
@@ -328,7 +239,7 @@ test_eventfd_blocks(void **state)
 	vfu_msix_fire(b.m->vfu, 0);
 	vfu_unlock(b.m->vfu);
 	assert_true(peer_closed(&p));
-	check_served(&b);
+	box_check_served(&b);
 	close(fd);
 }
 
@@ -422,7 +333,7 @@ test_close_waits(void **state)
 	peer_send_raw(&p, "x", 1, &fds[PLAIN_VECTORS], 1);
 	close_all(fds, PLAIN_VECTORS + 1);
 	close(p.sock);
-	while (!is_served(&b)) /* while the last one has not been seen to go */
+	while (!box_is_served(&b)) /* while the last one has not been seen to go */
 		usleep(1000);
 	p.sock = -1;
 	unread_close(unread, PLAIN_VECTORS + 1);
@@ -441,7 +352,7 @@ test_recv_waits(void **state)
 	close_all(fds, VFU_MAX_FDS + 1);
 	vfu_unlock(b.m->vfu);
 	assert_true(peer_closed(&p));
-	check_served(&b);
+	box_check_served(&b);
 	unread_close(unread, VFU_MAX_FDS + 1);
 }
 
@@ -455,7 +366,7 @@ test_refusal_waits(void **state)
 
 	make_lingers(&unread, &fd, 1);
 	vfu_lock(b.m->vfu);
-	connect_to(&other, &b);
+	box_connect(&other, &b);
 	peer_send_raw(&other, "x", 1, &fd, 1);
 	close(fd);
 	vfu_unlock(b.m->vfu);
@@ -492,7 +403,7 @@ test_refusals_wait(void **state)
 	start = now();
 	for (i = 0; i < N_REFUSED; i++) {
 		vfu_lock(b.m->vfu);
-		connect_to(&others[i], &b);
+		box_connect(&others[i], &b);
 		peer_send_raw(&others[i], "x", 1, &fds[i], 1);
 		close(fds[i]);
 		vfu_unlock(b.m->vfu);
@@ -521,7 +432,7 @@ test_end_waits(void **state)
 	vfu_lock(b.m->vfu);
 	vfu_stop(b.m->vfu);
 	for (i = 0; i < 2; i++) {
-		connect_to(&other[i], &b);
+		box_connect(&other[i], &b);
 		peer_send_raw(&other[i], "x", 1, &fds[i], 1);
 		close(fds[i]);
 	}
@@ -576,25 +487,25 @@ test_stalls(void **state)
 		assert_true(boxes[i].m->vfu->stall_ns == VFU_STALL_MS * 1000000ull);
 		set_stall(&boxes[i], UINT64_MAX);
 	}
-	connect_to(&mute, &boxes[0]);
-	connect_to(&half, &boxes[1]);
-	connect_to(&deaf, &boxes[2]);
+	box_connect(&mute, &boxes[0]);
+	box_connect(&half, &boxes[1]);
+	box_connect(&deaf, &boxes[2]);
 	assert_int_equal(peer_version(&half, 0, NULL), 0);
 	peer_send_raw(&half, &hdr, 10, NULL, 0);
 	assert_int_equal(peer_version(&deaf, 0, NULL), 0);
 	for (i = 0; i < 16; i++)
 		peer_send(&deaf, VFIO_USER_REGION_READ, 0, &acc, sizeof(acc), NULL, 0);
 	for (i = 0; i < 3; i++)
-		check_refused(&boxes[i]);
+		box_check_refused(&boxes[i]);
 	/* One that stalls nothing keeps its device for as long as it likes. */
 	set_stall(&b, 0);
 	usleep(50000); /* the clock that is looked at has moved on */
-	check_refused(&b);
+	box_check_refused(&b);
 	peer_sync(&p);
 	for (i = 0; i < 3; i++) {
 		set_stall(&boxes[i], 10000000);
 		wait_stalls(&boxes[i]);
-		check_served(&boxes[i]);
+		box_check_served(&boxes[i]);
 	}
 	assert_true(peer_closed(&mute));
 	assert_true(peer_closed(&half));
@@ -617,7 +528,7 @@ test_drips(void **state)
 	for (i = 0; i < sizeof(hdr) && !served; i++) {
 		send(p.sock, (const uint8_t *)&hdr + i, 1, MSG_NOSIGNAL);
 		usleep(VFU_STALL_MS * 1000 / 8);
-		served = is_served(&b);
+		served = box_is_served(&b);
 	}
 	assert_true(served);
 	assert_true(peer_closed(&p));
@@ -640,8 +551,8 @@ test_many_descriptors(void **state)
 		fds[i] = memfd;
 	for (i = 0; i < sizeof(m) - 1; i++)
 		peer_send_raw(&p, (uint8_t *)&m + i, 1, fds, 8);
-	check_refused(&b);  /* the server has been at work since */
-	vfu_lock(b.m->vfu); /* it is not in the middle of one */
+	box_check_refused(&b); /* the server has been at work since */
+	vfu_lock(b.m->vfu);    /* it is not in the middle of one */
 	assert_true(peer_count_fds(&p) <= before + 1 + VFU_MAX_FDS);
 	vfu_unlock(b.m->vfu);
 	peer_send_raw(&p, (uint8_t *)&m + i, 1, fds, 8);
@@ -695,7 +606,7 @@ test_flood(void **state)
 	while (atomic_load(&flood_sent) < 10)
 		usleep(100);
 	for (i = 0; i < 20; i++) {
-		check_refused(&b);
+		box_check_refused(&b);
 		vfu_lock(b.m->vfu);
 		assert_true(b.m->vfu->out_bytes <= VFU_MAX_QUEUE);
 		vfu_unlock(b.m->vfu);
@@ -705,7 +616,7 @@ test_flood(void **state)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	shutdown(p.sock, SHUT_RDWR);
 	/* What it has sent comes before its end. */
-	for (i = 0; i < 1000 && !is_served(&b); i++)
+	for (i = 0; i < 1000 && !box_is_served(&b); i++)
 		usleep(5000);
 	assert_true(i < 1000);
 }
