@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+#ifndef _FUSE_FILE_H_
+#define _FUSE_FILE_H_
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/fuse.h>
+
+/*
+ * A file of a file system in user space, whose process can be told to answer a kind of request no
+ * more: whoever asks it then waits, and no signal ends that.
+ *
+ * The file system is mounted in a mount namespace of that process alone. The process ends with
+ * fuse_file_close(), when the thread that opened it ends, and after FUSE_FILE_ENDS_S at the latest:
+ * its file system is gone then, and all who wait have ENOTCONN, or SIGBUS.
+ *
+ * Muted FUSE_FLUSH, each descriptor of the file waits when it is closed, also in a child of fork()
+ * and in exec(): start processes before, and a second file as well.
+ */
+
+#define FUSE_FILE_SIZE   (1u << 20)
+#define FUSE_FILE_ENDS_S 60
+
+struct fuse_file_shared {
+	atomic_uint mute;
+	atomic_uint asked;
+};
+
+struct fuse_file {
+	int fd; /* read and write, close on exec */
+	pid_t pid;
+	struct fuse_file_shared *shared;
+};
+
+/*
+ * @return 0; or a negative errno value, most likely -EPERM: no right to mount, -ENODEV or -ENOENT:
+ * the kernel has no FUSE. A test says skip() then.
+ */
+int
+fuse_file_open(struct fuse_file *f);
+
+/* Leave requests of this kind without an answer, of FUSE_GETATTR to FUSE_POLL; 0: answer all. */
+void
+fuse_file_mute(struct fuse_file *f, uint32_t opcode);
+
+/* How many have come since that have no answer. */
+unsigned int
+fuse_file_asked(const struct fuse_file *f);
+
+/* End the process, which frees whoever waits, and close the descriptor. */
+void
+fuse_file_close(struct fuse_file *f);
+
+#endif /* _FUSE_FILE_H_ */
