@@ -241,6 +241,11 @@ serve(struct server *s, const struct params *p)
 {
 	int rc;
 
+	if (access("/proc/self/fd", F_OK) < 0) {
+		fprintf(stderr, "ims-devsrv: /proc: %s; it tells eventfds of a client from files\n",
+			strerror(errno));
+		return EXIT_FAILED;
+	}
 	rc = p->socket != NULL ? vfu_listen(s->vfu, p->socket, p->mode) : vfu_attach(s->vfu, p->fd);
 	if (rc == 0)
 		rc = vfu_watch(s->vfu, s->sigfd, on_signal, s);

@@ -34,6 +34,8 @@ static const int always[] = {
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat), /* the C library's fstat() */
 	SCMP_SYS(fstatfs),    /* are its pages huge? */
+	SCMP_SYS(readlink),   /* of /proc/self/fd: is it an eventfd? */
+	SCMP_SYS(readlinkat), /* where there is no other */
 	SCMP_SYS(timerfd_settime),
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
@@ -86,6 +88,13 @@ allow_some(scmp_filter_ctx ctx)
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
 			SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC));
+	if (rc == 0)
+		rc = seccomp_rule_add(
+			ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS));
+	/* Who is the client? */
+	if (rc == 0)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(getsockopt), 2,
+			SCMP_A1(SCMP_CMP_EQ, SOL_SOCKET), SCMP_A2(SCMP_CMP_EQ, SO_PEERCRED));
 	/* Of a socket that a client passes. */
 	if (rc == 0)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,

@@ -102,42 +102,30 @@ map_place(const struct vfu *vfu, uint64_t iova, uint64_t size, uint32_t *place)
 }
 
 /*
- * What a file is mapped and unmapped in units of, 0 if it is not memory. A page of any other file
- * comes from whoever is behind it, in a file system in user space (FUSE) a process of the client's:
- * the fault would wait for as long as that likes, and nothing interrupts it. (So do fstat(),
- * fstatfs() and close() of such a file: promises.rst, "Not promised".) Of a device it is anything,
- * and a TCP socket would be closed by munmap().
+ * What memory is mapped and unmapped in units of. Nothing else is mapped: a page of a file comes
+ * from whoever is behind it, of a device it is anything, and munmap() would close a TCP socket.
  */
 static uint64_t
-page_size(int fd, const struct stat *st)
+page_size(int fd)
 {
 	struct statfs fs;
 
-	if (!S_ISREG(st->st_mode) || fstatfs(fd, &fs) < 0)
+	if (!vfu_fd_is_memory(fd) || fstatfs(fd, &fs) < 0)
 		return 0;
-	switch (fs.f_type) {
-	case HUGETLBFS_MAGIC:
-		return fs.f_bsize;
-	case TMPFS_MAGIC: /* memfd_create(), shm_open() */
-	case RAMFS_MAGIC: /* a kernel that has no tmpfs */
-		return sysconf(_SC_PAGESIZE);
-	default:
-		return 0;
-	}
+	return fs.f_type == HUGETLBFS_MAGIC ? fs.f_bsize : sysconf(_SC_PAGESIZE);
 }
 
 /* Map the file's part, in whole pages: munmap() wants as many as mmap() has taken. */
 static int
 map_file(struct vfu_map *map, int fd, uint64_t offset)
 {
-	uint64_t page, skew;
+	uint64_t page = page_size(fd), skew;
 	struct stat st;
 	int prot = 0;
 
-	if (fstat(fd, &st) < 0)
-		return errno;
-	page = page_size(fd, &st);
-	if (page == 0 || offset + map->size < offset || map->size > SIZE_MAX - 2 * page ||
+	if (page == 0 || fstat(fd, &st) < 0)
+		return EINVAL;
+	if (offset + map->size < offset || map->size > SIZE_MAX - 2 * page ||
 		offset + map->size > (uint64_t)st.st_size)
 		return EINVAL;
 	skew = offset % page;
@@ -156,7 +144,7 @@ map_file(struct vfu_map *map, int fd, uint64_t offset)
 }
 
 int
-vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req)
+vfu_cmd_dma_map(struct vfu *vfu, struct vfu_req *req)
 {
 	struct vfio_user_dma_map cmd;
 	struct vfu_map *map;
@@ -187,6 +175,10 @@ vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req)
 	if (error != 0) {
 		free(map);
 		return error;
+	}
+	if (req->n_fds == 1) {
+		close(req->fds[0]); /* memory: nobody is waited for */
+		req->fds[0] = -1;
 	}
 	memmove(&vfu->maps[place + 1], &vfu->maps[place],
 		(vfu->n_maps - place) * sizeof(vfu->maps[0]));

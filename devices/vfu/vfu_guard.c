@@ -12,9 +12,9 @@
  * - It makes its eventfd block, and fills it, just before the server signals it: the write would
  *   never return. A thread of its own sees that and interrupts it.
  * - It passes a TCP socket with data that nobody reads, and SO_LINGER set: the last one to close it
- *   waits for as long as the client has chosen. So that is taken off first. Descriptors that the
- *   kernel closes for us, as those that are too many for a message, are left to that thread.
- *   Connections, with what is in their queues, are closed by another one: vfu_closer.c.
+ *   waits for as long as the client has chosen. What the kernel closes for us, as descriptors that
+ *   are too many for a message, is left to that thread. Connections, with what is in their queues,
+ *   are closed by another one: vfu_closer.c. What the server has received, by vfu_reject.c.
  */
 
 #include <errno.h>
@@ -126,14 +126,10 @@ vfu_guard_end(struct vfu *vfu)
 }
 
 void
-vfu_guard_close(struct vfu *vfu, int fd)
+vfu_guard_close(struct vfu *vfu, int sock)
 {
-	static const struct linger off;
-
 	vfu_guard_begin(vfu);
-	/* It fails if it is no socket. The client may set it again: then close() is interrupted. */
-	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
-	close(fd);
+	close(sock);
 	vfu_guard_end(vfu);
 }
 

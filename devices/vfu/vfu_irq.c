@@ -24,7 +24,7 @@ irq_attach(struct vfu *vfu, uint32_t vector, int fd)
 	int flags;
 
 	if (v->fd >= 0)
-		vfu_guard_close(vfu, v->fd);
+		close(v->fd); /* an eventfd, or a pipe: nobody is waited for */
 	v->fd = fd;
 	flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
 	v->nonblock = flags >= 0 && (flags & O_NONBLOCK) != 0;
@@ -69,6 +69,17 @@ vfu_cmd_irq_info(struct vfu *vfu, const struct vfu_req *req)
 	return 0;
 }
 
+static bool
+are_events(const struct vfu_req *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->n_fds; i++)
+		if (!vfu_fd_is_event(req->fds[i]))
+			return false;
+	return true;
+}
+
 /* All rules of a request, before anything is changed. */
 static int
 check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set *set)
@@ -101,7 +112,8 @@ check_set(const struct vfu *vfu, const struct vfu_req *req, struct vfio_irq_set 
 	case VFIO_IRQ_SET_DATA_EVENTFD:
 		/* No descriptors: take those of the range away. */
 		return data_len != 0 || set->count == 0 || req->fds_more ||
-		                       (req->n_fds != 0 && req->n_fds != set->count)
+		                       (req->n_fds != 0 && req->n_fds != set->count) ||
+		                       !are_events(req)
 		               ? EINVAL
 		               : 0;
 	default:

@@ -45,11 +45,12 @@ vfu_client_stalls(const struct vfu *vfu)
 static void
 close_in_fds(struct vfu *vfu)
 {
-	unsigned int i;
+	unsigned int i, n = 0;
 
 	for (i = 0; i < vfu->n_in_fds; i++)
 		if (vfu->in_fds[i] >= 0)
-			vfu_guard_close(vfu, vfu->in_fds[i]);
+			vfu->in_fds[n++] = vfu->in_fds[i];
+	vfu_reject_close(vfu, vfu->in_fds, n);
 	vfu->n_in_fds = 0;
 	vfu->fds_more = vfu->fds_lost = false;
 }
@@ -233,9 +234,9 @@ vfu_reply_error(struct vfu *vfu, const struct vfu_req *req, int error)
 static void
 take_fds(struct vfu *vfu, struct msghdr *msg)
 {
+	int fd, surplus[VFU_MAX_FDS];
+	unsigned int n, i, n_surplus = 0;
 	struct cmsghdr *cm;
-	unsigned int n, i;
-	int fd;
 
 	for (cm = CMSG_FIRSTHDR(msg); cm != NULL; cm = CMSG_NXTHDR(msg, cm)) {
 		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
@@ -243,14 +244,14 @@ take_fds(struct vfu *vfu, struct msghdr *msg)
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(int));
-			if (vfu->n_in_fds < VFU_MAX_FDS) {
+			if (vfu->n_in_fds < VFU_MAX_FDS)
 				vfu->in_fds[vfu->n_in_fds++] = fd;
-			} else {
-				vfu->fds_more = true;
-				vfu_guard_close(vfu, fd);
-			}
+			else
+				surplus[n_surplus++] = fd;
 		}
 	}
+	vfu->fds_more |= n_surplus != 0;
+	vfu_reject_close(vfu, surplus, n_surplus);
 	if ((msg->msg_flags & MSG_CTRUNC) == 0)
 		return;
 	if (vfu->n_in_fds < VFU_MAX_FDS)
@@ -367,10 +368,10 @@ vfu_client_drop(struct vfu *vfu)
 	epoll_ctl(vfu->epfd, EPOLL_CTL_DEL, vfu->sock, NULL);
 	vfu_closer_put(vfu, vfu->sock);
 	vfu->sock = -1;
-	vfu->broken = false;
 	vfu->versioned = false;
 	vfu->in_len = 0;
 	close_in_fds(vfu);
+	vfu->broken = false;
 	while ((out = STAILQ_FIRST(&vfu->out)) != NULL) {
 		STAILQ_REMOVE_HEAD(&vfu->out, next);
 		free(out);

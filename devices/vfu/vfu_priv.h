@@ -27,6 +27,9 @@
 #define VFU_MAX_WATCHES 8
 #define VFU_BACKLOG     8    /* connections that wait to be refused */
 #define VFU_MAX_CLOSING 32   /* connections that wait to be closed */
+#define VFU_MAX_SLOTS   8    /* clients whose descriptors wait to be closed */
+#define VFU_USER_SLOTS  2    /* of one user */
+#define VFU_REJECT_MS   1000 /* after which a client's descriptor waits without the client */
 #define VFU_STALL_MS    2000 /* after which a client that stalls makes room for another one */
 #define VFU_CONFIG_SIZE 256
 #define VFU_N_REGIONS   9
@@ -158,6 +161,10 @@ struct vfu {
 	unsigned int next_closing;
 	unsigned int n_closing;       /* with the one that close() is at */
 	_Atomic(uint64_t) closer_seq; /* odd: it is in close() */
+
+	/* vfu_reject.c */
+	struct vfu_reject *reject;
+	uint32_t reject_ms; /* VFU_REJECT_MS; tests change it */
 };
 
 /* A request, complete and its header sane. */
@@ -165,7 +172,7 @@ struct vfu_req {
 	struct vfio_user_header hdr;
 	const uint8_t *data;
 	uint32_t len;
-	int *fds; /* those taken are set to -1, the rest gets closed */
+	int *fds; /* those taken are set to -1, the rest are closed */
 	unsigned int n_fds;
 	bool fds_more; /* came, and were closed */
 };
@@ -209,9 +216,9 @@ void
 vfu_guard_begin(struct vfu *vfu);
 bool
 vfu_guard_end(struct vfu *vfu);
-/* Close a client's descriptor, whatever it is. With the lock held. */
+/* Close a client's connection, or the listener with those in its queue. With the lock held. */
 void
-vfu_guard_close(struct vfu *vfu, int fd);
+vfu_guard_close(struct vfu *vfu, int sock);
 /* It has blocked: the client is dropped. */
 void
 vfu_guard_blocked(struct vfu *vfu);
@@ -227,6 +234,31 @@ vfu_closer_has_room(struct vfu *vfu);
 /* End a client's connection, and close it in time. With the lock held. */
 void
 vfu_closer_put(struct vfu *vfu, int sock);
+
+/* vfu_fd.c: may it be mapped, or written to? */
+bool
+vfu_fd_is_memory(int fd);
+bool
+vfu_fd_is_event(int fd);
+
+/* vfu_reject.c: after vfu_guard_init(), and before vfu_guard_fini() */
+int
+vfu_reject_init(struct vfu *vfu);
+void
+vfu_reject_fini(struct vfu *vfu);
+/*
+ * The client of this connection may come: if so it is the present one. False if descriptors that
+ * its user has passed before are not closed yet. With the lock held.
+ */
+bool
+vfu_reject_admits(struct vfu *vfu, int sock);
+/*
+ * Close descriptors of the present client, at most VFU_MAX_FDS, whatever they are. With the lock
+ * held. If that takes too long the client is dropped; then this may be called once more, and does
+ * not wait.
+ */
+void
+vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n);
 
 /* vfu_cmd.c: 0 if it has replied, or the errno to reply with */
 int
@@ -273,7 +305,7 @@ vfu_msix_sync_all(struct vfu *vfu);
 
 /* vfu_dma.c */
 int
-vfu_cmd_dma_map(struct vfu *vfu, const struct vfu_req *req);
+vfu_cmd_dma_map(struct vfu *vfu, struct vfu_req *req);
 int
 vfu_cmd_dma_unmap(struct vfu *vfu, const struct vfu_req *req);
 void

@@ -44,7 +44,7 @@ vfu_create(const struct vfu_conf *conf)
 	ev.data.ptr = &vfu->stop_fd;
 	if (vfu_msix_init(vfu) < 0 || vfu->in == NULL || vfu->scratch == NULL || vfu->epfd < 0 ||
 		vfu->stop_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0 ||
-		vfu_guard_init(vfu) < 0 || vfu_closer_init(vfu) < 0) {
+		vfu_guard_init(vfu) < 0 || vfu_closer_init(vfu) < 0 || vfu_reject_init(vfu) < 0) {
 		vfu_destroy(vfu);
 		return NULL;
 	}
@@ -59,6 +59,7 @@ vfu_destroy(struct vfu *vfu)
 	/* With it go connections that wait, and what clients have put into them. */
 	if (vfu->listener >= 0)
 		vfu_guard_close(vfu, vfu->listener);
+	vfu_reject_fini(vfu);
 	vfu_closer_fini(vfu);
 	vfu_guard_fini(vfu);
 	if (vfu->spare_fd >= 0)
@@ -184,7 +185,8 @@ accept_client(struct vfu *vfu)
 	sock = accept_any(vfu);
 	if (sock < 0)
 		return;
-	if (vfu->sock >= 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, sock, &ev) < 0) {
+	if (vfu->sock >= 0 || !vfu_reject_admits(vfu, sock) ||
+		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, sock, &ev) < 0) {
 		vfu_closer_put(vfu, sock);
 		return;
 	}

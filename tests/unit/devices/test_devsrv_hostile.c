@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "fuse_file.h"
 #include "qd_peer.h"
 
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -112,6 +113,36 @@ test_eventfd_blocks(void **state)
 	close(fd);
 }
 
+/* A file whose process does not answer is given as memory, and as an eventfd. */
+static void
+test_file_asks(void **state)
+{
+	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	struct fuse_file f;
+	int rc = fuse_file_open(&f);
+
+	if (rc != 0) {
+		print_message("no file system in user space: %s\n", strerror(-rc));
+		skip();
+	}
+	fuse_file_mute(&f, FUSE_GETATTR);
+	qd_connect(connect_server());
+	assert_int_equal(peer_dma_map(&t.p, 1ull << 40, 4096, 3, f.fd, 0), EINVAL);
+	peer_sync(&t.p); /* it has closed it */
+	assert_int_equal(fuse_file_asked(&f), 0);
+	fuse_file_mute(&f, FUSE_FLUSH);
+	assert_int_equal(
+		peer_set_irqs(&t.p, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &f.fd, 1),
+		EINVAL);
+	assert_true(peer_closed(&t.p));
+	qd_disconnect();
+	qd_connect(connect_server());
+	assert_int_equal(cmd_number(QUEUE_DEV_CMD_NOP, 0), 0);
+	qd_disconnect();
+	assert_int_equal(fuse_file_asked(&f), 1);
+	fuse_file_close(&f); /* or the server could not end */
+}
+
 /* Commands that are executed late allocate in another thread than the reset frees in. */
 static void
 test_late_commands(void **state)
@@ -139,6 +170,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_file_cut_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_file_asks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_commands, setup, teardown),
 	};
 

@@ -49,14 +49,20 @@ serve(void)
 {
 	static const struct linger off;
 	static uint64_t one = 1;
+	char name[32];
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
 	int fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
 	uint8_t *mem = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	mem[0] = write(fd, &one, 0);
-	munmap(mem, 4096);
 	close(fd);
 	free(malloc(1 << 20));
 	setsockopt(0, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	getsockopt(0, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	fcntl(0, F_GET_SEALS);
+	mem[0] = readlink("/proc/self/fd/0", name, sizeof(name)) > 0;
+	munmap(mem, 4096);
 	tgkill(getpid(), gettid(), 0);
 	fprintf(stderr, "printed\n");
 }
@@ -180,6 +186,7 @@ static const struct {
 	{ "recvmsg", "descriptors that a client gives away" },
 	{ "sendmsg", "gives the client what is here, which is the client's" },
 	{ "shutdown", "ends a connection" },
+	{ "getsockopt", "SO_PEERCRED only: who its client is" },
 	{ "setsockopt", "SO_LINGER only: whether closing a socket waits" },
 	{ "epoll_ctl", "hears of descriptors that it has" },
 	{ "epoll_wait", "the same" },
@@ -214,7 +221,9 @@ static const struct {
 	{ "exit", "the same" },
 	{ "exit_group", "ends" },
 	{ "tgkill", "signals to its own threads" },
-	{ "fcntl", "reads flags, copies a descriptor" },
+	{ "readlink", "by path: where symbolic links lead, not what is there" },
+	{ "readlinkat", "the same" },
+	{ "fcntl", "reads flags and seals, copies a descriptor" },
 	{ "unlink", "removes files: why it should not run as root" },
 };
 

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * A client's descriptors that the server has no use for are closed by threads that may be lost.
+ * Closing one may wait: for the process behind a file system in user space (FUSE_FLUSH), which
+ * nothing interrupts. The server waits for its thread for a while, so that ordinarily all is closed
+ * before the client's next message is looked at; then it drops the client, and the thread
+ * stays behind until close() returns.
+ *
+ * A thread takes the descriptors of one client at a time, in its slot. A client is let in only if a
+ * slot is free, so that there is one when it is needed. Each user may hold VFU_USER_SLOTS of them,
+ * and is not let in after that: it takes several users to keep the others out. Those of one user
+ * could end each other's processes as well.
+ *
+ * What is here may be in use when the server is gone: it belongs to the server and to each of its
+ * threads, and the last of them frees it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vfu_priv.h"
+
+/* Those of a message that was given up, and then those that had come behind it. */
+#define SLOT_FDS (2 * VFU_MAX_FDS)
+
+struct vfu_slot {
+	struct vfu_reject *owner;
+	pthread_t thread;
+	bool has_thread;
+	pthread_cond_t work;
+	uid_t uid; /* whose descriptors these are */
+	unsigned int n;
+	int fds[SLOT_FDS];
+	bool closing; /* one more, that is not among them any more */
+};
+
+struct vfu_reject {
+	pthread_mutex_t lock; /* for all that is here */
+	pthread_cond_t done;
+	bool stop;
+	unsigned int refs;
+	struct vfu_slot *client; /* the present client's, if it has needed one */
+	uid_t uid;               /* its user */
+	struct vfu_slot slots[VFU_MAX_SLOTS];
+};
+
+static bool
+is_busy(const struct vfu_slot *slot)
+{
+	return slot->closing || slot->n != 0;
+}
+
+static void
+unref_unlock(struct vfu_reject *r)
+{
+	bool last = --r->refs == 0;
+	unsigned int i;
+
+	pthread_mutex_unlock(&r->lock);
+	if (!last)
+		return;
+	for (i = 0; i < VFU_MAX_SLOTS; i++)
+		pthread_cond_destroy(&r->slots[i].work);
+	pthread_cond_destroy(&r->done);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+static void
+close_any(int fd)
+{
+	static const struct linger off;
+
+	/* Nobody waits for what a socket has to send. Of anything else this fails. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	close(fd);
+}
+
+static void
+close_one(struct vfu_slot *slot)
+{
+	struct vfu_reject *r = slot->owner;
+	int fd = slot->fds[--slot->n];
+
+	slot->closing = true;
+	pthread_mutex_unlock(&r->lock);
+	close_any(fd);
+	pthread_mutex_lock(&r->lock);
+	slot->closing = false;
+	if (slot->n == 0)
+		pthread_cond_broadcast(&r->done);
+}
+
+static void *
+slot_thread(void *arg)
+{
+	struct vfu_slot *slot = arg;
+	struct vfu_reject *r = slot->owner;
+
+	pthread_mutex_lock(&r->lock);
+	while (slot->n != 0 || !r->stop) {
+		if (slot->n != 0)
+			close_one(slot);
+		else
+			pthread_cond_wait(&slot->work, &r->lock);
+	}
+	unref_unlock(r);
+	return NULL;
+}
+
+static struct timespec
+deadline(const struct vfu *vfu)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_nsec += vfu->reject_ms % 1000 * 1000000l;
+	ts.tv_sec += vfu->reject_ms / 1000 + ts.tv_nsec / 1000000000;
+	ts.tv_nsec %= 1000000000;
+	return ts;
+}
+
+/* False: it is not done by then, and may never be. */
+static bool
+wait_done(struct vfu_reject *r, const struct vfu_slot *slot, const struct timespec *until)
+{
+	while (is_busy(slot))
+		if (pthread_cond_timedwait(&r->done, &r->lock, until) != 0)
+			return !is_busy(slot);
+	return true;
+}
+
+static struct vfu_slot *
+free_slot(struct vfu_reject *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < VFU_MAX_SLOTS; i++)
+		if (!is_busy(&r->slots[i]))
+			return &r->slots[i];
+	return NULL;
+}
+
+static unsigned int
+slots_of(const struct vfu_reject *r, uid_t uid)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < VFU_MAX_SLOTS; i++)
+		n += is_busy(&r->slots[i]) && r->slots[i].uid == uid;
+	return n;
+}
+
+bool
+vfu_reject_admits(struct vfu *vfu, int sock)
+{
+	struct vfu_reject *r = vfu->reject;
+	struct ucred peer = { .uid = -1 };
+	socklen_t len = sizeof(peer);
+	bool admits;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return false;
+	pthread_mutex_lock(&r->lock);
+	admits = free_slot(r) != NULL && slots_of(r, peer.uid) < VFU_USER_SLOTS;
+	if (admits) {
+		r->client = NULL;
+		r->uid = peer.uid;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return admits;
+}
+
+void
+vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n)
+{
+	struct vfu_reject *r = vfu->reject;
+	struct timespec until = deadline(vfu);
+	bool given_up, done;
+
+	if (n == 0)
+		return;
+	pthread_mutex_lock(&r->lock);
+	given_up = r->client != NULL && is_busy(r->client);
+	if (!given_up) {
+		r->client = free_slot(r);
+		r->client->uid = r->uid;
+	}
+	memcpy(&r->client->fds[r->client->n], fds, n * sizeof(*fds));
+	r->client->n += n;
+	pthread_cond_signal(&r->client->work);
+	done = !given_up && wait_done(r, r->client, &until);
+	pthread_mutex_unlock(&r->lock);
+	if (!done)
+		vfu_guard_blocked(vfu);
+}
+
+static int
+slot_start(struct vfu_reject *r, struct vfu_slot *slot)
+{
+	int rc;
+
+	slot->owner = r;
+	r->refs++;
+	rc = pthread_create(&slot->thread, NULL, slot_thread, slot);
+	slot->has_thread = rc == 0;
+	r->refs -= rc != 0;
+	return -rc;
+}
+
+static struct vfu_reject *
+reject_create(void)
+{
+	struct vfu_reject *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attr;
+	unsigned int i;
+
+	if (r == NULL)
+		return NULL;
+	r->refs = 1;
+	pthread_mutex_init(&r->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* which nobody sets */
+	pthread_cond_init(&r->done, &attr);
+	for (i = 0; i < VFU_MAX_SLOTS; i++)
+		pthread_cond_init(&r->slots[i].work, NULL);
+	pthread_condattr_destroy(&attr);
+	return r;
+}
+
+int
+vfu_reject_init(struct vfu *vfu)
+{
+	unsigned int i;
+	int rc = 0;
+
+	vfu->reject_ms = VFU_REJECT_MS;
+	vfu->reject = reject_create();
+	if (vfu->reject == NULL)
+		return -ENOMEM;
+	pthread_mutex_lock(&vfu->reject->lock);
+	for (i = 0; i < VFU_MAX_SLOTS && rc == 0; i++)
+		rc = slot_start(vfu->reject, &vfu->reject->slots[i]);
+	pthread_mutex_unlock(&vfu->reject->lock);
+	return rc;
+}
+
+/* Threads that are at close() still are left alone. */
+void
+vfu_reject_fini(struct vfu *vfu)
+{
+	struct vfu_reject *r = vfu->reject;
+	struct timespec until = deadline(vfu);
+	struct vfu_slot *slot;
+	bool done;
+
+	if (r == NULL)
+		return;
+	pthread_mutex_lock(&r->lock);
+	r->stop = true;
+	for (slot = r->slots; slot < r->slots + VFU_MAX_SLOTS; slot++) {
+		if (!slot->has_thread)
+			continue;
+		pthread_cond_signal(&slot->work);
+		done = wait_done(r, slot, &until);
+		pthread_mutex_unlock(&r->lock);
+		if (done)
+			pthread_join(slot->thread, NULL);
+		else
+			pthread_detach(slot->thread);
+		pthread_mutex_lock(&r->lock);
+	}
+	vfu->reject = NULL;
+	unref_unlock(r);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Clients that pass files of a file system whose process does not answer: the server asks it
+ * nothing, and if closing one waits it is for a thread that can be spared.
+ */
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "fuse_file.h"
+#include "vfu_box.h"
+#include "vfu_priv.h"
+
+#define PAGE  4096ull
+#define OTHER 65534 /* a user that has no part in it */
+
+static struct fuse_file f;
+static struct box b;
+static struct peer p;
+
+/* The process of the file comes first, or it would have copies of the server's descriptors. */
+static void
+start(void)
+{
+	int rc = fuse_file_open(&f);
+
+	if (rc != 0) {
+		print_message("no file system in user space: %s\n", strerror(-rc));
+		skip();
+	}
+	box_open(&b);
+	assert_int_equal(chmod(b.address.sun_path, 0666), 0);
+}
+
+static void
+stop(void)
+{
+	box_close(&b);
+	fuse_file_close(&f);
+}
+
+static void
+come(void)
+{
+	box_connect(&p, &b);
+	assert_int_equal(peer_version(&p, 0, "{\"capabilities\":{\"max_msg_fds\":8}}"), 0);
+}
+
+static uint32_t
+map(int fd)
+{
+	return peer_dma_map(&p, 0x10000, PAGE, 3, fd, 0);
+}
+
+static uint32_t
+set_irq(int fd)
+{
+	return peer_set_irqs(&p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &fd, 1);
+}
+
+/* As a user of that number: of this thread alone. */
+static void
+be_user(uid_t uid)
+{
+	assert_int_equal(syscall(SYS_setresuid, -1, uid, -1), 0);
+}
+
+/* A client passes the file, and is dropped when closing it has taken too long. */
+static void
+hold_slot(uint32_t (*pass)(int fd))
+{
+	unsigned int asked = fuse_file_asked(&f);
+
+	come();
+	assert_int_equal(pass(f.fd), EINVAL);
+	assert_true(peer_closed(&p));
+	assert_int_equal(fuse_file_asked(&f), asked + 1);
+	close(p.sock);
+}
+
+/* Its process is gone: so is who waits for it. */
+static void
+check_freed(void)
+{
+	unsigned int i;
+
+	fuse_file_close(&f);
+	for (i = 0; i < 20000 && !box_is_served(&b); i++)
+		usleep(1000);
+	assert_true(i < 20000);
+	box_close(&b);
+}
+
+/* Whatever it might be asked. */
+static void
+test_not_asked(void **state)
+{
+	static const uint32_t kinds[] = { FUSE_GETATTR, FUSE_STATFS, FUSE_READ, FUSE_WRITE,
+		FUSE_POLL, FUSE_IOCTL, FUSE_LSEEK };
+	unsigned int i;
+
+	start();
+	come();
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		fuse_file_mute(&f, kinds[i]);
+		assert_int_equal(map(f.fd), EINVAL);
+		assert_int_equal(set_irq(f.fd), EINVAL);
+		peer_sync(&p);
+		assert_int_equal(fuse_file_asked(&f), 0);
+	}
+	close(p.sock);
+	stop();
+}
+
+/* The client is dropped, the next one is served; a user who does it again has to wait. */
+static void
+test_close_waits(void **state)
+{
+	start();
+	fuse_file_mute(&f, FUSE_FLUSH);
+	hold_slot(map);
+	box_check_served(&b);
+	hold_slot(set_irq);
+	box_check_refused(&b);
+	be_user(OTHER);
+	box_check_served(&b);
+	be_user(0);
+	box_check_refused(&b);
+	check_freed();
+}
+
+/* Descriptors that had come before those which were too many, and are to be closed after them. */
+static void
+test_pieces(void **state)
+{
+	int fds[VFU_MAX_FDS];
+	unsigned int i;
+
+	start();
+	fuse_file_mute(&f, FUSE_FLUSH);
+	for (i = 0; i < VFU_MAX_FDS; i++)
+		fds[i] = f.fd;
+	come();
+	peer_send_raw(&p, "x", 1, fds, VFU_MAX_FDS);
+	peer_send_raw(&p, "x", 1, fds, VFU_MAX_FDS);
+	assert_true(peer_closed(&p));
+	close(p.sock);
+	box_check_served(&b);
+	assert_int_equal(fuse_file_asked(&f), 1);
+	check_freed();
+}
+
+/* Users who conspire can keep others out, for as long as the process does not answer. */
+static void
+test_all_slots(void **state)
+{
+	unsigned int i;
+
+	start();
+	fuse_file_mute(&f, FUSE_FLUSH);
+	b.m->vfu->reject_ms = 10;
+	for (i = 0; i < VFU_MAX_SLOTS; i++) {
+		be_user(OTHER - 1 - i / VFU_USER_SLOTS);
+		hold_slot(map);
+		be_user(0);
+	}
+	box_check_refused(&b);
+	check_freed();
+}
+
+/* A server that ends leaves the thread alone. */
+static void
+test_end(void **state)
+{
+	struct timespec from, to;
+
+	start();
+	fuse_file_mute(&f, FUSE_FLUSH);
+	hold_slot(map);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	box_close(&b);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	assert_true(to.tv_sec - from.tv_sec < FUSE_FILE_ENDS_S / 2);
+	assert_int_equal(fuse_file_asked(&f), 1);
+	fuse_file_close(&f);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_not_asked),
+		cmocka_unit_test(test_close_waits),
+		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_all_slots),
+		cmocka_unit_test(test_end),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
