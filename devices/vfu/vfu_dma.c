@@ -368,12 +368,14 @@ static bool
 reply_fits(const struct vfu_call *call, const struct vfu_req *req)
 {
 	struct vfio_user_dma_access acc = { 0 };
+	bool good;
 
-	if (call->command == VFIO_USER_DMA_WRITE && req->len == 0)
-		return true;
-	if (call->command == VFIO_USER_DMA_READ ? req->len != sizeof(acc) + call->len
-						: req->len < sizeof(acc) - 4)
-		return false;
+	if (call->command == VFIO_USER_DMA_READ)
+		good = req->len == sizeof(acc) + call->len;
+	else
+		good = req->len == sizeof(acc) || req->len == sizeof(acc) - 4 || req->len == 0;
+	if (!good || req->len == 0)
+		return good;
 	memcpy(&acc, req->data, req->len < sizeof(acc) ? req->len : sizeof(acc));
 	return acc.addr == call->iova && acc.count == call->len;
 }

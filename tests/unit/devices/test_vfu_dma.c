@@ -680,6 +680,8 @@ test_call_other_reply(void **state)
 		{ true, EPROTO, 16, 0, 1ull << 32 },
 		{ true, EPROTO, 11, 0, 0 },
 		{ true, EPROTO, 1, 0, 0 },
+		{ true, EPROTO, 13, 0, 0 },
+		{ true, EPROTO, 20, 0, 0 },
 		{ true, 0, 12, 0, 1ull << 32 }, /* the upper half is not there */
 		{ true, 0, 0, 0, 0 },
 		{ false, 0, 20, 0, 0 },
