@@ -246,6 +246,9 @@ int
 vfu_reject_init(struct vfu *vfu);
 void
 vfu_reject_fini(struct vfu *vfu);
+/* There will be more than one client. -errno. */
+int
+vfu_reject_listen(struct vfu *vfu);
 /*
  * The client of this connection may come: if so it is the present one. False if descriptors that
  * its user has passed before are not closed yet. With the lock held.

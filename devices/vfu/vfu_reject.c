@@ -143,7 +143,7 @@ free_slot(struct vfu_reject *r)
 	unsigned int i;
 
 	for (i = 0; i < VFU_MAX_SLOTS; i++)
-		if (!is_busy(&r->slots[i]))
+		if (r->slots[i].has_thread && !is_busy(&r->slots[i]))
 			return &r->slots[i];
 	return NULL;
 }
@@ -235,21 +235,33 @@ reject_create(void)
 	return r;
 }
 
-int
-vfu_reject_init(struct vfu *vfu)
+/* Have so many slots. */
+static int
+slots_start(struct vfu_reject *r, unsigned int n)
 {
 	unsigned int i;
 	int rc = 0;
 
+	pthread_mutex_lock(&r->lock);
+	for (i = 0; i < n && rc == 0; i++)
+		if (!r->slots[i].has_thread)
+			rc = slot_start(r, &r->slots[i]);
+	pthread_mutex_unlock(&r->lock);
+	return rc;
+}
+
+int
+vfu_reject_init(struct vfu *vfu)
+{
 	vfu->reject_ms = VFU_REJECT_MS;
 	vfu->reject = reject_create();
-	if (vfu->reject == NULL)
-		return -ENOMEM;
-	pthread_mutex_lock(&vfu->reject->lock);
-	for (i = 0; i < VFU_MAX_SLOTS && rc == 0; i++)
-		rc = slot_start(vfu->reject, &vfu->reject->slots[i]);
-	pthread_mutex_unlock(&vfu->reject->lock);
-	return rc;
+	return vfu->reject != NULL ? slots_start(vfu->reject, 1) : -ENOMEM;
+}
+
+int
+vfu_reject_listen(struct vfu *vfu)
+{
+	return slots_start(vfu->reject, VFU_MAX_SLOTS);
 }
 
 /* Threads that are at close() still are left alone. */

@@ -113,7 +113,9 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sa.sun_path, path, strlen(path));
-	rc = remove_stale(&sa);
+	rc = vfu_reject_listen(vfu);
+	if (rc == 0)
+		rc = remove_stale(&sa);
 	if (rc != 0)
 		return rc;
 	vfu->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
