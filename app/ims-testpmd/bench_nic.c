@@ -308,11 +308,11 @@ json_write(const struct conf *conf, const struct result *results)
 	const char *sep = "";
 	unsigned int i;
 	FILE *f;
+	int rc;
 
-	f = fopen(conf->json, "we");
-	if (f == NULL)
-		return tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
-	fprintf(f, "{");
+	rc = tp_json_begin(conf->json, &f);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < TP_DIM(runs); i++) {
 		r = &results[i];
 		if (r->name == NULL)
@@ -330,10 +330,7 @@ json_write(const struct conf *conf, const struct result *results)
 		fprintf(f, ",\n  \"nic_%s_p99_ns\": %.0f", runs[i].name,
 			1e3 * us(hist_quantile(&r->latency, 0.99)));
 	}
-	fprintf(f, "\n}\n");
-	if (fclose(f) != 0)
-		return tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
-	return 0;
+	return tp_json_end(conf->json, f);
 }
 
 static int

@@ -329,11 +329,11 @@ write_json(const struct bench_nvme_conf *conf, const struct result *results)
 	const char *comma = "";
 	unsigned int i;
 	FILE *f;
+	int rc;
 
-	f = fopen(conf->json, "w");
-	if (f == NULL)
-		return tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
-	fprintf(f, "{");
+	rc = tp_json_begin(conf->json, &f);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < MODE_MAX; i++) {
 		r = &results[i];
 		if (!r->done)
@@ -348,8 +348,7 @@ write_json(const struct bench_nvme_conf *conf, const struct result *results)
 			modes[i].key, r->failed);
 		comma = ",";
 	}
-	fprintf(f, "\n}\n");
-	return fclose(f) == 0 ? 0 : tp_fail(-errno, "%s: %s", conf->json, strerror(errno));
+	return tp_json_end(conf->json, f);
 }
 
 static int

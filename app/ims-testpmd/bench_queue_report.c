@@ -4,7 +4,6 @@
 
 /* bench queue: tables and JSON. */
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -126,11 +125,11 @@ bench_queue_json(const char *path, const struct bench_queue_result *results)
 	const char *comma = "";
 	unsigned int i;
 	FILE *f;
+	int rc;
 
-	f = fopen(path, "w");
-	if (f == NULL)
-		return tp_fail(-errno, "%s: %s", path, strerror(errno));
-	fprintf(f, "{");
+	rc = tp_json_begin(path, &f);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < BENCH_QUEUE_MODES; i++) {
 		if (!results[i].done)
 			continue;
@@ -138,6 +137,5 @@ bench_queue_json(const char *path, const struct bench_queue_result *results)
 		json_mode(f, keys[i], &results[i]);
 		comma = ",";
 	}
-	fprintf(f, "\n}\n");
-	return fclose(f) == 0 ? 0 : tp_fail(-errno, "%s: %s", path, strerror(errno));
+	return tp_json_end(path, f);
 }

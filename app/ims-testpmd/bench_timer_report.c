@@ -153,11 +153,11 @@ bench_timer_json(const char *path, struct bench_timer_result *results)
 	const char *comma = "";
 	unsigned int i;
 	FILE *f;
+	int rc;
 
-	f = fopen(path, "w");
-	if (f == NULL)
-		return tp_fail(-errno, "%s: %s", path, strerror(errno));
-	fprintf(f, "{");
+	rc = tp_json_begin(path, &f);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < BENCH_TIMER_MODES; i++) {
 		r = &results[i];
 		if (!r->done)
@@ -175,8 +175,7 @@ bench_timer_json(const char *path, struct bench_timer_result *results)
 			median_ratio(r));
 		comma = ",";
 	}
-	fprintf(f, "\n}\n");
-	return fclose(f) == 0 ? 0 : tp_fail(-errno, "%s: %s", path, strerror(errno));
+	return tp_json_end(path, f);
 }
 
 int

@@ -2,9 +2,30 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* What JSON wants of strings. */
+/* What JSON wants of strings, and the files that benches write. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "testpmd.h"
+
+int
+tp_json_begin(const char *path, FILE **f)
+{
+	*f = fopen(path, "we");
+	if (*f == NULL)
+		return tp_fail(-errno, "%s: %s", path, strerror(errno));
+	fprintf(*f, "{");
+	return 0;
+}
+
+int
+tp_json_end(const char *path, FILE *f)
+{
+	fprintf(f, "\n}\n");
+	return fclose(f) == 0 ? 0 : tp_fail(-errno, "%s: %s", path, strerror(errno));
+}
 
 void
 tp_json_string(FILE *f, const char *text)

@@ -148,9 +148,13 @@ tp_progress_end(void);
 const char *
 tp_ns_str(char *buf, size_t size, double ns);
 
-/* json.c: a quoted string. */
+/* json.c: a quoted string; and a file that has one object. 0 or tp_fail(). */
 void
 tp_json_string(FILE *f, const char *text);
+int
+tp_json_begin(const char *path, FILE **f);
+int
+tp_json_end(const char *path, FILE *f);
 
 /* script.c */
 int
