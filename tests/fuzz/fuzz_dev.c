@@ -327,6 +327,15 @@ fuzz_dev_bar(uint32_t bar, uint64_t size, uint64_t mapped)
 	region->areas[0].addr = fuzz_dev.mem[bar];
 }
 
+struct rte_ims_dev *
+fuzz_dev_open(const struct rte_ims_dev_conf *conf)
+{
+	struct rte_ims_dev *dev = rte_ims_dev_open("pci:fuzz", conf);
+
+	fuzz_check(dev != NULL || (rte_errno > 0 && rte_errno < 4096));
+	return dev;
+}
+
 void
 fuzz_dev_end(void)
 {

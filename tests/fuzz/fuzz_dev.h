@@ -46,6 +46,9 @@ fuzz_dev_start(struct fuzz_in *in, bool own);
 /* A BAR of that size, of which the first `mapped` bytes can be mapped. */
 void
 fuzz_dev_bar(uint32_t bar, uint64_t size, uint64_t mapped);
+/* A device, or NULL with an rte_errno. */
+struct rte_ims_dev *
+fuzz_dev_open(const struct rte_ims_dev_conf *conf);
 /* It has been closed: nothing of it is left, but DPDK memory if it was not honest. */
 void
 fuzz_dev_end(void);
