@@ -66,18 +66,20 @@ typedef int tel_int;
 		fault_here(#name, caller, ways);              \
 	})
 
-/* One that sets errno. */
-#define WRAP(type, name, params, args, failed, ...)           \
+/* One that sets a variable. */
+#define WRAP_SETS(var, type, name, params, args, failed, ...) \
 	type name params                                      \
 	{                                                     \
 		int error = FAULT(name, CALLER, __VA_ARGS__); \
                                                               \
 		if (error != 0) {                             \
-			errno = error;                        \
+			var = error;                          \
 			return failed;                        \
 		}                                             \
 		return REAL(name) args;                       \
 	}
+#define WRAP(...)     WRAP_SETS(errno, __VA_ARGS__)
+#define WRAP_RTE(...) WRAP_SETS(rte_errno, __VA_ARGS__) /* of DPDK's */
 
 /* One that returns the error: sign 1, or -1 as in DPDK. */
 #define WRAP_RETURNS(sign, name, params, args, ...)                 \
@@ -86,19 +88,6 @@ typedef int tel_int;
 		int error = FAULT(name, CALLER, __VA_ARGS__);       \
                                                                     \
 		return error != 0 ? sign * error : REAL(name) args; \
-	}
-
-/* One of DPDK's that sets rte_errno. */
-#define WRAP_RTE(type, name, params, args, failed, ...)       \
-	type name params                                      \
-	{                                                     \
-		int error = FAULT(name, CALLER, __VA_ARGS__); \
-                                                              \
-		if (error != 0) {                             \
-			rte_errno = error;                    \
-			return failed;                        \
-		}                                             \
-		return REAL(name) args;                       \
 	}
 
 /* One that gives something back, which has happened when it says that it has failed. */
