@@ -8,7 +8,8 @@
 # The places are read from the machine code: each call through the procedure linkage table, by the line of
 # the source that it is on. One line in several places, inlined or unrolled, is one. What cannot fail is in
 # never_fails.txt, what a test elsewhere sees to, or none can, in excused.txt, each with the reason; a function
-# in neither and without a wrapper in fault_wrap.c, a place not come to, and an excuse for none, is a failure.
+# in neither and without a wrapper in fault_wrap.c, a call on no line that is known, a place not come to, and an
+# excuse for none, is a failure.
 
 import collections
 import fnmatch
@@ -91,13 +92,17 @@ class Judge:
         self.calls = {}  # (library, address, function): place
         self.jumps = {}  # (library, function): places
         self.own = set()
+        self.nowhere = []  # calls that nobody can place
         for path in libraries:
             name = base_name(path)
             self.own |= defined(path)
             calls = calls_of(path)
             places = source_of(path, [c[0] for c in calls])
             for address, function, jump in calls:
-                if self.cannot_fail(function) or address not in places:
+                if self.cannot_fail(function):
+                    continue
+                if address not in places:
+                    self.nowhere.append(f"{function}() at {name}+{address:#x}")
                     continue
                 place = Place(function, *places[address])
                 if jump:
@@ -122,20 +127,28 @@ class Judge:
     def judge(self, wrapped, report):
         """0: each place has been come to, and its call has failed."""
         places = set(self.calls.values()).union(*self.jumps.values())
-        reached, failed, strange = set(), set(), collections.Counter()
+        reached, failed = set(), set()
+        # Jumps return to their callers' callers: so many of a function have been come to, and have failed.
+        jumps_reached, jumps_failed = collections.Counter(), collections.Counter()
         for library, address, function, ways, faults in report:
             place = self.calls.get((library, int(address, 16), function))
+            has_failed = ways == "0" or faults != "0"
             if place is None:
-                strange[(library, function)] += 1  # a jump: it returns to its caller's caller
+                jumps_reached[(library, function)] += 1
+                jumps_failed[(library, function)] += has_failed
                 continue
             reached.add(place)
-            if ways == "0" or faults != "0":
+            if has_failed:
                 failed.add(place)
         for key, jumps in self.jumps.items():
-            if strange[key] >= len(jumps):
+            if jumps_reached[key] >= len(jumps):
                 reached |= jumps
+            if jumps_failed[key] >= len(jumps):
                 failed |= jumps
         bad = 0
+        for call in self.nowhere:
+            print(f"fault: {call} is on no line of the source that is known")
+            bad = 1
         for function in sorted({p.function for p in places} - wrapped - self.own):
             print(f"fault: {function}() is called, and neither wrapped nor known to never fail")
             bad = 1
