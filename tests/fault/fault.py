@@ -174,21 +174,23 @@ def main():
     args = sys.argv[1:]
     full = [a for a in args if a.startswith("--")]
     program, *libraries = [a for a in args if not a.startswith("--")]
-    judge = None
-    if all(shutil.which(tool) for tool in ("objdump", "addr2line", "nm")):
-        judge = Judge(libraries)
+    missing = [tool for tool in ("objdump", "addr2line", "nm") if shutil.which(tool) is None]
+    if missing:
+        print("fault:", ", ".join(missing), "not found, which tell the calls there are: install the package binutils")
+        return 1
+    judge = Judge(libraries)
+    if not judge.calls:
+        print("fault: no call found in the libraries' code that can fail")
+        return 1
     with tempfile.NamedTemporaryFile("r") as report:
         env = dict(os.environ, FAULT_REPORT=report.name)
         run = subprocess.Popen([program] + full, env=env, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
         for line in run.stdout:
-            print(judge.explain(line) if judge else line, end="", flush=True)
+            print(judge.explain(line), end="", flush=True)
         rc = run.wait()
         if rc != 0:
             return rc if rc > 0 else 1
-        if judge is None or not judge.calls:
-            print("fault: without binutils or debug information nobody tells which calls there are")
-            return 0
         return judge.judge(defined(program), [line.split() for line in report])
 
 
