@@ -36,20 +36,41 @@ lender_store(struct rte_ims_dev *dev)
 	return NULL;
 }
 
-/* One with address 0 is none: whoever copied it would have the device write to memory. */
+/* Where a write is an interrupt on x86: remapped by the IOMMU, Intel's or AMD's, or not. */
+static bool
+is_x86_interrupt(const struct rte_ims_msg *msg)
+{
+	return (msg->addr & ~(uint64_t)0xfffff) == 0xfee00000;
+}
+
+/*
+ * Elsewhere each machine has its controller in another place, and the IOMMU may show it in a third:
+ * but none at 0, which is what a slot reads as that nobody has written to.
+ */
+static bool
+is_interrupt(const struct rte_ims_msg *msg)
+{
+#ifdef RTE_ARCH_X86
+	return is_x86_interrupt(msg);
+#else
+	return msg->addr != 0;
+#endif
+}
+
+/* Whoever copied what is no interrupt would have the device write to memory. */
 static int
 lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
 {
 	int rc = store->lend(store, slot, msg);
 
-	return rc == 0 && msg->addr == 0 ? -EIO : rc;
+	return rc == 0 && !is_interrupt(msg) ? -EIO : rc;
 }
 
 /* VT-d's remappable format (specification, section 5.1.2.2): bit 4 of the address. */
 static bool
 is_remappable(const struct rte_ims_msg *msg)
 {
-	return (msg->addr & ~(uint64_t)0xfffff) == 0xfee00000 && (msg->addr & 0x10) != 0;
+	return is_x86_interrupt(msg) && (msg->addr & 0x10) != 0;
 }
 
 /*

@@ -512,7 +512,8 @@ rte_ims_table_next(struct rte_ims_dev *dev, const struct rte_ims_table *prev);
  *   The vector, or NULL with rte_errno: EINVAL bad argument; ERANGE no such slot; EBUSY the slot is
  *   taken, or the eventfd another vector's; EBADF; ENOSPC no free slot or index, or the CPUs have
  *   no interrupt vector left; ENOTSUP the store cannot do the delivery; EACCES the message to copy
- *   cannot be read; ENODEV; EMFILE; ENOMEM; ETIMEDOUT.
+ *   cannot be read; EIO it is no interrupt, or the device refused; ENODEV; EMFILE; ENOMEM;
+ *   ETIMEDOUT.
  */
 __rte_experimental
 struct rte_ims_vec *
@@ -557,10 +558,10 @@ rte_ims_vec_unmask(struct rte_ims_vec *vec);
  * @return
  *   0, also if it has that delivery already; -EINVAL, or the vector is dedicated; -EBUSY it is
  *   being moved or freed; -ENOTSUP the store cannot, or there is no message that reaches an
- *   eventfd; -ENOSPC no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused: it
- *   is as before; -ENODEV; -ETIMEDOUT the device did not answer: both are served until a later
- *   switch succeeds; or a handler in the set that the vector has left did not return in 5 s: it is
- *   as before.
+ *   eventfd; -ENOSPC no MSI-X vector is left to borrow from; -EMFILE; -EIO the device refused, or
+ *   the message to borrow is no interrupt: it is as before; -ENODEV; -ETIMEDOUT the device did not
+ *   answer: both are served until a later switch succeeds; or a handler in the set that the vector
+ *   has left did not return in 5 s: it is as before.
  */
 __rte_experimental
 int

@@ -282,8 +282,8 @@ entry_fire(void)
 	return true;
 }
 
-static struct rte_ims_vec *
-kernel_vec(enum rte_ims_delivery delivery, struct rte_ims_obj *o)
+static struct rte_ims_store *
+kernel_store(void)
 {
 	const struct ims_store_conf conf = {
 		.type = RTE_IMS_STORE_MSIX,
@@ -291,14 +291,22 @@ kernel_vec(enum rte_ims_delivery delivery, struct rte_ims_obj *o)
 		.n_slots = 1,
 		.ops = &kernel_ops,
 	};
-	struct rte_ims_vec_conf vconf = { .delivery = delivery };
 	struct rte_ims_store *store = ims_store_create(f->dev, &conf);
-	struct rte_ims_vec *v;
 
 	assert_non_null(store);
 	store->lend = entry_read;
 	store->needs_eventfd = true;
 	kernel_fd = -1;
+	return store;
+}
+
+static struct rte_ims_vec *
+kernel_vec(enum rte_ims_delivery delivery, struct rte_ims_obj *o)
+{
+	struct rte_ims_vec_conf vconf = { .delivery = delivery };
+	struct rte_ims_store *store = kernel_store();
+	struct rte_ims_vec *v;
+
 	v = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), store, 0, &vconf);
 	assert_non_null(v);
 	assert_int_equal(rte_ims_vec_attach(v, o), 0);
@@ -345,6 +353,65 @@ test_kernel_moves(void **state)
 		assert_int_equal(rte_ims_wait_poll(w), 1);
 	}
 	assert_int_equal(rte_ims_vec_free(v), 0);
+}
+
+static uint64_t lent;
+
+static int
+lend(struct rte_ims_store *store, uint32_t slot, struct rte_ims_msg *msg)
+{
+	*msg = (struct rte_ims_msg){ .addr = lent, .data = 0x20 };
+	return 0;
+}
+
+static uint64_t
+slot_addr(uint32_t slot)
+{
+	return f->bar[slot * 4] | (uint64_t)f->bar[slot * 4 + 1] << 32;
+}
+
+/*
+ * What the kernel's table shows is no interrupt, of which x86 has one range: it does not get into a
+ * slot, neither at first nor when what was there has changed.
+ */
+static void
+test_borrow_interrupts_only(void **state)
+{
+	static const uint64_t bad[] = { 0,
+#ifdef RTE_ARCH_X86
+		0x10, 0x7ffff010, 0xfedffffc, 0xfef00000, 0x1fee00010, 0xfee0001000000000,
+		UINT64_MAX
+#endif
+	};
+	static const uint64_t good[] = { 0xfee00000, 0xfee01004, 0xfee00018, 0xfeeffffc };
+	const struct ims_vfio_ops *was = f->v.ops;
+	struct ims_vfio_ops ops = *was;
+	struct rte_ims_vec *v;
+	unsigned int i, k;
+
+	ops.msg_alloc = NULL; /* the kernel's device, of which we have no messages to give */
+	f->v.ops = &ops;
+	f->dev->unsafe_borrow = true;
+	kernel_store()->lend = lend;
+	for (i = 0; i < RTE_DIM(bad); i++) {
+		lent = bad[i];
+		assert_null(rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, 2, NULL));
+		assert_int_equal(rte_errno, EIO);
+		assert_int_equal(slot_addr(2), 0);
+	}
+	for (i = 0; i < RTE_DIM(good); i++) {
+		lent = good[i];
+		v = rte_ims_vec_alloc(rte_ims_dev_table(f->dev), f->store, 2, NULL);
+		assert_non_null(v);
+		assert_int_equal(slot_addr(2), lent);
+		for (k = 0; k < RTE_DIM(bad); k++) {
+			lent = bad[k];
+			assert_int_equal(rte_ims_dev_audit(f->dev), -EIO);
+			assert_int_equal(slot_addr(2), good[i]);
+		}
+		assert_int_equal(rte_ims_vec_free(v), 0);
+	}
+	f->v.ops = was;
 }
 
 /* A device that refuses, or does not answer. */
@@ -779,6 +846,7 @@ main(void)
 		T(test_out_of_set),
 		T(test_first_eventfd),
 		T(test_kernel_left_word),
+		T(test_borrow_interrupts_only),
 		T(test_kernel_moves),
 		cmocka_unit_test_setup_teardown(test_refused, setup_trapped, teardown),
 		T(test_no_system_call),
