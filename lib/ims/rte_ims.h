@@ -305,8 +305,9 @@ struct rte_ims_obj {
  *   The device, or NULL with rte_errno:
  *   EINVAL bad name or conf; EBUSY another driver or program has it; EPERM no interrupt remapping;
  *   EEXIST already open under this name; ENODEV no such model or no driver
- *   knows the device; ENOENT, ECONNREFUSED, EACCES ... from the socket; EPROTO the server broke the
- *   protocol; EPROTONOSUPPORT it speaks another version; ETIMEDOUT it did not answer; ENOMEM.
+ *   knows the device; ENOENT, ECONNREFUSED, EACCES ... from the socket; EACCES, EMFILE, ENFILE the
+ *   kernel's nodes of it cannot be had; EPROTO the server broke the protocol; EPROTONOSUPPORT it
+ *   speaks another version; ETIMEDOUT it did not answer; ENOMEM.
  */
 __rte_experimental
 struct rte_ims_dev *

@@ -50,13 +50,21 @@ cdev_path(const char *bdf, char *path, size_t size)
 	return rc == 0 && access(path, F_OK) < 0 ? -errno : rc;
 }
 
-bool
+int
 vk_iommufd_present(const char *bdf)
 {
 	char path[PATH_MAX];
+	int rc;
 
 	iommufd_path(path, sizeof(path));
-	return access(path, F_OK) == 0 && cdev_path(bdf, path, sizeof(path)) == 0;
+	rc = access(path, F_OK) < 0 ? -errno : cdev_path(bdf, path, sizeof(path));
+	if (rc == -ENOENT || rc == -ENOTDIR)
+		return 0;
+	if (rc == 0)
+		return 1;
+	IMS_VFIO_LOG(ERR, "pci:%s: no telling whether it has a character device: %s", bdf,
+		strerror(-rc));
+	return rc;
 }
 
 static int

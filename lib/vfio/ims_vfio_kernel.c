@@ -322,7 +322,7 @@ static const struct ims_vfio_ops vk_ops = {
 };
 
 static struct ims_vfio_kernel *
-vk_new(const char *name, const char *bdf, uint32_t timeout_ms)
+vk_new(const char *name, const char *bdf, uint32_t timeout_ms, const struct vk_iommu_ops *iommu)
 {
 	struct ims_vfio_kernel *k;
 
@@ -330,7 +330,7 @@ vk_new(const char *name, const char *bdf, uint32_t timeout_ms)
 	if (k == NULL)
 		return NULL;
 	ims_vfio_init(&k->v, &vk_ops, name, timeout_ms);
-	k->iommu = vk_iommufd_present(bdf) ? &vk_iommufd_ops : &vk_container_ops;
+	k->iommu = iommu;
 	k->device = k->group = k->iommu_fd = -1;
 	k->err_fd = k->req_fd = k->stop_fd = -1;
 	k->v.numa_node = sysfs_int(bdf, "numa_node", -1);
@@ -353,7 +353,11 @@ ims_vfio_kernel_open(const char *name, const char *bdf, uint32_t timeout_ms)
 	rc = check_bound(bdf);
 	if (rc != 0)
 		return ims_vfio_err_ptr(rc);
-	k = vk_new(name, bdf, timeout_ms);
+	/* The other way would have other limits, or none where Linux has no groups. */
+	rc = vk_iommufd_present(bdf);
+	if (rc < 0)
+		return ims_vfio_err_ptr(rc);
+	k = vk_new(name, bdf, timeout_ms, rc == 1 ? &vk_iommufd_ops : &vk_container_ops);
 	if (k == NULL)
 		return ims_vfio_err_ptr(-ENOMEM);
 	rc = k->iommu->open(k, bdf);

@@ -75,8 +75,11 @@ vk_from(struct ims_vfio *v)
 extern const struct vk_iommu_ops vk_container_ops;
 extern const struct vk_iommu_ops vk_iommufd_ops;
 
-/* Linux has the device's own character device, and iommufd. */
-bool
+/*
+ * Linux has the device's own character device, and iommufd: 1; 0: no; why that cannot be known:
+ * -EACCES, -EMFILE, -ENFILE, -ENOMEM.
+ */
+int
 vk_iommufd_present(const char *bdf);
 
 /*

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,17 +32,27 @@ static char root[] = "/tmp/ims-kernel-XXXXXX";
 static int
 fake_ioctl(int fd, unsigned long request, ...);
 
+static int
+fake_access(const char *path, int mode);
+
+static DIR *
+fake_opendir(const char *path);
+
 #define VK_SYSFS root_path("sys")
 #define VK_DEV   root_path("dev")
 static const char *
 root_path(const char *name);
-#define ioctl fake_ioctl
+#define ioctl   fake_ioctl
+#define access  fake_access
+#define opendir fake_opendir
 
 #include "../../lib/vfio/ims_vfio_container.c"
 #include "../../lib/vfio/ims_vfio_iommufd.c"
 #include "../../lib/vfio/ims_vfio_kernel.c"
 #include "../../lib/vfio/ims_vfio_kernel_event.c"
 #undef ioctl
+#undef access
+#undef opendir
 
 #define BDF "0000:3b:00.0"
 
@@ -64,6 +75,8 @@ static struct {
 	int fail_error;
 	unsigned long failed; /* the request that did */
 	bool failed_msix;     /* it asked for MSI-X */
+	const char *hidden;   /* how a path ends that cannot be looked at, with hidden_error */
+	int hidden_error;
 } kernel;
 
 static const char *
@@ -82,6 +95,29 @@ answer(int error)
 {
 	errno = error;
 	return error != 0 ? -1 : 0;
+}
+
+static bool
+is_hidden(const char *path)
+{
+	size_t n = strlen(path), end = kernel.hidden != NULL ? strlen(kernel.hidden) : SIZE_MAX;
+
+	return n >= end && strcmp(path + n - end, kernel.hidden) == 0;
+}
+
+static int
+fake_access(const char *path, int mode)
+{
+	return is_hidden(path) ? answer(kernel.hidden_error) : access(path, mode);
+}
+
+static DIR *
+fake_opendir(const char *path)
+{
+	if (!is_hidden(path))
+		return opendir(path);
+	errno = kernel.hidden_error;
+	return NULL;
 }
 
 static int
@@ -300,6 +336,17 @@ setup(void **state)
 	return 0;
 }
 
+/* One that another thread, of EAL or a sanitizer, has for a moment is not ours. */
+static void
+no_more_fds(unsigned int fds)
+{
+	unsigned int tries = 0;
+
+	while (count_fds() > fds && tries++ < 10000)
+		usleep(1000);
+	assert_int_equal(count_fds(), fds);
+}
+
 static struct ims_vfio *
 open_dev(void)
 {
@@ -396,6 +443,40 @@ test_container(void **state)
 	v->ops->close(v);
 }
 
+/* Only where one of its parts is not there; why that cannot be known is told. */
+static void
+test_way_unknown(void **state)
+{
+	static const char *const parts[] = { "/dev/iommu", "/vfio-dev", "/devices/vfio3" };
+	static const struct {
+		int error;
+		int rc;
+	} cases[] = {
+		{ ENOENT, 0 },
+		{ ENOTDIR, 0 },
+		{ EACCES, EACCES },
+		{ EMFILE, EMFILE },
+		{ ENOMEM, ENOMEM },
+	};
+	unsigned int i, n, fds = count_fds();
+	struct ims_vfio *v;
+
+	for (i = 0; i < RTE_DIM(parts); i++)
+		for (n = 0; n < RTE_DIM(cases); n++) {
+			kernel.hidden = parts[i];
+			kernel.hidden_error = cases[n].error;
+			rte_errno = 0;
+			v = open_dev();
+			assert_int_equal(rte_errno, cases[n].rc);
+			assert_int_equal(v != NULL, cases[n].rc == 0);
+			if (v == NULL)
+				continue;
+			assert_ptr_equal(vk_from(v)->iommu, &vk_container_ops);
+			v->ops->close(v);
+		}
+	no_more_fds(fds);
+}
+
 /* A positive answer is how many vectors could have been had; none is enabled. */
 static void
 test_too_many_vectors(void **state)
@@ -455,17 +536,6 @@ test_events(void **state)
 	assert_true(v->removed);
 	set_class(0x01080200);
 	v->ops->close(v);
-}
-
-/* One that another thread, of EAL or a sanitizer, has for a moment is not ours. */
-static void
-no_more_fds(unsigned int fds)
-{
-	unsigned int tries = 0;
-
-	while (count_fds() > fds && tries++ < 10000)
-		usleep(1000);
-	assert_int_equal(count_fds(), fds);
 }
 
 /* All that is asked of a device, until something fails. */
@@ -583,6 +653,7 @@ main(void)
 		cmocka_unit_test_setup(test_ranges, setup),
 		cmocka_unit_test_setup(test_refused, setup),
 		cmocka_unit_test_setup(test_container, setup),
+		cmocka_unit_test_setup(test_way_unknown, setup),
 		cmocka_unit_test_setup(test_too_many_vectors, setup),
 		cmocka_unit_test_setup(test_events, setup),
 		cmocka_unit_test_setup(test_failures_iommufd, setup),
