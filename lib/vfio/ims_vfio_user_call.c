@@ -42,15 +42,21 @@ is_early_locked(const struct ims_vfio_user *c, const struct vu_call *call)
 	return false;
 }
 
-/* 0, or the errno value of what it says; -EPROTO: it fits the command in no way. */
-static int
-reply_check(const struct vu_call *call, const struct vfio_user_header *hdr, size_t len)
+static bool
+reply_fits(const struct vu_call *call, const struct vfio_user_header *hdr, size_t len)
 {
 	if (call->command != hdr->command)
-		return -EPROTO;
+		return false;
 	if (hdr->flags & VFIO_USER_F_ERROR)
-		return hdr->error > 0 && hdr->error < 4096 ? -(int)hdr->error : -EPROTO;
-	return len < call->reply_min || len > call->reply_cap ? -EPROTO : 0;
+		return hdr->error > 0 && hdr->error < 4096;
+	return len >= call->reply_min && len <= call->reply_cap;
+}
+
+/* Of one that fits. */
+static int
+reply_rc(const struct vfio_user_header *hdr)
+{
+	return hdr->flags & VFIO_USER_F_ERROR ? -(int)hdr->error : 0;
 }
 
 void
@@ -58,6 +64,7 @@ vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const
 	size_t len, const int *fds, int *n_fds)
 {
 	struct vu_call *call;
+	bool fits;
 	int rc;
 
 	pthread_mutex_lock(&c->lock);
@@ -73,8 +80,9 @@ vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const
 	}
 	/* Counted before whoever waits for it goes on. */
 	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_REORDERED, is_early_locked(c, call));
-	rc = reply_check(call, hdr, len);
-	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REPLY, rc == -EPROTO);
+	fits = reply_fits(call, hdr, len);
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_BAD_REPLY, !fits);
+	rc = fits ? reply_rc(hdr) : -EPROTO;
 	if (rc == 0) {
 		if (len != 0)
 			memcpy(call->reply, data, len);

@@ -173,6 +173,9 @@ server_read(struct server *s, const struct vfio_user_header *req, const uint8_t 
 	case READ_TIMED_OUT:
 		error = ETIMEDOUT;
 		break;
+	case READ_PROTO:
+		error = EPROTO;
+		break;
 	case READ_REGION:
 		buf[8]++;
 		break;

@@ -47,8 +47,9 @@ enum quirk {
 	READ_COMMAND,     /* REGION_READ has a reply to another command */
 	READ_SHORT,
 	READ_LONG,
-	READ_NO_ERROR, /* an error that is none */
-	READ_TIMED_OUT,
+	READ_NO_ERROR,  /* an error that is none */
+	READ_TIMED_OUT, /* errors that are some */
+	READ_PROTO,
 	READ_REGION, /* of another region */
 	READ_MALFORMED,
 	READ_HOLD, /* not yet: behind the next one */

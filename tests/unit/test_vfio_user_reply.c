@@ -199,7 +199,9 @@ test_bad_replies(void **state)
 		{ READ_LONG, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
 		{ READ_NO_ERROR, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
 		{ READ_REGION, -EPROTO, IMS_VFIO_PEER_BAD_REPLY },
-		{ READ_TIMED_OUT, -ETIMEDOUT, IMS_VFIO_PEER_ERRORS }, /* it has answered */
+		/* It has answered, and rightly. */
+		{ READ_TIMED_OUT, -ETIMEDOUT, IMS_VFIO_PEER_ERRORS },
+		{ READ_PROTO, -EPROTO, IMS_VFIO_PEER_ERRORS },
 		{ READ_MALFORMED, -ENODEV, IMS_VFIO_PEER_MALFORMED },
 	};
 	struct ims_vfio *v;
