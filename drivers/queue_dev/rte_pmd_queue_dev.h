@@ -155,7 +155,10 @@ rte_pmd_queue_dev_eqs_get(
 
 /**
  * Read and clear the device's errors, after an event of its error interrupt (slot 0).
- * @return bits of section 3.2 of the data sheet; -EINVAL; -ENODEV.
+ * @return
+ *   Bits of section 3.2 of the data sheet. Bit 31, which is no error of it, is cleared in the
+ *   device as well, and left out here: a negative result is an error of the call. -EINVAL; -ENODEV;
+ *   -EIO; -ETIMEDOUT.
  */
 __rte_experimental
 int

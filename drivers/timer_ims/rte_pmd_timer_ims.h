@@ -96,7 +96,9 @@ rte_pmd_timer_ims_count(struct rte_ims_dev *dev, uint32_t timer, uint64_t *stamp
  * @param[out] arg
  *   Operand of the newest error; may be NULL.
  * @return
- *   RTE_PMD_TIMER_IMS_ERROR_* bits, 0 = none; -EINVAL; -ENODEV; -ETIMEDOUT.
+ *   RTE_PMD_TIMER_IMS_ERROR_* bits, and others that the device may set, 0 = none. Bit 31, which is
+ *   none of them, is cleared in the device as well, and left out here: a negative result is an
+ *   error of the call. -EINVAL; -ENODEV; -EIO; -ETIMEDOUT.
  */
 __rte_experimental
 int
