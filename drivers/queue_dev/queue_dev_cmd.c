@@ -110,6 +110,18 @@ status_error(uint32_t status)
 	}
 }
 
+/* The device knows nothing of it: nothing has changed. */
+static int
+not_sent(struct qd *qd, const struct queue_dev_cmd *cmd, int rc)
+{
+	if (rc == -ENODEV)
+		return rc;
+	qd->cmd_timeouts++;
+	QD_LOG(ERR, "command %#x of %u:%u is not sent: the command ring cannot be set up: %s",
+		cmd->op, cmd->kind, cmd->number, strerror(-rc));
+	return -EIO;
+}
+
 int
 qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd)
 {
@@ -121,7 +133,7 @@ qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd)
 	if (unlikely(!qd->cmd_ready)) {
 		rc = qd_cmd_setup(qd);
 		if (rc != 0)
-			return rc == -ENODEV ? rc : -ETIMEDOUT;
+			return not_sent(qd, cmd, rc);
 	}
 	entry = &qd->cmds[qd->cmd_tail % CMDQ_SIZE];
 	*entry = *cmd;

@@ -222,8 +222,9 @@ eq_new(struct qd *qd, struct rte_ims_vec *vec)
 	int64_t n;
 	int rc;
 
-	rte_errno = ETIMEDOUT;
-	if (qd_settle(qd) == -ETIMEDOUT)
+	rc = qd_settle(qd);
+	rte_errno = -rc;
+	if (qd_silent(qd, rc))
 		return NULL;
 	rte_errno = ENOMEM;
 	eq = calloc(1, sizeof(*eq));
@@ -301,9 +302,9 @@ orphan(struct qd *qd, const struct rte_ims_vec *vec)
 		qd_queue_vec_gone(q);
 		if (q->dead)
 			continue;
-		if (rc != -ETIMEDOUT)
+		if (!qd_silent(qd, rc))
 			rc = qd_queue_place(q);
-		if (rc == -EIO) /* nobody is there to try again */
+		if (rc == -EIO && !qd_silent(qd, rc)) /* nobody is there to try again */
 			rc = qd_queue_place(q);
 		if (rc == -EIO || rc == -ETIMEDOUT)
 			qd_queue_stale_set(q, true);
@@ -329,7 +330,7 @@ qd_vec_fini(struct rte_ims_vec *vec)
 	}
 	cmd.number = eq->number;
 	rc = qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_EQ);
-	if (rc != 0 && rc != -ETIMEDOUT)
+	if (rc != 0 && !qd_silent(qd, rc))
 		rc = qd_cmd_destroy(qd, &cmd, QUEUE_DEV_KIND_EQ);
 	if (rc == 0)
 		qd_eq_release(eq);

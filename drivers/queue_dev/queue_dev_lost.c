@@ -112,7 +112,7 @@ settle_queues(struct qd *qd)
 	int rc, result = 0;
 	uint32_t n;
 
-	for (n = 0; n < qd->n_queues && result != -ETIMEDOUT; n++) {
+	for (n = 0; n < qd->n_queues && !qd_silent(qd, result); n++) {
 		q = atomic_load(&qd->queues[n]);
 		rc = q != NULL && (q->lost || (q->stale && !q->dead)) ? settle_queue(q) : 0;
 		result = rc != 0 ? rc : result;
@@ -127,7 +127,7 @@ settle_eqs(struct qd *qd)
 	int rc, result = 0;
 	struct qd_eq *eq;
 
-	for (cmd.number = 0; cmd.number < qd->n_eqs && result != -ETIMEDOUT; cmd.number++) {
+	for (cmd.number = 0; cmd.number < qd->n_eqs && !qd_silent(qd, result); cmd.number++) {
 		eq = qd->eqs[cmd.number];
 		if (eq == NULL || !eq->lost)
 			continue;
@@ -147,7 +147,7 @@ settle_subdevs(struct qd *qd)
 	int rc, result = 0;
 	uint32_t n;
 
-	for (n = 1; n <= qd->n_subdevs && result != -ETIMEDOUT; n++) {
+	for (n = 1; n <= qd->n_subdevs && !qd_silent(qd, result); n++) {
 		s = qd->subdevs[n];
 		if (s == NULL || !s->lost)
 			continue;
@@ -169,9 +169,9 @@ qd_settle(struct qd *qd)
 	if (likely(qd->n_lost == 0))
 		return 0;
 	rc = settle_queues(qd);
-	if (rc != -ETIMEDOUT)
+	if (!qd_silent(qd, rc))
 		rc = settle_eqs(qd);
-	if (rc != -ETIMEDOUT)
+	if (!qd_silent(qd, rc))
 		rc = settle_subdevs(qd);
 	return rc == 0 || rc == -ETIMEDOUT ? rc : -EIO;
 }

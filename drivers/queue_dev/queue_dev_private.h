@@ -214,11 +214,18 @@ qd_queue_slot(const struct qd *qd, uint32_t queue)
 int
 qd_cmd_setup(struct qd *qd);
 /*
- * Submit and wait: 0; refused: -ENOENT no such object, -EBUSY, -ENOSPC, -EIO; -ETIMEDOUT not
- * answered, and forgotten by now: it has had its effect, or never will; -ENODEV.
+ * Submit and wait: 0; refused: -ENOENT no such object, -EBUSY, -ENOSPC, -EIO, also if it could not
+ * be sent; -ETIMEDOUT not answered, and forgotten by now, or when the ring can be set up again: it
+ * has had its effect, or never will; -ENODEV.
  */
 int
 qd_cmd(struct qd *qd, const struct queue_dev_cmd *cmd);
+/* After a command's rc: the next one would be waited for as well. */
+static inline bool
+qd_silent(const struct qd *qd, int rc)
+{
+	return rc == -ETIMEDOUT || (rc == -EIO && !qd->cmd_ready);
+}
 /*
  * What the device has of an object, in qd->query: 0; -ENOENT nothing; -ETIMEDOUT not known;
  * -ENODEV.
@@ -274,7 +281,7 @@ void
 qd_subdev_lose(struct rte_pmd_queue_dev_subdev *s);
 void
 qd_queue_stale_set(struct rte_pmd_queue_dev_queue *q, bool stale);
-/* Settle what can be: 0; -ETIMEDOUT the device does not answer; -EIO it refuses. */
+/* Settle what can be: 0; -ETIMEDOUT the device does not answer; -EIO it refuses, or qd_silent(). */
 int
 qd_settle(struct qd *qd);
 /* The device has been reset: it has nothing. */

@@ -247,8 +247,9 @@ create_locked(struct qd *qd, struct rte_pmd_queue_dev_queue *q, struct rte_ims_v
 	int64_t n;
 	int rc;
 
-	if (qd_settle(qd) == -ETIMEDOUT)
-		return -ETIMEDOUT;
+	rc = qd_settle(qd);
+	if (qd_silent(qd, rc))
+		return rc;
 	n = take_number(qd, vec);
 	if (n < 0)
 		return n;

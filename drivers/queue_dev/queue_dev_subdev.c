@@ -45,8 +45,9 @@ create_locked(struct qd *qd, struct rte_pmd_queue_dev_subdev *s)
 	uint32_t n;
 	int rc;
 
-	if (qd_settle(qd) == -ETIMEDOUT)
-		return -ETIMEDOUT;
+	rc = qd_settle(qd);
+	if (qd_silent(qd, rc))
+		return rc;
 	for (n = 1; n <= qd->n_subdevs && qd->subdevs[n] != NULL; n++)
 		;
 	if (n > qd->n_subdevs)

@@ -54,7 +54,10 @@ struct rte_pmd_queue_dev_info {
 	bool stamp_is_tsc;
 	/** Events of the device that named no queue of ours: dropped. */
 	uint64_t stray_events;
-	/** Commands that were not answered in time. */
+	/**
+	 * Commands that were not answered in time, or not sent for want of a command ring, which is
+	 * set up anew after one of the former and after a reset.
+	 */
 	uint64_t cmd_timeouts;
 	/**
 	 * Completions that the device wrote for operations which nobody had submitted, counted at

@@ -109,7 +109,7 @@ queue_destroy(uint8_t n)
 }
 
 static void
-queue_run(uint8_t n, uint8_t how, uint8_t more)
+queue_use(uint8_t n, uint8_t how, uint8_t more)
 {
 	struct rte_pmd_queue_dev_op op = { .cookie = &queues[n] };
 	int rc;
@@ -134,6 +134,17 @@ queue_run(uint8_t n, uint8_t how, uint8_t more)
 		on_event(NULL, (void *)(uintptr_t)n);
 		break;
 	}
+}
+
+/* What the device was not told of is not in doubt. */
+static void
+queue_run(uint8_t n, uint8_t how, uint8_t more)
+{
+	const struct qd *qd = ims_dev_priv(app.dev);
+	uint32_t n_lost = qd->n_lost, token = qd->token;
+
+	queue_use(n, how, more);
+	fuzz_check(qd->n_lost <= n_lost || qd->token != token);
 }
 
 static int
