@@ -121,6 +121,7 @@ restore(struct qd *qd)
 
 /*
  * A command that the reset takes away would be waited for, and its caller told that it was refused.
+ * Whether a reset that fails has taken the ring away nobody knows: it is set up anew either way.
  */
 void
 qd_reset_prepare(struct rte_ims_dev *dev)
@@ -128,6 +129,7 @@ qd_reset_prepare(struct rte_ims_dev *dev)
 	struct qd *qd = ims_dev_priv(dev);
 
 	pthread_mutex_lock(&qd->lock);
+	qd->cmd_ready = false;
 }
 
 /* Messages are written anew by the library, after this. */

@@ -85,6 +85,7 @@ settle(void)
 {
 	struct qd *qd = qd_now();
 	bool liar = hw.liar;
+	uint64_t timeouts;
 	int rc;
 
 	hw.n_how = 0;
@@ -93,9 +94,12 @@ settle(void)
 	check_counts();
 	if (atomic_load(&fuzz_dev.v.removed))
 		return;
+	timeouts = qd->cmd_timeouts;
 	destroy_again(liar);
 	pthread_mutex_lock(&qd->lock);
+	fuzz_check(qd_query(qd, QUEUE_DEV_KIND_SPECIAL, 0) == 0);
 	rc = qd_settle(qd);
+	fuzz_check(qd->cmd_timeouts == timeouts);
 	if (!liar) {
 		fuzz_check(rc == 0);
 		check_agree();
