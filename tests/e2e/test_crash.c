@@ -289,7 +289,8 @@ goes_on(void)
 	while (rte_ims_vec_unmask(life.vecs[0]) != 0)
 		assert_true(e2e_now_ns() < end);
 	assert_int_equal(rte_ims_dev_stats_get(life.dev, &stats), 0);
-	assert_int_equal(stats.late_replies, stats.timeouts);
+	/* A time-out may also be that of a command which could not be sent. */
+	assert_true(stats.late_replies <= stats.timeouts);
 	for (i = 0; i < N_QUEUES; i++)
 		want[i] = life.queues[i].done + DEPTH;
 	assert_true(e2e_wait_for(life.wait, all_done, want, 20 * SECOND_NS));
