@@ -141,12 +141,14 @@ events_of(const struct rte_ims_vec *vec);
 struct rte_ims_msg
 msg_of(const struct rte_ims_vec *vec);
 
-#define AWAIT(cond)                                                 \
-	do {                                                        \
-		uint64_t await_end = e2e_now_ns() + 30 * SECOND_NS; \
-		while (!(cond) && e2e_now_ns() < await_end)         \
-			usleep(200);                                \
-		assert_true(cond);                                  \
+#define AWAIT(cond)                                                       \
+	do {                                                              \
+		uint64_t await_end = e2e_now_ns() + 30 * SECOND_NS;       \
+		bool await_met;                                           \
+                                                                          \
+		while (!(await_met = (cond)) && e2e_now_ns() < await_end) \
+			usleep(200);                                      \
+		assert_true(await_met);                                   \
 	} while (0)
 
 #endif /* _HOSTILE_BESIDE_H_ */

@@ -100,16 +100,32 @@ cpu_ns(void)
 	return ts.tv_sec * SECOND_NS + ts.tv_nsec;
 }
 
+/* Nothing happens in the set, and its thread sleeps. */
+static bool
+is_quiet(void)
+{
+	uint64_t end = e2e_now_ns() + SECOND_NS / 2, cpu = cpu_ns(), now;
+	unsigned int wakes = 0;
+
+	while ((now = e2e_now_ns()) < end) {
+		rte_ims_wait_sleep(set, end - now);
+		wakes++;
+	}
+	return wakes < 20 && cpu_ns() - cpu < 20000000;
+}
+
 /*
  * A device that is gone and not closed yet, whose socket the set itself has read: it sleeps all the
- * same.
+ * same, also if there is more to be read than it has, which is no message.
  */
 static void
-test_gone_is_silent(void **state)
+gone_is_silent(bool killed)
 {
+	static const uint8_t bytes[65536];
 	struct rte_ims_wait *shared = set;
+	struct rte_ims_dev_stats stats;
 	struct rte_ims_wait_info info;
-	uint64_t cpu;
+	bool quiet;
 
 	set = rte_ims_wait_create("quiet", NULL);
 	assert_non_null(set);
@@ -120,16 +136,31 @@ test_gone_is_silent(void **state)
 	vec_open(bad.dev, RTE_IMS_STORE_BAR, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
 	assert_int_equal(rte_ims_wait_info_get(set, &info), 0);
 	assert_true(info.reads_socket);
-	assert_int_equal(kill(hostile_pid(bad.h), SIGKILL), 0);
-	AWAIT(bad_info().removed);
+	if (killed)
+		assert_int_equal(kill(hostile_pid(bad.h), SIGKILL), 0);
+	else
+		assert_true(hostile_send(bad.h, bytes, sizeof(bytes)));
+	AWAIT((rte_ims_wait_poll(set), bad_info().removed));
 	rte_ims_wait_sleep(set, 1000000);
-	cpu = cpu_ns();
-	rte_ims_wait_sleep(set, SECOND_NS);
-	cpu = cpu_ns() - cpu;
+	quiet = is_quiet();
+	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
 	bad_abandon(NULL);
 	assert_int_equal(rte_ims_wait_destroy(set), 0);
 	set = shared;
-	assert_true(cpu < 20000000);
+	assert_true(quiet);
+	assert_int_equal(stats.malformed, !killed);
+}
+
+static void
+test_gone_is_silent(void **state)
+{
+	gone_is_silent(true);
+}
+
+static void
+test_malformed_is_silent(void **state)
+{
+	gone_is_silent(false);
 }
 
 int
@@ -140,6 +171,7 @@ hostile_gone_tests(void)
 		T(test_stopped),
 		T(test_killed),
 		T(test_gone_is_silent),
+		T(test_malformed_is_silent),
 	};
 
 	return cmocka_run_group_tests_name("gone", tests, good_open, good_close);
