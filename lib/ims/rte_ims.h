@@ -121,7 +121,10 @@ enum rte_ims_delivery {
 
 /** Settings of rte_ims_dev_open(). All zero is the default. */
 struct rte_ims_dev_conf {
-	/** Longest wait for one answer of the device's peer, in ms; 0 = 5000. */
+	/**
+	 * Longest wait, in ms, for one answer of the device's peer, and in rte_ims_dev_close() for
+	 * the peer's descriptors to be closed; 0 = 5000.
+	 */
 	uint32_t timeout_ms;
 	/** RTE_IMS_DEV_F_*. */
 	uint32_t flags;
@@ -316,7 +319,9 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf);
 /**
  * Close a device: free its tables with all vectors, undo its memory maps, end its process if
  * rte_ims_dev_open() started one. When it has returned no handler of the device runs and no
- * descriptor or mapping of it is left. Not to be called from a handler of the device.
+ * descriptor or mapping of it is left, but for those that its peer has passed and that take longer
+ * to close than the device's timeout: a thread closes them. Not to be called from a handler of the
+ * device.
  *
  * @return
  *   0; -EINVAL dev is NULL; -EBUSY a pool is over it, -EDEADLK called from a handler of the device:

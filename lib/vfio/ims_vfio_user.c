@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,18 +37,6 @@
 /* ims-devsrv's exit statuses. */
 #define DEVSRV_EXIT_USAGE   2
 #define DEVSRV_EXIT_UNKNOWN 3
-
-/* A command whose reply carries no descriptors. */
-static int
-call_plain(struct ims_vfio_user *c, struct vu_call *call)
-{
-	int rc;
-
-	rc = vu_call(c, call);
-	if (rc == 0)
-		vu_close_surplus(c, call->reply_fds, call->n_reply_fds);
-	return rc;
-}
 
 /* Limits that the server announces; negative or of another type, they keep their defaults. */
 static void
@@ -105,7 +94,7 @@ negotiate(struct ims_vfio_user *c)
 			    "{\"capabilities\":{\"max_msg_fds\":%d,\"max_data_xfer_size\":%u,"
 			    "\"max_dma_maps\":%u,\"pgsizes\":%" PRIu64 "}}",
 			    VU_MAX_FDS, VU_MAX_DATA, PEER_MAX_MAPS, PAGE_SIZE);
-	rc = call_plain(c, &call);
+	rc = vu_call(c, &call);
 	if (rc == -EPROTO || rc == -ENOTSUP || rc == -EINVAL) {
 		IMS_VFIO_LOG(ERR, "%s: the server refused vfio-user version %u.%u", c->v.name,
 			VFIO_USER_MAJOR, VFIO_USER_MINOR);
@@ -137,8 +126,7 @@ area_map(struct ims_vfio_user *c, uint32_t r, uint64_t offset, uint64_t size, ui
 		return -EPROTO;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (S_ISREG(st.st_mode) &&
-		((uint64_t)st.st_size < size || file_offset + offset > (uint64_t)st.st_size - size))
+	if ((uint64_t)st.st_size < size || file_offset + offset > (uint64_t)st.st_size - size)
 		return -EPROTO;
 	return ims_vfio_area_map(&c->v, r, offset, size, fd, file_offset);
 }
@@ -168,6 +156,17 @@ sparse_cap(const uint8_t *reply, size_t len, const struct vfio_region_info *info
 	return NULL;
 }
 
+/*
+ * Made by memfd_create(), shm_open(), on tmpfs or hugetlbfs. To ask for seals asks no file system:
+ * of any other file a page, or even its size, may be a request to a process of the peer's that does
+ * not answer (FUSE).
+ */
+static bool
+is_memory(int fd)
+{
+	return fcntl(fd, F_GET_SEALS) >= 0;
+}
+
 static int
 region_map(struct ims_vfio_user *c, uint32_t r, const uint8_t *reply, size_t len,
 	const struct vfio_region_info *info, int fd)
@@ -178,6 +177,11 @@ region_map(struct ims_vfio_user *c, uint32_t r, const uint8_t *reply, size_t len
 
 	if ((info->flags & VFIO_REGION_INFO_FLAG_MMAP) == 0 || fd < 0 || info->size == 0)
 		return 0;
+	if (!is_memory(fd)) {
+		IMS_VFIO_LOG(INFO, "%s: region %u is no memory to map, it is reached by messages",
+			c->v.name, r);
+		return 0;
+	}
 	cap = sparse_cap(reply, len, info);
 	if (cap == NULL)
 		return area_map(c, r, 0, info->size, info->offset, fd);
@@ -201,27 +205,30 @@ region_setup(struct ims_vfio_user *c, uint32_t r)
 		.reply = answer,
 		.reply_cap = sizeof(answer),
 		.reply_min = sizeof(info),
+		.max_reply_fds = 1,
 	};
-	int rc;
+	int fd, rc;
 
 	rc = vu_call(c, &call);
 	if (rc != 0)
 		return rc;
+	fd = call.n_reply_fds != 0 ? call.reply_fds[0] : -1;
 	memcpy(&info, answer, sizeof(info));
 	if (info.index != r || info.size > INT64_MAX) {
 		rc = -EPROTO;
 	} else {
 		c->v.regions[r].size = info.size;
 		c->v.regions[r].flags = info.flags;
-		rc = region_map(c, r, answer, call.reply_len, &info,
-			call.n_reply_fds > 0 ? call.reply_fds[0] : -1);
+		rc = region_map(c, r, answer, call.reply_len, &info, fd);
 	}
 	if (rc != 0)
 		IMS_VFIO_LOG(
 			ERR, "%s: region %u is described wrongly: %s", c->v.name, r, strerror(-rc));
-	/* One is due. */
-	vu_close_fds(call.reply_fds, RTE_MIN(call.n_reply_fds, 1));
-	vu_close_surplus(c, call.reply_fds + 1, RTE_MAX(call.n_reply_fds - 1, 0));
+	/* Nobody is asked about memory when it is closed, either. */
+	if (fd >= 0 && is_memory(fd))
+		close(fd);
+	else if (fd >= 0)
+		vu_close_fds(c, &fd, 1);
 	return rc;
 }
 
@@ -240,7 +247,7 @@ irq_setup(struct ims_vfio_user *c, uint32_t index)
 	};
 	int rc;
 
-	rc = call_plain(c, &call);
+	rc = vu_call(c, &call);
 	if (rc != 0)
 		return rc;
 	if (info.index != index)
@@ -266,7 +273,7 @@ device_setup(struct ims_vfio_user *c)
 	uint32_t i;
 	int rc;
 
-	rc = call_plain(c, &call);
+	rc = vu_call(c, &call);
 	if (rc != 0)
 		return rc;
 	if ((info.flags & VFIO_DEVICE_FLAGS_PCI) == 0 ||
@@ -306,7 +313,7 @@ region_access(struct ims_vfio_user *c, uint16_t command, uint32_t region, uint64
 
 	if (len > sizeof(answer) - sizeof(acc) || len > c->peer_max_data)
 		return -EINVAL;
-	rc = call_plain(c, &call);
+	rc = vu_call(c, &call);
 	if (rc != 0)
 		return rc;
 	memcpy(&acc, answer, sizeof(acc));
@@ -351,7 +358,7 @@ irq_set_block(struct ims_vfio_user *c, uint32_t index, uint32_t start, uint32_t 
 		.n_fds = fds != NULL ? (int)count : 0,
 	};
 
-	return call_plain(c, &call);
+	return vu_call(c, &call);
 }
 
 /* Blocks of as many descriptors as one message carries; on failure the earlier blocks stand. */
@@ -399,7 +406,7 @@ dma_map_raw(struct ims_vfio_user *c, uint64_t iova, uint64_t len, uint32_t flags
 		.n_fds = fd >= 0 ? 1 : 0,
 	};
 
-	return call_plain(c, &call);
+	return vu_call(c, &call);
 }
 
 static void
@@ -449,7 +456,7 @@ vu_dma_unmap(struct ims_vfio *v, const struct ims_vfio_dma_map *map)
 	};
 	int rc;
 
-	rc = call_plain(vu_from(v), &call);
+	rc = vu_call(vu_from(v), &call);
 	/* A server that has not agreed may still use it. */
 	if (rc == 0 && map->fdless)
 		count_fdless(vu_from(v), -1);
@@ -461,7 +468,7 @@ vu_reset(struct ims_vfio *v)
 {
 	struct vu_call call = { .command = VFIO_USER_DEVICE_RESET };
 
-	return call_plain(vu_from(v), &call);
+	return vu_call(vu_from(v), &call);
 }
 
 /* Give the process that we started time to end by itself: the end of the connection tells it to. */
@@ -487,7 +494,6 @@ vu_close(struct ims_vfio *v)
 	struct ims_vfio_user *c = vu_from(v);
 
 	vu_sock_fini(c);
-	close(c->sock);
 	if (c->child >= 0)
 		child_reap(c->child);
 	vu_msi_fini(c);
@@ -519,7 +525,8 @@ child_error(struct ims_vfio_user *c, int rc)
 {
 	int status;
 
-	close(c->sock);
+	if (c->sock >= 0)
+		close(c->sock);
 	c->sock = -1;
 	status = child_reap(c->child);
 	c->child = -1;

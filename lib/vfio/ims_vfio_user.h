@@ -7,10 +7,8 @@
 
 #include <pthread.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "ims_vfio.h"
 #include "vfio_user_proto.h"
@@ -18,20 +16,27 @@
 /*
  * The vfio-user client: what VFIO does as commands (ims_vfio_user.c); a command and the wait for
  * its reply (ims_vfio_user_call.c); what is received (ims_vfio_user_rx.c) and sent
- * (ims_vfio_user_tx.c); the thread, and who else reads (ims_vfio_user_sock.c); the remap table that
- * makes the client the root complex (ims_vfio_user_msi.c).
+ * (ims_vfio_user_tx.c); the thread, and who else reads (ims_vfio_user_sock.c); the thread that
+ * closes the peer's descriptors (ims_vfio_user_close.c); the remap table that makes the client the
+ * root complex (ims_vfio_user_msi.c).
  *
  * Who reads the socket: the client's own thread, except that one wait set can take the source
  * (source_take) so that its sleeping thread gets the device's messages without a hop. While a
  * command waits for its reply the client's thread reads as well, so that a taker who is busy
  * elsewhere holds up nobody; rx_lock lets only one of them parse.
  *
- * Locks: rx_lock -> tx_lock -> lock; msi_lock is a leaf. None is held while a reply is
- * awaited, or room in the socket. Replies that find none are kept, and the client's thread sends
- * them: a taker has other devices to serve. Who asks too much and reads too little is given up.
+ * Locks: rx_lock -> tx_lock -> lock; msi_lock and the closing thread's own are leaves. None is held
+ * while a reply is awaited, or room in the socket. Replies that find none are kept, and the
+ * client's thread sends them: a taker has other devices to serve. Who asks too much and reads too
+ * little is given up.
  */
 
-#define VU_MAX_FDS  16
+#define VU_MAX_FDS 16
+/*
+ * What the kernel lets a message have (SCM_MAX_FD): it would close those itself that we have no
+ * room for.
+ */
+#define VU_SCM_FDS  253
 #define VU_MAX_DATA 65536u /* payload of one access that we accept */
 #define VU_MAX_MSG  (VU_MAX_DATA + 64)
 #define VU_MAX_TX   (1ul << 20) /* bytes that wait for a server that does not read */
@@ -51,6 +56,7 @@ struct vu_call {
 	void *reply;
 	size_t reply_cap;
 	size_t reply_min;
+	int max_reply_fds; /* descriptors that it is to have */
 	/* Out: */
 	size_t reply_len;
 	int reply_fds[VU_MAX_FDS]; /* the caller's to close */
@@ -99,10 +105,13 @@ struct ims_vfio_user {
 	size_t rx_fds_at; /* the descriptors came with the message that starts here */
 	int rx_fds[VU_MAX_FDS];
 	int n_rx_fds;
-	bool fds_lost; /* it has been said */
-	bool rx_over;  /* bytes that were no message: what follows them is none either */
+	bool fds_lost;  /* it has been said */
+	bool rx_over;   /* bytes that were no message: what follows them is none either */
+	bool rx_choked; /* it passes descriptors faster than they are closed */
+	struct timespec rx_choked_until;
 	uint8_t *rx_reply;
 
+	struct vu_closer *closer;
 	pthread_t thread;
 	int epfd;
 	int stop_fd;
@@ -119,31 +128,10 @@ vu_from(struct ims_vfio *v)
 	return (struct ims_vfio_user *)v;
 }
 
-/* Descriptors of the peer's: to close a socket can take as long as its SO_LINGER says. */
-static inline void
-vu_close_fds(const int *fds, int n)
-{
-	const struct linger off = { 0 };
-	int i;
-
-	for (i = 0; i < n; i++) {
-		setsockopt(
-			fds[i], SOL_SOCKET, SO_LINGER, &off, sizeof(off)); /* most are no socket */
-		close(fds[i]);
-	}
-}
-
-/* Of these none was wanted. */
-static inline void
-vu_close_surplus(struct ims_vfio_user *c, const int *fds, int n)
-{
-	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_SURPLUS_FD, n);
-	vu_close_fds(fds, n);
-}
-
 /* ims_vfio_user_sock.c */
 int
 vu_sock_init(struct ims_vfio_user *c);
+/* The socket is closed as well, or will be. */
 void
 vu_sock_fini(struct ims_vfio_user *c);
 /* The connection is of no more use: the device is gone, and every command waiting fails. */
@@ -196,13 +184,31 @@ vu_source_ack(struct ims_vfio *v, const struct ims_vfio_event *ev, unsigned int 
 int
 vu_call(struct ims_vfio_user *c, struct vu_call *call);
 /*
- * The device answers: whoever waits for it takes what it needs of fds, which are n_fds fewer then.
+ * The device answers. Returns how many of the first fds are taken by whoever waits for it; the
+ * others are counted as surplus.
  */
-void
+int
 vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
-	size_t len, const int *fds, int *n_fds);
+	size_t len, const int *fds, int n_fds);
 void
 vu_calls_end_locked(struct ims_vfio_user *c, int rc);
+
+/* ims_vfio_user_close.c */
+int
+vu_closer_start(struct ims_vfio_user *c);
+/*
+ * Waits as long as for a reply, then leaves the thread to itself, which ends when all is closed.
+ */
+void
+vu_closer_stop(struct ims_vfio_user *c);
+/*
+ * For descriptors of the peer's. Does not wait. True: many wait, and whoever receives messages
+ * leaves off until vu_closer_behind() is false.
+ */
+bool
+vu_close_fds(struct ims_vfio_user *c, const int *fds, int n);
+bool
+vu_closer_behind(struct ims_vfio_user *c, uint32_t wait_ms);
 
 /* ims_vfio_user_msi.c */
 int

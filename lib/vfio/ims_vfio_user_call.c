@@ -8,6 +8,8 @@
 #include <poll.h>
 #include <string.h>
 
+#include <rte_common.h>
+
 #include "ims_deadline.h"
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
@@ -59,13 +61,13 @@ reply_rc(const struct vfio_user_header *hdr)
 	return hdr->flags & VFIO_USER_F_ERROR ? -(int)hdr->error : 0;
 }
 
-void
+int
 vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const uint8_t *data,
-	size_t len, const int *fds, int *n_fds)
+	size_t len, const int *fds, int n_fds)
 {
 	struct vu_call *call;
+	int rc, taken = 0;
 	bool fits;
-	int rc;
 
 	pthread_mutex_lock(&c->lock);
 	c->silent = false;
@@ -76,7 +78,8 @@ vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const
 		pthread_mutex_unlock(&c->lock);
 		/* A device that is removed may be answering what was ended with it. */
 		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_LATE_REPLY, !atomic_load(&c->v.removed));
-		return;
+		ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_SURPLUS_FD, n_fds);
+		return 0;
 	}
 	/* Counted before whoever waits for it goes on. */
 	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_REORDERED, is_early_locked(c, call));
@@ -87,12 +90,14 @@ vu_call_reply(struct ims_vfio_user *c, const struct vfio_user_header *hdr, const
 		if (len != 0)
 			memcpy(call->reply, data, len);
 		call->reply_len = len;
-		memcpy(call->reply_fds, fds, *n_fds * sizeof(*fds));
-		call->n_reply_fds = *n_fds;
-		*n_fds = 0;
+		taken = RTE_MIN(n_fds, call->max_reply_fds);
+		memcpy(call->reply_fds, fds, taken * sizeof(*fds));
+		call->n_reply_fds = taken;
 	}
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_SURPLUS_FD, n_fds - taken);
 	call_finish_locked(call, rc);
 	pthread_mutex_unlock(&c->lock);
+	return taken;
 }
 
 /* Of a device that is being closed nothing is hoped for any more: one timeout is enough. */

@@ -11,16 +11,13 @@
 #include <rte_branch_prediction.h>
 #include <rte_common.h>
 
+#include "ims_deadline.h"
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
 /* struct ims_vfio_event.ack: the message's id, and this bit if it wants no reply. */
 #define ACK_NO_REPLY 0x10000u
-/*
- * What the kernel lets a message have (SCM_MAX_FD): it would close those itself that we have no
- * room for.
- */
-#define SCM_FDS 253
+#define CHOKED_MS    10 /* before the client's thread looks about again */
 /* A DMA_WRITE of four bytes, which is an event. */
 #define EVENT_BYTES \
 	(sizeof(struct vfio_user_header) + sizeof(struct vfio_user_dma_access) + sizeof(uint32_t))
@@ -99,6 +96,15 @@ handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t 
 	}
 }
 
+static void
+rx_close_fds(struct ims_vfio_user *c, const int *fds, int n)
+{
+	if (likely(n == 0) || !vu_close_fds(c, fds, n) || c->rx_choked)
+		return;
+	c->rx_choked = true;
+	ims_deadline_in_ms(&c->rx_choked_until, c->v.timeout_ms);
+}
+
 /*
  * Handle all messages that are there in whole: behind those for a reader, whose handlers come
  * first, may be the reply that another thread waits for, and nothing would tell of it any more.
@@ -111,7 +117,7 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 	struct vfio_user_header hdr;
 	unsigned int got = 0;
 	size_t pos = 0;
-	int none = 0, *n_fds;
+	int n_fds, taken;
 
 	while (c->rx_len - pos >= sizeof(hdr)) {
 		memcpy(&hdr, c->rx_buf + pos, sizeof(hdr));
@@ -125,15 +131,20 @@ rx_parse(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev,
 		}
 		if (c->rx_len - pos < hdr.size)
 			break;
-		n_fds = c->n_rx_fds != 0 && c->rx_fds_at == pos ? &c->n_rx_fds : &none;
-		if ((hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY)
-			vu_call_reply(c, &hdr, c->rx_buf + pos + sizeof(hdr),
+		n_fds = c->rx_fds_at == pos ? c->n_rx_fds : 0;
+		taken = 0;
+		if ((hdr.flags & VFIO_USER_F_TYPE_MASK) == VFIO_USER_F_TYPE_REPLY) {
+			taken = vu_call_reply(c, &hdr, c->rx_buf + pos + sizeof(hdr),
 				hdr.size - sizeof(hdr), c->rx_fds, n_fds);
-		else if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr), hdr.size - sizeof(hdr),
-				 got < n ? reader : NULL, got < n ? &ev[got] : NULL))
-			got++;
-		vu_close_surplus(c, c->rx_fds, *n_fds);
-		*n_fds = 0;
+		} else {
+			ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_SURPLUS_FD, n_fds);
+			if (handle_msg(c, &hdr, c->rx_buf + pos + sizeof(hdr),
+				    hdr.size - sizeof(hdr), got < n ? reader : NULL,
+				    got < n ? &ev[got] : NULL))
+				got++;
+		}
+		rx_close_fds(c, c->rx_fds + taken, n_fds - taken);
+		c->n_rx_fds -= n_fds;
 		pos += hdr.size;
 	}
 	if (c->rx_len != 0 && pos != 0) {
@@ -166,7 +177,7 @@ last_begun(const struct ims_vfio_user *c)
 static void
 rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 {
-	int fds[SCM_FDS], n = 0;
+	int fds[VU_SCM_FDS], n = 0, kept;
 	struct cmsghdr *cm;
 
 	for (cm = CMSG_FIRSTHDR(msg); cm != NULL; cm = CMSG_NXTHDR(msg, cm)) {
@@ -184,18 +195,15 @@ rx_take_fds(struct ims_vfio_user *c, struct msghdr *msg)
 		IMS_VFIO_LOG(WARNING, "%s: no descriptor is left for what the device sends: %s",
 			c->v.name, strerror(EMFILE));
 	}
-	if (n > VU_MAX_FDS) {
-		vu_close_surplus(c, fds + VU_MAX_FDS, n - VU_MAX_FDS);
-		n = VU_MAX_FDS;
-	}
 	if (n == 0)
 		return;
-	if (c->n_rx_fds != 0) {
-		vu_close_surplus(c, fds, n); /* a second lot for one message */
+	kept = c->n_rx_fds != 0 ? 0 : RTE_MIN(n, VU_MAX_FDS); /* a second lot for one message */
+	ims_vfio_peer_error(&c->v, IMS_VFIO_PEER_SURPLUS_FD, n - kept);
+	rx_close_fds(c, fds + kept, n - kept);
+	if (kept == 0)
 		return;
-	}
-	memcpy(c->rx_fds, fds, n * sizeof(int));
-	c->n_rx_fds = n;
+	memcpy(c->rx_fds, fds, kept * sizeof(int));
+	c->n_rx_fds = kept;
 	c->rx_fds_at = last_begun(c);
 }
 
@@ -205,7 +213,7 @@ rx_recv(struct ims_vfio_user *c, size_t most)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(SCM_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(VU_SCM_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {
 		.iov_base = c->rx_buf + c->rx_len,
@@ -244,12 +252,30 @@ rx_missing(const struct ims_vfio_user *c)
 	return hdr.size - c->rx_len;
 }
 
+/*
+ * Who passes descriptors that take long to close is left alone, in the end for ever: what waits to
+ * be closed has a bound. Nobody is held up but the client's own thread, which has nothing else to
+ * do.
+ */
+static bool
+rx_is_choked(struct ims_vfio_user *c, const void *reader)
+{
+	if (likely(!c->rx_choked))
+		return false;
+	c->rx_choked = vu_closer_behind(c, reader == NULL ? CHOKED_MS : 0);
+	if (c->rx_choked && ims_left_ms(&c->rx_choked_until) == 0) {
+		c->rx_over = true;
+		vu_broken(c, "it passes descriptors that take too long to close");
+	}
+	return c->rx_choked;
+}
+
 unsigned int
 vu_rx_locked(struct ims_vfio_user *c, const void *reader, struct ims_vfio_event *ev, unsigned int n)
 {
 	size_t most = VU_MAX_MSG;
 
-	if (unlikely(c->rx_over))
+	if (unlikely(c->rx_over) || rx_is_choked(c, reader))
 		return 0;
 	/*
 	 * No more than the reader has room for: what is in the socket still, it is told of again.

@@ -128,9 +128,14 @@ vu_sock_init(struct ims_vfio_user *c)
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_mutex_init(&c->rx_lock, NULL);
 	pthread_mutex_init(&c->tx_lock, NULL);
+	rc = vu_closer_start(c);
+	if (rc != 0)
+		goto fail_locks;
 	rc = ims_thread_create(&c->thread, "ims-vfio-user", sock_thread, c);
 	if (rc == 0)
 		return 0;
+	vu_closer_stop(c);
+fail_locks:
 	pthread_mutex_destroy(&c->tx_lock);
 	pthread_mutex_destroy(&c->rx_lock);
 	pthread_mutex_destroy(&c->lock);
@@ -152,7 +157,12 @@ vu_sock_fini(struct ims_vfio_user *c)
 	if (write(c->stop_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		vu_broken(c, "it is being closed"); /* ends the thread as well */
 	pthread_join(c->thread, NULL);
-	vu_close_fds(c->rx_fds, c->n_rx_fds);
+	/* In it may be what nobody has received, and that is closed with it. */
+	shutdown(c->sock, SHUT_RDWR);
+	vu_close_fds(c, &c->sock, 1);
+	c->sock = -1;
+	vu_close_fds(c, c->rx_fds, c->n_rx_fds);
+	vu_closer_stop(c);
 	pthread_mutex_destroy(&c->tx_lock);
 	pthread_mutex_destroy(&c->rx_lock);
 	pthread_mutex_destroy(&c->lock);

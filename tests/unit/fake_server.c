@@ -18,29 +18,8 @@
 #include <linux/vfio.h>
 #include <rte_common.h>
 
+#include "../send_fds.h"
 #include "fake_server.h"
-
-static ssize_t
-send_fds(int sock, const void *buf, size_t len, const int *fds, int n)
-{
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(8 * sizeof(int))];
-	} control;
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (n != 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		CMSG_FIRSTHDR(&msg)->cmsg_level = SOL_SOCKET;
-		CMSG_FIRSTHDR(&msg)->cmsg_type = SCM_RIGHTS;
-		CMSG_FIRSTHDR(&msg)->cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), fds, n * sizeof(int));
-	}
-	return sendmsg(sock, &msg, MSG_NOSIGNAL);
-}
 
 static void
 server_reply(struct server *s, const struct vfio_user_header *req, uint32_t error,
@@ -89,7 +68,7 @@ server_region(struct server *s, const struct vfio_user_header *req, uint32_t ind
 		struct vfio_region_info_cap_sparse_mmap cap;
 		struct vfio_region_sparse_mmap_area area;
 	} r = { .info = { .argsz = sizeof(r), .index = index } };
-	int fds[5] = { s->memfd, s->memfd, s->memfd, s->memfd, s->memfd };
+	int fds[5] = { s->region_fd, s->memfd, s->memfd, s->memfd, s->memfd };
 	int n_fds = 0;
 
 	r.info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
@@ -152,7 +131,7 @@ server_read(struct server *s, const struct vfio_user_header *req, const uint8_t 
 {
 	struct vfio_user_header hdr = *req;
 	uint8_t buf[256] = { 0 };
-	int fd = s->lingering;
+	int linger = s->lingering, fd = linger >= 0 ? linger : s->surplus_fd;
 	uint32_t count, error = 0;
 
 	memcpy(buf, data, 16);
@@ -192,8 +171,8 @@ server_read(struct server *s, const struct vfio_user_header *req, const uint8_t 
 	server_reply(s, &hdr, error, buf, 16 + count, &fd, fd >= 0);
 	if (s->quirk == READ_HELD)
 		server_reply(s, &s->held, 0, buf, 16 + count, NULL, 0);
-	if (fd >= 0)
-		close(fd);
+	if (linger >= 0)
+		close(linger);
 	s->lingering = -1;
 }
 
@@ -267,6 +246,7 @@ server_main(void *arg)
 	struct vfio_user_header hdr;
 	uint8_t data[4096];
 	bool silent;
+	int fd;
 
 	while (recv_all(s->sock, &hdr, sizeof(hdr))) {
 		if (hdr.size < sizeof(hdr) || hdr.size > sizeof(data) ||
@@ -294,8 +274,9 @@ server_main(void *arg)
 			server_own_request(s, VFIO_USER_DMA_READ, 0x1000, 16);
 			server_own_request(s, 77, 0, 0);
 		}
+		fd = s->surplus_fd;
 		if (s->inject_len != 0)
-			send(s->sock, s->inject, s->inject_len, MSG_NOSIGNAL);
+			send_fds(s->sock, s->inject, s->inject_len, &fd, fd >= 0);
 		s->inject_len = 0;
 		server_answer(s, &hdr, data);
 		s->answers++;
@@ -304,23 +285,37 @@ server_main(void *arg)
 	return NULL;
 }
 
-struct ims_vfio *
-start(struct server *s, enum quirk quirk)
+static struct ims_vfio *
+start_with(struct server *s, enum quirk quirk, int region_fd)
 {
 	struct rlimit limit;
 	int sv[2];
 
 	memset(s, 0, sizeof(*s));
 	s->quirk = quirk;
+	s->surplus_fd = -1;
 	s->lingering = -1;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	s->max_fds = limit.rlim_cur;
 	s->memfd = memfd_create("bar", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(s->memfd, quirk == REGION_FILE_SHORT ? 0x2000 : BAR_SIZE), 0);
+	s->region_fd = region_fd >= 0 ? region_fd : s->memfd;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv), 0);
 	s->sock = sv[1];
 	assert_int_equal(pthread_create(&s->thread, NULL, server_main, s), 0);
 	return ims_vfio_user_attach("test", sv[0], -1, quirk == SILENT ? SILENT_MS : TIMEOUT_MS);
+}
+
+struct ims_vfio *
+start(struct server *s, enum quirk quirk)
+{
+	return start_with(s, quirk, -1);
+}
+
+struct ims_vfio *
+start_file(struct server *s, int fd)
+{
+	return start_with(s, GOOD, fd);
 }
 
 void

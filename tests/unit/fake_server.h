@@ -60,7 +60,9 @@ struct server {
 	int sock;
 	atomic_int quirk;
 	int memfd;
-	atomic_int lingering; /* goes with the next REGION_READ; -1 */
+	int region_fd;         /* region 0 can be mapped from it */
+	atomic_int surplus_fd; /* goes with each answer to REGION_READ, and what is injected; -1 */
+	atomic_int lingering;  /* goes with the next one instead, and is closed; -1 */
 	struct vfio_user_header held;
 	pthread_t thread;
 	rlim_t max_fds;
@@ -79,6 +81,9 @@ struct server {
 /* A client of it; NULL with rte_errno if it would not have it. */
 struct ims_vfio *
 start(struct server *s, enum quirk quirk);
+/* A good one whose region 0 is this file. */
+struct ims_vfio *
+start_file(struct server *s, int fd);
 /* v may be NULL. */
 void
 finish(struct server *s, struct ims_vfio *v);

@@ -248,5 +248,6 @@ main(void)
 	failed += vfio_user_msg_tests();
 	failed += vfio_user_dma_tests();
 	failed += vfio_user_reply_tests();
+	failed += vfio_user_fds_tests();
 	return failed;
 }

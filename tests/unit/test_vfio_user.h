@@ -9,6 +9,8 @@
 int
 vfio_user_dma_tests(void);
 int
+vfio_user_fds_tests(void);
+int
 vfio_user_msg_tests(void);
 int
 vfio_user_reply_tests(void);

@@ -2,7 +2,7 @@
  * Copyright(c) 2026 The rte_ims authors
  */
 
-/* Replies: late, wrong, out of order, behind something else, with a socket, or never. */
+/* Replies: late, wrong, out of order, behind something else, or never. */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,13 +11,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_common.h>
@@ -69,60 +67,6 @@ test_reply_behind_events(void **state)
 	v->ops->source_give(v, &sink);
 	finish(&s, v);
 	close(sink.fd);
-}
-
-/* There is more to be sent than anyone takes, and close() waits for that. */
-static int
-lingering_socket(int *peer)
-{
-	const struct linger linger = { .l_onoff = 1, .l_linger = 60 };
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), sock;
-	struct sockaddr_in sa = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sa);
-	static const char bytes[65536];
-
-	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listener, (struct sockaddr *)&sa, len), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&sa, &len), 0);
-	sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(sock, (struct sockaddr *)&sa, len), 0);
-	*peer = accept(listener, NULL, NULL);
-	assert_true(*peer >= 0);
-	close(listener);
-	while (send(sock, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
-		;
-	assert_int_equal(setsockopt(sock, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-	return sock;
-}
-
-/*
- * Nobody wants the socket that came with an answer: to close it takes no time, whatever the server
- * has made of it.
- */
-static void
-test_lingering_socket(void **state)
-{
-	struct timespec begin, end;
-	struct ims_vfio *v;
-	struct server s;
-	uint32_t val;
-	int peer;
-
-	v = start(&s, GOOD);
-	s.lingering = lingering_socket(&peer);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	/*
-	 * The first of them closes what the answer to it carries; the server's own end is closed by
-	 * then.
-	 */
-	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
-	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	expect_errors(v, IMS_VFIO_PEER_SURPLUS_FD, 1);
-	assert_true(end.tv_sec - begin.tv_sec < 30);
-	finish(&s, v);
-	close(peer);
 }
 
 static void
@@ -341,7 +285,6 @@ vfio_user_reply_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reply_behind_events),
-		cmocka_unit_test(test_lingering_socket),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_timeout),
 		cmocka_unit_test(test_bad_replies),

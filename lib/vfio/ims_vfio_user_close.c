@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * vfio-user client: the peer's descriptors are closed by a thread that nobody waits for. To close
+ * one takes as long as the peer likes: a socket as its SO_LINGER says, a file of a file system in
+ * user space (FUSE) until its process has answered, and no signal ends that.
+ *
+ * The thread outlives the device if it has to, so what it uses is its own.
+ */
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ims_deadline.h"
+#include "ims_thread.h"
+#include "ims_vfio_user.h"
+
+#define MANY 64 /* with more of them it is behind, and nothing is received */
+
+struct vu_closer {
+	pthread_t thread;
+	pthread_mutex_t lock; /* a leaf */
+	pthread_cond_t work;
+	pthread_cond_t done;
+	/*
+	 * Never full: there is room for what comes with one receipt more, and with the message that
+	 * it completes, for the files of all regions and for the socket.
+	 */
+	int fds[MANY + VU_SCM_FDS + VU_MAX_FDS + IMS_VFIO_MAX_REGIONS + 1];
+	int n;
+	bool ending;
+	bool ended;
+	bool left; /* alone, to end when it can */
+};
+
+static void
+closer_free(struct vu_closer *closer)
+{
+	pthread_cond_destroy(&closer->done);
+	pthread_cond_destroy(&closer->work);
+	pthread_mutex_destroy(&closer->lock);
+	free(closer);
+}
+
+static IMS_THREAD_RET
+closer_main(void *arg)
+{
+	struct vu_closer *closer = arg;
+	sigset_t all;
+	bool left;
+	int fd;
+
+	/* A signal that the kernel gave to this thread would wait with it. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	pthread_mutex_lock(&closer->lock);
+	for (;;) {
+		while (closer->n == 0 && !closer->ending)
+			pthread_cond_wait(&closer->work, &closer->lock);
+		if (closer->n == 0)
+			break;
+		fd = closer->fds[--closer->n];
+		pthread_mutex_unlock(&closer->lock);
+		close(fd);
+		pthread_mutex_lock(&closer->lock);
+		pthread_cond_signal(&closer->done);
+	}
+	closer->ended = true;
+	left = closer->left;
+	pthread_cond_signal(&closer->done);
+	pthread_mutex_unlock(&closer->lock);
+	if (left)
+		closer_free(closer);
+	return IMS_THREAD_RET_NONE;
+}
+
+int
+vu_closer_start(struct ims_vfio_user *c)
+{
+	struct vu_closer *closer;
+	pthread_condattr_t attr;
+	int rc;
+
+	closer = calloc(1, sizeof(*closer));
+	if (closer == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&closer->lock, NULL);
+	pthread_cond_init(&closer->work, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&closer->done, &attr);
+	pthread_condattr_destroy(&attr);
+	rc = ims_thread_create(&closer->thread, "ims-vfio-close", closer_main, closer);
+	if (rc != 0)
+		closer_free(closer);
+	else
+		c->closer = closer;
+	return rc;
+}
+
+void
+vu_closer_stop(struct ims_vfio_user *c)
+{
+	struct vu_closer *closer = c->closer;
+	pthread_t thread = closer->thread;
+	struct timespec deadline;
+	int err = 0;
+	bool left;
+
+	ims_deadline_in_ms(&deadline, c->v.timeout_ms);
+	pthread_mutex_lock(&closer->lock);
+	closer->ending = true;
+	pthread_cond_signal(&closer->work);
+	while (!closer->ended && err == 0)
+		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
+	left = !closer->ended;
+	closer->left = left;
+	pthread_mutex_unlock(&closer->lock);
+	if (left) {
+		pthread_detach(thread);
+	} else {
+		pthread_join(thread, NULL);
+		closer_free(closer);
+	}
+}
+
+bool
+vu_close_fds(struct ims_vfio_user *c, const int *fds, int n)
+{
+	struct vu_closer *closer = c->closer;
+	bool behind;
+
+	pthread_mutex_lock(&closer->lock);
+	memcpy(closer->fds + closer->n, fds, n * sizeof(*fds));
+	closer->n += n;
+	behind = closer->n > MANY;
+	pthread_cond_signal(&closer->work);
+	pthread_mutex_unlock(&closer->lock);
+	return behind;
+}
+
+bool
+vu_closer_behind(struct ims_vfio_user *c, uint32_t wait_ms)
+{
+	struct vu_closer *closer = c->closer;
+	struct timespec deadline;
+	int err = 0;
+	bool behind;
+
+	ims_deadline_in_ms(&deadline, wait_ms);
+	pthread_mutex_lock(&closer->lock);
+	while (closer->n > MANY && wait_ms != 0 && err == 0)
+		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
+	behind = closer->n > MANY;
+	pthread_mutex_unlock(&closer->lock);
+	return behind;
+}
