@@ -64,7 +64,7 @@ static void
 start(void)
 {
 	struct vfio_user_dma_map map = { sizeof(map), 3, 0, 0, MEM_LEN };
-	int fd = memfd;
+	int fd = dup(memfd); /* taken */
 	struct vfu_req req = {
 		.data = (const uint8_t *)&map,
 		.len = sizeof(map),
