@@ -158,7 +158,10 @@ struct rte_ims_dev_info {
  * zero.
  */
 struct rte_ims_dev_stats {
-	/** Commands that were not answered in time: their callers got ETIMEDOUT. */
+	/**
+	 * Commands that were not answered in time, or found no room in the socket in time and were
+	 * not sent: their callers got ETIMEDOUT.
+	 */
 	uint64_t timeouts;
 	/**
 	 * Answers that nobody waited for: they came late, twice, or were never asked for. Dropped.

@@ -11,7 +11,7 @@ KINDS = {
     "device": ("/ims/devices", "/ims/device", (
         ("vectors", "device_vectors", "gauge", "Vectors of the device."),
         ("removed", "device_removed", "gauge", "1: the device is gone."),
-        ("timeouts", "device_timeouts", "counter", "Commands that were not answered in time."),
+        ("timeouts", "device_timeouts", "counter", "Commands that were not answered, or could not be sent, in time."),
         ("late_replies", "device_late_replies", "counter", "Answers that nobody waited for."),
         ("reordered_replies", "device_reordered_replies", "counter", "Answers before that to an earlier command."),
         ("bad_replies", "device_bad_replies", "counter", "Answers that did not fit their command."),
