@@ -5,19 +5,23 @@
 /*
  * The wall clock of a program that this is linked into jumps, an hour to or fro each time that it
  * is read: somebody sets it. DPDK and the others live with that. What is ours does not read it at
- * all, nor waits by it: the program aborts if it does. A timeout by that clock, or a timed wait for
- * a condition that was not made for another one, would end at once or an hour too late.
+ * all, nor waits by it: the program aborts if it does. A timeout by that clock, as those of a
+ * semaphore, a lock, or a condition that was not made for another one, would end at once or an hour
+ * too late.
  */
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -115,6 +119,17 @@ timespec_get(struct timespec *ts, int base)
 	return base;
 }
 
+/* The function that would be called without ours; threads may look for it at once. */
+#define LIBC(name)                                                            \
+	({                                                                    \
+		static _Atomic(void *) cache;                                 \
+		void *libc = atomic_load(&cache);                             \
+                                                                              \
+		if (libc == NULL)                                             \
+			atomic_store(&cache, libc = dlsym(RTLD_NEXT, #name)); \
+		(__typeof__(&(name)))(uintptr_t)libc;                         \
+	})
+
 /* By the clock that the condition was made for: the wall clock, if nobody has said so. */
 int
 pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
@@ -124,9 +139,45 @@ pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict 
 
 	if (!monotonic)
 		not_ours(__builtin_return_address(0), "pthread_cond_timedwait");
-	return pthread_cond_clockwait(
+	return LIBC(pthread_cond_clockwait)(
 		cond, mutex, monotonic ? CLOCK_MONOTONIC : CLOCK_REALTIME, until);
 }
+
+/* By the wall clock, or by the one that the caller names. */
+#define UNTIL(name, by_wall_clock, params, args)                      \
+	int name params                                               \
+	{                                                             \
+		if (by_wall_clock)                                    \
+			not_ours(__builtin_return_address(0), #name); \
+		return LIBC(name) args;                               \
+	}
+#define IS_WALL(id) ((id) == CLOCK_REALTIME || (id) == CLOCK_TAI)
+
+UNTIL(sem_timedwait, true, (sem_t *restrict s, const struct timespec *restrict t), (s, t))
+UNTIL(sem_clockwait, IS_WALL(id),
+	(sem_t *restrict s, clockid_t id, const struct timespec *restrict t), (s, id, t))
+UNTIL(pthread_mutex_timedlock, true,
+	(pthread_mutex_t *restrict m, const struct timespec *restrict t), (m, t))
+UNTIL(pthread_mutex_clocklock, IS_WALL(id),
+	(pthread_mutex_t *restrict m, clockid_t id, const struct timespec *restrict t), (m, id, t))
+UNTIL(pthread_rwlock_timedrdlock, true,
+	(pthread_rwlock_t *restrict l, const struct timespec *restrict t), (l, t))
+UNTIL(pthread_rwlock_timedwrlock, true,
+	(pthread_rwlock_t *restrict l, const struct timespec *restrict t), (l, t))
+UNTIL(pthread_rwlock_clockrdlock, IS_WALL(id),
+	(pthread_rwlock_t *restrict l, clockid_t id, const struct timespec *restrict t), (l, id, t))
+UNTIL(pthread_rwlock_clockwrlock, IS_WALL(id),
+	(pthread_rwlock_t *restrict l, clockid_t id, const struct timespec *restrict t), (l, id, t))
+UNTIL(pthread_cond_clockwait, IS_WALL(id),
+	(pthread_cond_t *restrict c, pthread_mutex_t *restrict m, clockid_t id,
+		const struct timespec *restrict t),
+	(c, m, id, t))
+/* A length of time is no matter: Linux measures it by another clock. */
+UNTIL(clock_nanosleep, IS_WALL(id) && (flags & TIMER_ABSTIME) != 0,
+	(clockid_t id, int flags, const struct timespec *t, struct timespec *left),
+	(id, flags, t, left))
+UNTIL(timerfd_create, IS_WALL(id) || id == CLOCK_REALTIME_ALARM, (clockid_t id, int flags),
+	(id, flags))
 
 static bool
 knows_conditions(void)
@@ -151,12 +202,20 @@ is_in_place(const char *function)
 __attribute__((constructor)) static void
 jump_init(void)
 {
+	static const char *const names[] = { "clock_gettime", "time", "gettimeofday",
+		"timespec_get", "pthread_cond_timedwait", "pthread_cond_clockwait", "sem_timedwait",
+		"sem_clockwait", "pthread_mutex_timedlock", "pthread_mutex_clocklock",
+		"pthread_rwlock_timedrdlock", "pthread_rwlock_timedwrlock",
+		"pthread_rwlock_clockrdlock", "pthread_rwlock_clockwrlock", "clock_nanosleep",
+		"timerfd_create" };
 	void *next = dlsym(RTLD_NEXT, "clock_gettime");
+	bool all = true;
+	unsigned int i;
 
 	memcpy(&libc_clock_gettime, &next, sizeof(next));
-	if (next == NULL || !is_in_place("clock_gettime") || !is_in_place("time") ||
-		!is_in_place("gettimeofday") || !is_in_place("timespec_get") ||
-		!is_in_place("pthread_cond_timedwait") || !knows_conditions()) {
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		all = all && is_in_place(names[i]);
+	if (next == NULL || !all || !knows_conditions()) {
 		fprintf(stderr, "jump.c is not in the C library's place\n");
 		_exit(1);
 	}

@@ -14,10 +14,13 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -207,16 +210,73 @@ ask_time(void)
 	clock_gettime(CLOCK_REALTIME, &ts);
 }
 
-static void
-wait_by_wall_clock(void)
-{
-	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-	pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
-	struct timespec until;
+/* Each of them ends at once where nobody minds: that time is over. */
+static const struct timespec long_ago;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static sem_t sem;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
+static void
+wait_for_condition(void)
+{
 	pthread_mutex_lock(&mutex);
-	pthread_cond_timedwait(&cond, &mutex, &until);
+	pthread_cond_timedwait(&cond, &mutex, &long_ago);
+}
+
+static void
+wait_for_condition_by_clock(void)
+{
+	pthread_mutex_lock(&mutex);
+	pthread_cond_clockwait(&cond, &mutex, CLOCK_REALTIME, &long_ago);
+}
+
+static void
+wait_for_semaphore(void)
+{
+	sem_timedwait(&sem, &long_ago);
+}
+
+static void
+wait_for_semaphore_by_clock(void)
+{
+	sem_clockwait(&sem, CLOCK_REALTIME, &long_ago);
+}
+
+static void
+wait_for_mutex(void)
+{
+	pthread_mutex_timedlock(&mutex, &long_ago);
+}
+
+static void
+wait_for_mutex_by_clock(void)
+{
+	pthread_mutex_clocklock(&mutex, CLOCK_REALTIME, &long_ago);
+}
+
+static void
+wait_for_readers(void)
+{
+	pthread_rwlock_timedwrlock(&rwlock, &long_ago);
+}
+
+static void
+wait_for_writer_by_clock(void)
+{
+	pthread_rwlock_clockrdlock(&rwlock, CLOCK_REALTIME, &long_ago);
+}
+
+static void
+sleep_until(void)
+{
+	clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &long_ago, NULL);
+}
+
+static void
+make_timer(void)
+{
+	close(timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC));
 }
 
 /*
@@ -226,8 +286,17 @@ wait_by_wall_clock(void)
 static void
 test_wall_clock(void **state)
 {
-	ends_by_abort(ask_time);
-	ends_by_abort(wait_by_wall_clock);
+	static void (*const by_wall_clock[])(void) = { ask_time, wait_for_condition,
+		wait_for_condition_by_clock, wait_for_semaphore, wait_for_semaphore_by_clock,
+		wait_for_mutex, wait_for_mutex_by_clock, wait_for_readers, wait_for_writer_by_clock,
+		sleep_until, make_timer };
+	unsigned int i;
+
+	for (i = 0; i < RTE_DIM(by_wall_clock); i++)
+		ends_by_abort(by_wall_clock[i]);
+	/* By another clock they end at once. */
+	assert_int_equal(sem_clockwait(&sem, CLOCK_MONOTONIC, &long_ago), -1);
+	assert_int_equal(errno, ETIMEDOUT);
 }
 
 int
