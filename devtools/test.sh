@@ -8,9 +8,10 @@
 #
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
-#   --full      also what takes long: a million moves, half an hour of soak, each call of the system failing
-#               once, a NIC beside dpdk-testpmd, all end-to-end tests under ASan+UBSan, they and the unit
-#               tests under TSan, the distribution's archive, Debian packages, the ABI
+#   --full      also what takes long: a million moves, three soaks of ten minutes (MSI-X, IMS, both), each call of
+#               the system failing once, a NIC beside dpdk-testpmd, all end-to-end tests under ASan+UBSan, they
+#               and the unit tests under TSan, the distribution's archive, Debian packages, the ABI; and the
+#               static analyzers, with scan-build
 #
 # Without --full, up to three tests of a group that failed are run three times more, alone: many run side by
 # side, and on a loaded machine one may miss its time. It is named at the end as unsteady. A crash, or
@@ -21,7 +22,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-guest=yes sanitize=short fuzz=good
+guest=yes sanitize=short fuzz=good static=good
 for arg in "$@"; do
 	case $arg in
 	--quick) guest=no sanitize=no ;;
@@ -128,6 +129,9 @@ fi
 if [ "$sanitize" = full ]; then
 	say "what takes long"
 	run long build --suite long
+
+	say "static analyzers, scan-build among them"
+	devtools/check-static.sh --full || static=failed
 fi
 
 if [ "$guest" = yes ]; then
@@ -143,6 +147,10 @@ rc=0
 devtools/test_results.py sum "${logs[@]}" || rc=1
 [ $fuzz = good ] || {
 	echo "fuzzing failed"
+	rc=1
+}
+[ $static = good ] || {
+	echo "the static analyzers failed"
 	rc=1
 }
 exit $rc
