@@ -146,13 +146,56 @@ hand_over(int err, int fd)
 }
 
 static int
-mount_own(int dev)
+write_file(const char *path, const char *text)
+{
+	ssize_t n = -1;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = write(fd, text, strlen(text));
+		close(fd);
+	}
+	return n < 0 ? -errno : 0;
+}
+
+/* Who is not root mounts in a user namespace as well, in which he is who he was. */
+static int
+unshare_mounts(void)
+{
+	char uids[32], gids[32];
+	int rc;
+
+	if (unshare(CLONE_NEWNS) == 0)
+		return 0;
+	snprintf(uids, sizeof(uids), "%u %u 1", getuid(), getuid());
+	snprintf(gids, sizeof(gids), "%u %u 1", getgid(), getgid());
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
+		return -EPERM; /* whichever limit it was */
+	rc = write_file("/proc/self/setgroups", "deny");
+	if (rc == 0)
+		rc = write_file("/proc/self/uid_map", uids);
+	if (rc == 0)
+		rc = write_file("/proc/self/gid_map", gids);
+	return rc;
+}
+
+static int
+mount_own(int *dev)
 {
 	char options[128];
+	int rc;
 
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", dev,
+	rc = unshare_mounts();
+	if (rc != 0)
+		return rc;
+	/* Of the same user namespace. */
+	*dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (*dev < 0)
+		return -errno;
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=%u,group_id=%u", *dev,
 		getuid(), getgid());
-	if (unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (mount("", "/", "", MS_REC | MS_PRIVATE, NULL) < 0 ||
 		mount("fuse_file", MOUNT_POINT, "fuse", MS_NODEV | MS_NOSUID, options) < 0)
 		return -errno;
 	return 0;
@@ -188,8 +231,7 @@ child_main(int sock, pid_t parent, struct fuse_file_shared *shared)
 	if (dup2(sock, CHILD_SOCK) < 0)
 		_exit(1);
 	closefrom(CHILD_SOCK + 1);
-	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	rc = dev < 0 ? -errno : mount_own(dev);
+	rc = mount_own(&dev);
 	if (rc != 0) {
 		hand_over(rc, -1);
 		_exit(1);
