@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rte_common.h>
 #include <rte_malloc.h>
@@ -77,6 +78,36 @@ resident_close(void)
 {
 	assert_int_equal(rte_ims_dev_close(resident.dev), 0);
 	assert_int_equal(rte_ims_wait_destroy(resident.wait), 0);
+}
+
+/* What those are that are there now, to tell which is one too many, or has gone. */
+static void
+print_fds(void)
+{
+	char path[64], target[256];
+	ssize_t n;
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n < 0)
+			continue;
+		target[n] = 0;
+		print_error("descriptor %d: %s\n", fd, target);
+	}
+}
+
+static void
+expect_descriptors(unsigned int n)
+{
+	unsigned int now = count_fds();
+
+	if (now != n) {
+		print_error("%u descriptors, and not %u\n", now, n);
+		print_fds();
+	}
+	expect(now == n);
 }
 
 /* Pieces of DPDK's memory. */
@@ -210,7 +241,7 @@ live_with(const struct fault *f, const struct fault *also)
 	ended_early += rc != 0;
 	expect(came || rc == 0);
 	expect(also != NULL || is_told(f, rc));
-	expect(count_fds() == fds);
+	expect_descriptors(fds);
 	expect(e2e_count_maps() == maps);
 	expect(count_dpdk_pieces() == dpdk_pieces);
 	expect_no_memory_left();
