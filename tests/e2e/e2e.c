@@ -45,8 +45,10 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		{ 0 },
 	};
 	static char mem[16] = "64";
-	char *eal[EAL_ARGS] = { arg("e2e"), arg("--no-pci"), arg("--no-shconf"), arg("--lcores") };
-	int c, n_eal = 5, n_own = 0;
+	/* Every DPDK program that starts connects to the telemetry sockets of others. */
+	char *eal[EAL_ARGS] = { arg("e2e"), arg("--no-pci"), arg("--no-shconf"),
+		arg("--no-telemetry"), arg("--lcores") };
+	int c, n_eal = 6, n_own = 0;
 
 	e2e_dev_name = dev_default;
 	while ((c = getopt_long(argc, argv, "", opts, NULL)) != -1) {
@@ -71,7 +73,7 @@ e2e_init(int argc, char **argv, const char *dev_default)
 		else
 			exit(1);
 	}
-	eal[4] = arg(e2e_lcores);
+	eal[5] = arg(e2e_lcores);
 	/* Unless the caller says what memory there is. */
 	if (n_own == 0) {
 		eal[n_eal++] = arg("--no-huge");

@@ -22,11 +22,11 @@ fake_eal_init(void)
 {
 	static char *argv[] = { (char *)(uintptr_t) "unit", (char *)(uintptr_t) "--no-huge",
 		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
-		(char *)(uintptr_t) "-m", (char *)(uintptr_t) "64", (char *)(uintptr_t) "-l",
-		(char *)(uintptr_t) "0", (char *)(uintptr_t) "--log-level=lib.ims*:critical",
-		NULL };
+		(char *)(uintptr_t) "--no-telemetry", (char *)(uintptr_t) "-m",
+		(char *)(uintptr_t) "64", (char *)(uintptr_t) "-l", (char *)(uintptr_t) "0",
+		(char *)(uintptr_t) "--log-level=lib.ims*:critical", NULL };
 
-	if (rte_eal_init(9, argv) < 0)
+	if (rte_eal_init(RTE_DIM(argv) - 1, argv) < 0)
 		exit(1); /* a failure, not a skip */
 }
 
