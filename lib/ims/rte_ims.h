@@ -123,7 +123,7 @@ enum rte_ims_delivery {
 struct rte_ims_dev_conf {
 	/**
 	 * Longest wait, in ms, for one answer of the device's peer, and in rte_ims_dev_close() for
-	 * the peer's descriptors to be closed; 0 = 5000.
+	 * the peer's descriptors to be closed, but then at least 1000; 0 = 5000.
 	 */
 	uint32_t timeout_ms;
 	/** RTE_IMS_DEV_F_*. */

@@ -10,6 +10,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include <rte_common.h>
+
 #include "ims_vfio.h"
 #include "vfio_user_proto.h"
 
@@ -194,11 +196,16 @@ void
 vu_calls_end_locked(struct ims_vfio_user *c, int rc);
 
 /* ims_vfio_user_close.c */
+/* How long descriptors may take to be closed: as long as a reply, but this machine is busy, too. */
+static inline uint32_t
+vu_close_ms(const struct ims_vfio_user *c)
+{
+	return RTE_MAX(c->v.timeout_ms, 1000u);
+}
+
 int
 vu_closer_start(struct ims_vfio_user *c);
-/*
- * Waits as long as for a reply, then leaves the thread to itself, which ends when all is closed.
- */
+/* Waits so long, then leaves the thread to itself, which ends when all is closed. */
 void
 vu_closer_stop(struct ims_vfio_user *c);
 /*

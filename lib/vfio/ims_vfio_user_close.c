@@ -19,7 +19,8 @@
 #include "ims_thread.h"
 #include "ims_vfio_user.h"
 
-#define MANY 64 /* with more of them it is behind, and nothing is received */
+#define MANY     64 /* with more of them it is behind, and nothing is received */
+#define AGAIN_MS 10
 
 struct vu_closer {
 	pthread_t thread;
@@ -32,6 +33,7 @@ struct vu_closer {
 	 */
 	int fds[MANY + VU_SCM_FDS + VU_MAX_FDS + IMS_VFIO_MAX_REGIONS + 1];
 	int n;
+	bool closing;
 	bool ending;
 	bool ended;
 	bool left; /* alone, to end when it can */
@@ -64,9 +66,11 @@ closer_main(void *arg)
 		if (closer->n == 0)
 			break;
 		fd = closer->fds[--closer->n];
+		closer->closing = true;
 		pthread_mutex_unlock(&closer->lock);
 		close(fd);
 		pthread_mutex_lock(&closer->lock);
+		closer->closing = false;
 		pthread_cond_signal(&closer->done);
 	}
 	closer->ended = true;
@@ -102,22 +106,34 @@ vu_closer_start(struct ims_vfio_user *c)
 	return rc;
 }
 
+/* False: it is at one that takes too long. That it has not had a CPU yet is no reason. */
+static bool
+closer_wait_locked(struct vu_closer *closer, uint32_t ms)
+{
+	struct timespec deadline;
+
+	ims_deadline_in_ms(&deadline, ms);
+	while (!closer->ended) {
+		if (pthread_cond_timedwait(&closer->done, &closer->lock, &deadline) == 0)
+			continue;
+		if (closer->closing)
+			return false;
+		ims_deadline_in_ms(&deadline, AGAIN_MS);
+	}
+	return true;
+}
+
 void
 vu_closer_stop(struct ims_vfio_user *c)
 {
 	struct vu_closer *closer = c->closer;
 	pthread_t thread = closer->thread;
-	struct timespec deadline;
-	int err = 0;
 	bool left;
 
-	ims_deadline_in_ms(&deadline, c->v.timeout_ms);
 	pthread_mutex_lock(&closer->lock);
 	closer->ending = true;
 	pthread_cond_signal(&closer->work);
-	while (!closer->ended && err == 0)
-		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
-	left = !closer->ended;
+	left = !closer_wait_locked(closer, vu_close_ms(c));
 	closer->left = left;
 	pthread_mutex_unlock(&closer->lock);
 	if (left) {

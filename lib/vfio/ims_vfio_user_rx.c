@@ -102,7 +102,7 @@ rx_close_fds(struct ims_vfio_user *c, const int *fds, int n)
 	if (likely(n == 0) || !vu_close_fds(c, fds, n) || c->rx_choked)
 		return;
 	c->rx_choked = true;
-	ims_deadline_in_ms(&c->rx_choked_until, c->v.timeout_ms);
+	ims_deadline_in_ms(&c->rx_choked_until, vu_close_ms(c));
 }
 
 /*

@@ -96,7 +96,7 @@ wait_asked(void)
 	assert_int_equal(fuse_file_asked(&t.file), 1);
 }
 
-/* What cannot be closed is waited for as long as an answer is. */
+/* What cannot be closed is waited for as long as an answer is, a second at least. */
 static void
 finish_soon(struct server *s, struct ims_vfio *v)
 {
