@@ -18,6 +18,7 @@
 
 #include "model.h"
 #include "sandbox.h"
+#include "watcher.h"
 
 /* lib/vfio/ims_vfio_user.c tells these apart. */
 #define EXIT_FAILED  1
@@ -31,6 +32,7 @@ static const struct model *const models[] = { &timer_ims_model, &queue_dev_model
 struct params {
 	char *model; /* "NAME[,key=value...]" */
 	const char *socket;
+	int listener; /* -1: make one */
 	int fd;
 	unsigned int mode;
 	bool trace;
@@ -42,8 +44,12 @@ struct server {
 	const struct model *model;
 	void *priv;
 	struct vfu *vfu;
+	struct watched *watched;
 	int sigfd;
 };
+
+/* The command line, for who takes this process' place: parsers cut up what they are given. */
+static char **command;
 
 static void
 usage(FILE *f)
@@ -51,7 +57,7 @@ usage(FILE *f)
 	size_t i;
 
 	fprintf(f,
-		"usage: ims-devsrv --model NAME[,key=value...] (--socket PATH | --fd N) "
+		"usage: ims-devsrv --model NAME[,key=value...] (--socket PATH [--listener N] | --fd N) "
 		"[--mode 0600] [--trace] [--seccomp on|off]\n"
 		"       ims-devsrv --model NAME[,key=value...] --dump-config\n"
 		"       ims-devsrv --version | --help\n"
@@ -68,6 +74,18 @@ bad(const char *what, const char *val, const char *expected)
 	return EXIT_BAD_OPT;
 }
 
+static bool
+parse_fd(const char *text, int *fd)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*text == '\0' || *end != '\0' || n < 0 || n > 65535)
+		return false;
+	*fd = n;
+	return true;
+}
+
 /* -1: go on; else the exit status. */
 static int
 parse(int argc, char **argv, struct params *p)
@@ -75,6 +93,7 @@ parse(int argc, char **argv, struct params *p)
 	enum {
 		MODEL = 1,
 		SOCKET,
+		LISTENER,
 		FD,
 		MODE,
 		TRACE,
@@ -86,6 +105,7 @@ parse(int argc, char **argv, struct params *p)
 	static const struct option opts[] = {
 		{ "model", required_argument, NULL, MODEL },
 		{ "socket", required_argument, NULL, SOCKET },
+		{ "listener", required_argument, NULL, LISTENER },
 		{ "fd", required_argument, NULL, FD },
 		{ "mode", required_argument, NULL, MODE },
 		{ "trace", no_argument, NULL, TRACE },
@@ -107,11 +127,13 @@ parse(int argc, char **argv, struct params *p)
 		case SOCKET:
 			p->socket = optarg;
 			break;
+		case LISTENER:
+			if (!parse_fd(optarg, &p->listener))
+				return bad("--listener", optarg, "the number of an open socket");
+			break;
 		case FD:
-			n = strtol(optarg, &end, 10);
-			if (*optarg == '\0' || *end != '\0' || n < 0 || n > 65535)
+			if (!parse_fd(optarg, &p->fd))
 				return bad("--fd", optarg, "the number of an open socket");
-			p->fd = n;
 			break;
 		case MODE:
 			n = strtol(optarg, &end, 8);
@@ -147,6 +169,8 @@ parse(int argc, char **argv, struct params *p)
 		return bad("--model", "", "a model's name; try --help");
 	if (!p->dump_config && (p->socket == NULL) == (p->fd < 0))
 		return bad("--socket and --fd", "", "one of them");
+	if (p->listener >= 0 && p->socket == NULL)
+		return bad("--listener", "", "the path that it is bound to as --socket");
 	return -1;
 }
 
@@ -168,6 +192,14 @@ dump_config(struct vfu *vfu, const char *name)
 }
 
 static void
+stop(struct server *s)
+{
+	if (s->watched != NULL)
+		atomic_store(&s->watched->ending, true);
+	vfu_stop(s->vfu);
+}
+
+static void
 on_signal(void *arg)
 {
 	struct server *s = arg;
@@ -178,7 +210,7 @@ on_signal(void *arg)
 	if (info.ssi_signo == SIGUSR1)
 		s->model->dump(s->priv);
 	else
-		vfu_stop(s->vfu);
+		stop(s);
 }
 
 /* Before any thread is started, so that all have these blocked. */
@@ -236,6 +268,63 @@ say_ready(const char *model, const char *path)
 		return; /* nobody waits for it */
 }
 
+/* With room for --listener N. False: no memory. */
+static bool
+command_keep(int argc, char **argv)
+{
+	int i;
+
+	command = calloc(argc + 3, sizeof(*command));
+	if (command == NULL)
+		return false;
+	for (i = 0; i < argc; i++) {
+		command[i] = strdup(argv[i]);
+		if (command[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+static int
+is_listener(int fd)
+{
+	int is = 0;
+	socklen_t len = sizeof(is);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &len) < 0)
+		return -errno;
+	return is ? 0 : -EINVAL;
+}
+
+static int
+listen_at(struct server *s, const struct params *p)
+{
+	int rc;
+
+	if (p->listener < 0)
+		return vfu_listen(s->vfu, p->socket, p->mode);
+	rc = is_listener(p->listener);
+	return rc != 0 ? rc : vfu_listen_on(s->vfu, p->listener, p->socket);
+}
+
+static int
+be_watched(struct server *s)
+{
+	static char option[] = "--listener", number[16];
+	char **end = command;
+
+	snprintf(number, sizeof(number), "%d", vfu_listener(s->vfu));
+	while (*end != NULL)
+		end++;
+	end[0] = option;
+	end[1] = number;
+	s->watched = watcher_start(vfu_listener(s->vfu), command);
+	if (s->watched == NULL)
+		return -errno;
+	vfu_count_accepted(s->vfu, &s->watched->accepted);
+	return 0;
+}
+
 static int
 serve(struct server *s, const struct params *p)
 {
@@ -246,7 +335,9 @@ serve(struct server *s, const struct params *p)
 			strerror(errno));
 		return EXIT_FAILED;
 	}
-	rc = p->socket != NULL ? vfu_listen(s->vfu, p->socket, p->mode) : vfu_attach(s->vfu, p->fd);
+	rc = p->socket != NULL ? listen_at(s, p) : vfu_attach(s->vfu, p->fd);
+	if (rc == 0 && p->socket != NULL)
+		rc = be_watched(s);
 	if (rc == 0)
 		rc = vfu_watch(s->vfu, s->sigfd, on_signal, s);
 	if (rc != 0) {
@@ -260,7 +351,7 @@ serve(struct server *s, const struct params *p)
 			strerror(-rc));
 		return EXIT_FAILED;
 	}
-	if (p->socket != NULL)
+	if (p->socket != NULL && p->listener < 0)
 		say_ready(s->model->name, p->socket);
 	vfu_run(s->vfu);
 	return 0;
@@ -269,11 +360,15 @@ serve(struct server *s, const struct params *p)
 int
 main(int argc, char **argv)
 {
-	struct params p = { .fd = -1, .mode = 0600, .seccomp = IMS_SECCOMP };
+	struct params p = { .listener = -1, .fd = -1, .mode = 0600, .seccomp = IMS_SECCOMP };
 	struct model_opts opts = { 0 };
 	struct server s = { 0 };
 	int rc;
 
+	if (!command_keep(argc, argv)) {
+		fprintf(stderr, "ims-devsrv: %s\n", strerror(ENOMEM));
+		return EXIT_FAILED;
+	}
 	rc = parse(argc, argv, &p);
 	if (rc >= 0)
 		return rc;

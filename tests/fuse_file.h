@@ -38,8 +38,8 @@ struct fuse_file {
 };
 
 /*
- * @return 0; or a negative errno value: EPERM, EACCES no right to mount, also not in a user namespace
- * of one's own, ENODEV, ENOENT no FUSE in the kernel or no /dev/fuse: a test says skip() then.
+ * @return 0; or a negative errno value: EPERM, EACCES no right to mount, in a user namespace
+ * neither, ENODEV, ENOENT the kernel has no FUSE. A test says skip() then.
  */
 int
 fuse_file_open(struct fuse_file *f);

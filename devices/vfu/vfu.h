@@ -6,6 +6,7 @@
 #define _VFU_H_
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -89,6 +90,14 @@ int
 vfu_listen(struct vfu *vfu, const char *path, unsigned int mode);
 int
 vfu_attach(struct vfu *vfu, int sock);
+/* The same of a socket that is bound to the path, and may be listening. It is the server's then. */
+int
+vfu_listen_on(struct vfu *vfu, int listener, const char *path);
+int
+vfu_listener(const struct vfu *vfu);
+/* Count here each time that a connection was taken, or tried to. */
+void
+vfu_count_accepted(struct vfu *vfu, atomic_uint *accepted);
 
 /* Call fn, with the lock held, from vfu_run() when fd is readable. -errno. */
 int

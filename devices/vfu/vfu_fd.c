@@ -7,7 +7,8 @@
  * system in user space (FUSE) has a process of the client's behind it: fstat(), fstatfs(), poll(),
  * write() and a page of it are requests to that process, which nothing interrupts, not even
  * SIGKILL, if it does not answer. So a descriptor has to be shown to be the kernel's own before
- * anything else is done with it. What is not is closed by vfu_reject.c.
+ * anything else is done with it. What is not is closed by vfu_reject.c. An eventfd or a pipe may be
+ * held by its client in the kernel all the same, for which there is watcher.c.
  */
 
 #include <fcntl.h>

@@ -24,7 +24,7 @@ irq_attach(struct vfu *vfu, uint32_t vector, int fd)
 	int flags;
 
 	if (v->fd >= 0)
-		close(v->fd); /* an eventfd, or a pipe: nobody is waited for */
+		close(v->fd); /* an eventfd, or a pipe */
 	v->fd = fd;
 	flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
 	v->nonblock = flags >= 0 && (flags & O_NONBLOCK) != 0;

@@ -100,7 +100,8 @@ struct vfu {
 	int listener;
 	int spare_fd; /* given up to refuse a client when there are no descriptors left */
 	char *path;
-	bool one_client; /* vfu_attach() */
+	atomic_uint *accepted; /* may be NULL */
+	bool one_client;       /* vfu_attach() */
 	bool running;
 	struct vfu_watch watches[VFU_MAX_WATCHES];
 	unsigned int n_watches;

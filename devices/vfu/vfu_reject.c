@@ -11,8 +11,7 @@
  *
  * A thread takes the descriptors of one client at a time, in its slot. A client is let in only if a
  * slot is free, so that there is one when it is needed. Each user may hold VFU_USER_SLOTS of them,
- * and is not let in after that: it takes several users to keep the others out. Those of one user
- * could end each other's processes as well.
+ * and is not let in after that: it takes several users to keep the others out.
  *
  * What is here may be in use when the server is gone: it belongs to the server and to each of its
  * threads, and the last of them frees it.

@@ -54,6 +54,11 @@ vfu_create(const struct vfu_conf *conf)
 void
 vfu_destroy(struct vfu *vfu)
 {
+	/* First, whatever a client's descriptors hold up: another server can take its place. */
+	if (vfu->path != NULL) {
+		unlink(vfu->path);
+		free(vfu->path);
+	}
 	if (vfu->sock >= 0)
 		vfu_client_drop(vfu);
 	/* With it go connections that wait, and what clients have put into them. */
@@ -64,10 +69,6 @@ vfu_destroy(struct vfu *vfu)
 	vfu_guard_fini(vfu);
 	if (vfu->spare_fd >= 0)
 		close(vfu->spare_fd);
-	if (vfu->path != NULL) {
-		unlink(vfu->path);
-		free(vfu->path);
-	}
 	if (vfu->epfd >= 0)
 		close(vfu->epfd);
 	if (vfu->stop_fd >= 0)
@@ -102,39 +103,69 @@ remove_stale(const struct sockaddr_un *sa)
 	return unlink(sa->sun_path) < 0 ? -errno : 0;
 }
 
-int
-vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
+/* A socket at the path, with its mode from the start: no moment in which others can connect. */
+static int
+listener_open(const char *path, unsigned int mode)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->listener };
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	mode_t old;
-	int rc;
+	int rc, sock;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sa.sun_path, path, strlen(path));
-	rc = vfu_reject_listen(vfu);
-	if (rc == 0)
-		rc = remove_stale(&sa);
+	rc = remove_stale(&sa);
 	if (rc != 0)
 		return rc;
-	vfu->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (vfu->listener < 0)
+	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (sock < 0)
 		return -errno;
-	/* The file has its mode from the start: no moment in which others can connect. */
 	old = umask(0777 & ~mode);
-	rc = bind(vfu->listener, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+	rc = bind(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
 	umask(old);
 	if (rc != 0)
-		return rc;
+		close(sock);
+	return rc != 0 ? rc : sock;
+}
+
+int
+vfu_listen_on(struct vfu *vfu, int listener, const char *path)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->listener };
+	int rc;
+
+	vfu->listener = listener;
 	vfu->path = strdup(path);
 	if (vfu->path == NULL)
 		return -ENOMEM;
+	rc = vfu_reject_listen(vfu);
+	if (rc != 0)
+		return rc;
 	vfu->spare_fd = fcntl(vfu->stop_fd, F_DUPFD_CLOEXEC, 0);
 	if (vfu->spare_fd < 0 || listen(vfu->listener, VFU_BACKLOG) < 0 ||
 		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
 		return -errno;
 	return 0;
+}
+
+int
+vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
+{
+	int listener = listener_open(path, mode);
+
+	return listener < 0 ? listener : vfu_listen_on(vfu, listener, path);
+}
+
+int
+vfu_listener(const struct vfu *vfu)
+{
+	return vfu->listener;
+}
+
+void
+vfu_count_accepted(struct vfu *vfu, atomic_uint *accepted)
+{
+	vfu->accepted = accepted;
 }
 
 int
@@ -185,6 +216,8 @@ accept_client(struct vfu *vfu)
 	if (!vfu_closer_has_room(vfu))
 		return;
 	sock = accept_any(vfu);
+	if (vfu->accepted != NULL)
+		atomic_fetch_add_explicit(vfu->accepted, 1, memory_order_relaxed);
 	if (sock < 0)
 		return;
 	if (vfu->sock >= 0 || !vfu_reject_admits(vfu, sock) ||

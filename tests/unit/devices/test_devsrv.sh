@@ -107,6 +107,9 @@ expect 3 "unknown model '' (known: timer_ims queue_dev)" --model ,timers=1 --dum
 # What the system refuses: 1.
 expect 1 "$dir/no/s: No such file or directory" --model timer_ims --socket "$dir/no/s"
 expect 1 "--fd: Bad file descriptor" --model timer_ims --fd 77
+expect 2 "--listener '': expected the path that it is bound to as --socket" --model timer_ims --fd 3 --listener 4
+expect 2 "--listener 'x': expected the number of an open socket" --model timer_ims --socket "$sock" --listener x
+expect 1 "$sock: Socket operation on non-socket" --model timer_ims --socket "$sock" --listener 0
 long=$dir/$(printf '%0100d' 0)
 expect 1 "$long: File name too long" --model timer_ims --socket "$long"
 touch "$dir/file"

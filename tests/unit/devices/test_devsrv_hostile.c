@@ -8,9 +8,12 @@
  */
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -143,6 +146,93 @@ test_file_asks(void **state)
 	fuse_file_close(&f); /* or the server could not end */
 }
 
+/* The other end of a pipe, for a thread that reads it into a page of a file. */
+struct reader {
+	int pipe;
+	void *page;
+};
+
+static void *
+reader_main(void *arg)
+{
+	const struct reader *r = arg;
+
+	/* EFAULT, when the file's process has ended. */
+	if (read(r->pipe, r->page, 1) > 0)
+		return NULL;
+	return arg;
+}
+
+static pid_t
+watcher_of(pid_t server)
+{
+	char path[64];
+	FILE *f;
+	int child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)server, (int)server);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &child), 1);
+	fclose(f);
+	return child;
+}
+
+/*
+ * What holds the server's own thread in the kernel: it writes to a pipe as to an eventfd, while the
+ * client's read of it waits for a page, with the pipe's lock. Another server takes its place.
+ */
+static void
+test_held(void **state)
+{
+	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	const struct vfio_irq_set now = {
+		.argsz = sizeof(now),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = 1,
+	};
+	pid_t first = pid, next = watcher_of(pid);
+	int ends[2], status, rc;
+	struct fuse_file f;
+	struct reader r;
+	pthread_t thread;
+
+	rc = fuse_file_open(&f);
+	if (rc != 0) {
+		print_message("no file system in user space: %s\n", strerror(-rc));
+		skip();
+	}
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* whose parent will be killed */
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	r.pipe = ends[0];
+	r.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f.fd, 0);
+	assert_true(r.page != MAP_FAILED);
+	fuse_file_mute(&f, FUSE_READ);
+	qd_connect(connect_server());
+	assert_int_equal(
+		peer_set_irqs(&t.p, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &ends[1], 1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, reader_main, &r), 0);
+	while (fuse_file_asked(&f) == 0)
+		usleep(1000);
+	peer_send(&t.p, VFIO_USER_DEVICE_SET_IRQS, 0, &now, sizeof(now), NULL, 0);
+	qd_disconnect();
+	/* It reads all that this one has sent before it looks at the next. */
+	qd_connect(connect_server());
+	assert_int_equal(cmd_number(QUEUE_DEV_CMD_NOP, 0), 0);
+	qd_disconnect();
+	pid = next;
+	assert_int_equal(waitpid(first, &status, WNOHANG), 0);
+	fuse_file_close(&f);
+	assert_int_equal(waitpid(first, &status, 0), first);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	pthread_join(thread, NULL);
+	munmap(r.page, 4096);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 /* Commands that are executed late allocate in another thread than the reset frees in. */
 static void
 test_late_commands(void **state)
@@ -171,6 +261,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_file_cut_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_asks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_held, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_commands, setup, teardown),
 	};
 
