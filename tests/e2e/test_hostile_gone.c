@@ -40,7 +40,7 @@ test_stopped(void **state)
 {
 	struct rte_ims_dev_stats stats;
 
-	bad_open(BAD_MODEL, 300);
+	bad_open(BAD_MODEL, SHORT_MS);
 	bad_works();
 	assert_int_equal(kill(hostile_pid(bad.h), SIGSTOP), 0);
 	assert_int_equal(bad_call(), -ETIMEDOUT);

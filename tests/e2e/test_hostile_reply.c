@@ -14,8 +14,6 @@
 #include "hostile_beside.h"
 #include "test_hostile.h"
 
-#define TIMEOUT_MS 500
-
 /*
  * Not answered in time, and nothing else is wrong. So many have come late, and so many have not
  * come at all; where the machine is loaded, honest answers may be late as well.
@@ -38,11 +36,11 @@ unanswered(enum hostile_replies how)
 	bool half = how == HOSTILE_HALF;
 	uint64_t start;
 
-	bad_open(BAD_MODEL, TIMEOUT_MS);
+	bad_open(BAD_MODEL, SHORT_MS);
 	hostile_replies(bad.h, how);
 	start = e2e_now_ns();
 	assert_int_equal(bad_call(), -ETIMEDOUT);
-	assert_true(e2e_now_ns() - start >= TIMEOUT_MS * 1000000ull);
+	assert_true(e2e_now_ns() - start >= SHORT_MS * 1000000ull);
 	AWAIT(hostile_replies_spoilt(bad.h) > 0);
 	good_goes_on();
 	assert_false(bad_info().removed);
