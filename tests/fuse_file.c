@@ -319,6 +319,12 @@ fuse_file_open(struct fuse_file *f)
 	return rc;
 }
 
+bool
+fuse_file_missing(int rc)
+{
+	return rc == -EPERM || rc == -EACCES || rc == -ENODEV || rc == -ENOENT;
+}
+
 void
 fuse_file_mute(struct fuse_file *f, uint32_t opcode)
 {
@@ -330,6 +336,16 @@ unsigned int
 fuse_file_asked(const struct fuse_file *f)
 {
 	return atomic_load(&f->shared->asked);
+}
+
+unsigned int
+fuse_file_wait_asked(const struct fuse_file *f, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = 0; i < 20000 && fuse_file_asked(f) < n; i++)
+		usleep(1000);
+	return fuse_file_asked(f);
 }
 
 void

@@ -6,6 +6,7 @@
 #define _FUSE_FILE_H_
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -38,11 +39,15 @@ struct fuse_file {
 };
 
 /*
- * @return 0; or a negative errno value: EPERM, EACCES no right to mount, in a user namespace
- * neither, ENODEV, ENOENT the kernel has no FUSE. A test says skip() then.
+ * @return 0; or a negative errno value: EPERM, EACCES no right to mount, also not in a user
+ * namespace of one's own, ENODEV, ENOENT no FUSE in the kernel or no /dev/fuse.
  */
 int
 fuse_file_open(struct fuse_file *f);
+
+/* It is one of these: a test says skip() then, and fails with any other. */
+bool
+fuse_file_missing(int rc);
 
 /* Leave requests of this kind without an answer, of FUSE_GETATTR to FUSE_POLL; 0: answer all. */
 void
@@ -51,6 +56,10 @@ fuse_file_mute(struct fuse_file *f, uint32_t opcode);
 /* How many have come since that have no answer. */
 unsigned int
 fuse_file_asked(const struct fuse_file *f);
+
+/* The same when there are n, or after 20 s: the process may see later what has been asked. */
+unsigned int
+fuse_file_wait_asked(const struct fuse_file *f, unsigned int n);
 
 /* End the process, which frees whoever waits, and close the descriptor. */
 void

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #define SEND_FDS_MAX 253 /* SCM_MAX_FD of the kernel: it refuses more */
 
@@ -34,6 +35,22 @@ send_fds(int sock, const void *buf, size_t len, const int *fds, unsigned int n_f
 		memcpy(CMSG_DATA(cm), fds, n_fds * sizeof(int));
 	}
 	return sendmsg(sock, &msg, MSG_NOSIGNAL);
+}
+
+/*
+ * Send bytes of one message with a descriptor, and close it. Whoever keeps it until the message is
+ * whole has the last copy.
+ */
+static inline ssize_t
+send_last_fd(int sock, const void *buf, size_t len, int fd)
+{
+	ssize_t n = send_fds(sock, buf, 1, &fd, 1), rest;
+
+	close(fd);
+	if (n != 1)
+		return n;
+	rest = send_fds(sock, (const char *)buf + 1, len - 1, NULL, 0);
+	return rest < 0 ? rest : n + rest;
 }
 
 #endif /* _SEND_FDS_H_ */

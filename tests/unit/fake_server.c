@@ -47,6 +47,11 @@ server_reply(struct server *s, const struct vfio_user_header *req, uint32_t erro
 			send_fds(s->sock, buf + i, 1, fds, i == 0 ? n_fds : 0);
 		return;
 	}
+	if (n_fds != 0 && fds[0] == s->lingering) {
+		send_last_fd(s->sock, buf, len, fds[0]);
+		s->lingering = -1;
+		return;
+	}
 	send_fds(s->sock, buf, len, fds, n_fds);
 }
 
@@ -131,7 +136,7 @@ server_read(struct server *s, const struct vfio_user_header *req, const uint8_t 
 {
 	struct vfio_user_header hdr = *req;
 	uint8_t buf[256] = { 0 };
-	int linger = s->lingering, fd = linger >= 0 ? linger : s->surplus_fd;
+	int fd = s->lingering >= 0 ? s->lingering : s->surplus_fd;
 	uint32_t count, error = 0;
 
 	memcpy(buf, data, 16);
@@ -171,9 +176,6 @@ server_read(struct server *s, const struct vfio_user_header *req, const uint8_t 
 	server_reply(s, &hdr, error, buf, 16 + count, &fd, fd >= 0);
 	if (s->quirk == READ_HELD)
 		server_reply(s, &s->held, 0, buf, 16 + count, NULL, 0);
-	if (linger >= 0)
-		close(linger);
-	s->lingering = -1;
 }
 
 static void

@@ -62,7 +62,7 @@ struct server {
 	int memfd;
 	int region_fd;         /* region 0 can be mapped from it */
 	atomic_int surplus_fd; /* goes with each answer to REGION_READ, and what is injected; -1 */
-	atomic_int lingering;  /* goes with the next one instead, and is closed; -1 */
+	atomic_int lingering;  /* with the next one instead, its last copy; -1 */
 	struct vfio_user_header held;
 	pthread_t thread;
 	rlim_t max_fds;
