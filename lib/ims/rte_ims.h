@@ -309,7 +309,8 @@ struct rte_ims_obj {
  *   Settings, NULL for the defaults.
  * @return
  *   The device, or NULL with rte_errno:
- *   EINVAL bad name or conf; EBUSY another driver or program has it; EPERM no interrupt remapping;
+ *   EINVAL bad name or conf; EBUSY another driver or program has it, or descriptors that its
+ *   process has passed before are not closed yet; EPERM no interrupt remapping;
  *   EEXIST already open under this name; ENODEV no such model or no driver
  *   knows the device; ENOENT, ECONNREFUSED, EACCES ... from the socket; EACCES, EMFILE, ENFILE the
  *   kernel's nodes of it cannot be had; EPROTO the server broke the protocol; EPROTONOSUPPORT it

@@ -203,6 +203,7 @@ vu_close_ms(const struct ims_vfio_user *c)
 	return RTE_MAX(c->v.timeout_ms, 1000u);
 }
 
+/* 0; -EBUSY threads of the same device's are left from before; -ENOMEM, -EAGAIN. */
 int
 vu_closer_start(struct ims_vfio_user *c);
 /* Waits so long, then leaves the thread to itself, which ends when all is closed. */

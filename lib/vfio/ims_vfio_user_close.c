@@ -10,19 +10,24 @@
  * The thread outlives the device if it has to, so what it uses is its own.
  */
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "ims_deadline.h"
 #include "ims_thread.h"
+#include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
 #define MANY     64 /* with more of them it is behind, and nothing is received */
 #define AGAIN_MS 10
+#define MAX_LEFT 2 /* of one device's, and it is not opened any more */
 
 struct vu_closer {
+	char name[sizeof(((struct ims_vfio *)NULL)->name)];
 	pthread_t thread;
 	pthread_mutex_t lock; /* a leaf */
 	pthread_cond_t work;
@@ -37,7 +42,41 @@ struct vu_closer {
 	bool ending;
 	bool ended;
 	bool left; /* alone, to end when it can */
+	LIST_ENTRY(vu_closer) next;
 };
+
+/* Those that are: a device that is opened again and again costs no more than some of them. */
+static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER; /* a leaf, too */
+static LIST_HEAD(, vu_closer) all_left = LIST_HEAD_INITIALIZER(all_left);
+
+static void
+left_add(struct vu_closer *closer)
+{
+	pthread_mutex_lock(&left_lock);
+	LIST_INSERT_HEAD(&all_left, closer, next);
+	pthread_mutex_unlock(&left_lock);
+}
+
+static void
+left_remove(struct vu_closer *closer)
+{
+	pthread_mutex_lock(&left_lock);
+	LIST_REMOVE(closer, next);
+	pthread_mutex_unlock(&left_lock);
+}
+
+static bool
+left_too_many(const char *name)
+{
+	const struct vu_closer *closer;
+	unsigned int n = 0;
+
+	pthread_mutex_lock(&left_lock);
+	LIST_FOREACH(closer, &all_left, next)
+		n += strcmp(closer->name, name) == 0;
+	pthread_mutex_unlock(&left_lock);
+	return n >= MAX_LEFT;
+}
 
 static void
 closer_free(struct vu_closer *closer)
@@ -77,8 +116,10 @@ closer_main(void *arg)
 	left = closer->left;
 	pthread_cond_signal(&closer->done);
 	pthread_mutex_unlock(&closer->lock);
-	if (left)
+	if (left) {
+		left_remove(closer);
 		closer_free(closer);
+	}
 	return IMS_THREAD_RET_NONE;
 }
 
@@ -89,9 +130,15 @@ vu_closer_start(struct ims_vfio_user *c)
 	pthread_condattr_t attr;
 	int rc;
 
+	if (left_too_many(c->v.name)) {
+		IMS_VFIO_LOG(ERR, "%s: descriptors of its process from before are not closed yet",
+			c->v.name);
+		return -EBUSY;
+	}
 	closer = calloc(1, sizeof(*closer));
 	if (closer == NULL)
 		return -ENOMEM;
+	snprintf(closer->name, sizeof(closer->name), "%s", c->v.name);
 	pthread_mutex_init(&closer->lock, NULL);
 	pthread_cond_init(&closer->work, NULL);
 	pthread_condattr_init(&attr);
@@ -135,6 +182,8 @@ vu_closer_stop(struct ims_vfio_user *c)
 	pthread_cond_signal(&closer->work);
 	left = !closer_wait_locked(closer, vu_close_ms(c));
 	closer->left = left;
+	if (left)
+		left_add(closer);
 	pthread_mutex_unlock(&closer->lock);
 	if (left) {
 		pthread_detach(thread);

@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_errno.h>
+
 #include "../count_fds.h"
 #include "../fuse_file.h"
 #include "../send_fds.h"
@@ -320,6 +322,37 @@ test_fuse_reader(void **state)
 	fuse_end();
 }
 
+/* One that does so again and again: its device is not opened until what it has passed is closed. */
+static void
+test_fuse_again(void **state)
+{
+	struct ims_vfio *v;
+	struct server s;
+	uint32_t val, i;
+
+	fuse_begin(FUSE_FLUSH);
+	for (i = 1; i <= 2; i++) {
+		v = start(&s, GOOD);
+		assert_non_null(v);
+		s.surplus_fd = t.file.fd;
+		assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+		finish_soon(&s, v);
+	}
+	assert_null(start(&s, GOOD));
+	assert_int_equal(rte_errno, EBUSY);
+	finish(&s, NULL);
+	fuse_end();
+	for (i = 0; i < 20000; i++) {
+		v = start(&s, GOOD);
+		if (v != NULL)
+			break;
+		finish(&s, NULL);
+		usleep(1000);
+	}
+	assert_non_null(v);
+	finish(&s, v);
+}
+
 int
 vfio_user_fds_tests(void)
 {
@@ -330,6 +363,7 @@ vfio_user_fds_tests(void)
 		cmocka_unit_test(test_fuse_surplus),
 		cmocka_unit_test(test_fuse_too_many),
 		cmocka_unit_test(test_fuse_reader),
+		cmocka_unit_test(test_fuse_again),
 	};
 
 	return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);

@@ -131,10 +131,12 @@ test_close_waits(void **state)
 	box_check_served(&b);
 	hold_slot(set_irq);
 	box_check_refused(&b);
-	be_user(OTHER);
-	box_check_served(&b);
-	be_user(0);
-	box_check_refused(&b);
+	if (geteuid() == 0) {
+		be_user(OTHER);
+		box_check_served(&b);
+		be_user(0);
+		box_check_refused(&b);
+	}
 	check_freed();
 }
 
@@ -165,6 +167,8 @@ test_all_slots(void **state)
 {
 	unsigned int i;
 
+	if (geteuid() != 0)
+		skip(); /* there is one user */
 	start();
 	fuse_file_mute(&f, FUSE_FLUSH);
 	b.m->vfu->reject_ms = 10;
