@@ -16,10 +16,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
+#include <linux/magic.h>
 #include <linux/vfio.h>
 
 #include <rte_common.h>
@@ -167,6 +169,18 @@ is_memory(int fd)
 	return fcntl(fd, F_GET_SEALS) >= 0;
 }
 
+/*
+ * To be asked of memory only, as its size. One small page cannot be put in the place of a huge one,
+ * which is what saves the application when the peer cuts the file short (ims_sigbus.c).
+ */
+static bool
+has_huge_pages(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) < 0 || st.f_type == HUGETLBFS_MAGIC;
+}
+
 static int
 region_map(struct ims_vfio_user *c, uint32_t r, const uint8_t *reply, size_t len,
 	const struct vfio_region_info *info, int fd)
@@ -177,7 +191,7 @@ region_map(struct ims_vfio_user *c, uint32_t r, const uint8_t *reply, size_t len
 
 	if ((info->flags & VFIO_REGION_INFO_FLAG_MMAP) == 0 || fd < 0 || info->size == 0)
 		return 0;
-	if (!is_memory(fd)) {
+	if (!is_memory(fd) || has_huge_pages(fd)) {
 		IMS_VFIO_LOG(INFO, "%s: region %u is no memory to map, it is reached by messages",
 			c->v.name, r);
 		return 0;

@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,6 +121,7 @@ WRAP(int, access, (const char *path, int mode), (fault_path(CALLER, path), mode)
 WRAP(ssize_t, readlink, (const char *path, char *buf, size_t n), (fault_path(CALLER, path), buf, n),
 	-1, ENOMEM)
 WRAP(int, fstat64, (int fd, struct stat64 *st), (fd, st), -1, ENOMEM)
+WRAP(int, fstatfs64, (int fd, struct statfs64 *st), (fd, st), -1, ENOMEM)
 WRAP(struct dirent64 *, readdir64, (DIR * dir), (dir), NULL, ENOMEM)
 WRAP(char *, fgets, (char *s, int n, FILE *f), (s, n, f), NULL, ENOMEM)
 WRAP(int, fflush, (FILE * f), (f), EOF, ENOSPC, EINTR)

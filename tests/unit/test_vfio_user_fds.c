@@ -15,8 +15,10 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -171,6 +173,23 @@ test_lingering_unread(void **state)
 	end();
 }
 
+static struct ims_vfio *
+start_unmapped(struct server *s, int fd)
+{
+	struct ims_vfio *v = start_file(s, fd);
+	uint32_t val, i;
+
+	assert_non_null(v);
+	assert_int_equal(v->regions[0].size, BAR_SIZE);
+	assert_int_equal(v->regions[0].n_areas, 0);
+	for (i = 1; i <= 3; i++) {
+		assert_int_equal(ims_vfio_read(v, 0, 0x1000, &val, 4), 0);
+		assert_int_equal(s->commands[VFIO_USER_REGION_READ], i);
+	}
+	expect_errors(v, IMS_VFIO_PEER_ERRORS, 0);
+	return v;
+}
+
 /*
  * Only memory is mapped: of any other file nobody asks the size, nor a page, nor waits until it is
  * closed.
@@ -180,18 +199,9 @@ fuse_region(uint32_t mute, unsigned int asked)
 {
 	struct ims_vfio *v;
 	struct server s;
-	uint32_t val = 1, i;
 
 	fuse_begin(mute);
-	v = start_file(&s, t.file.fd);
-	assert_non_null(v);
-	assert_int_equal(v->regions[0].size, BAR_SIZE);
-	assert_int_equal(v->regions[0].n_areas, 0);
-	for (i = 1; i <= 3; i++) {
-		assert_int_equal(ims_vfio_read(v, 0, 0x1000, &val, 4), 0);
-		assert_int_equal(s.commands[VFIO_USER_REGION_READ], i);
-	}
-	expect_errors(v, IMS_VFIO_PEER_ERRORS, 0);
+	v = start_unmapped(&s, t.file.fd);
 	if (asked != 0)
 		wait_asked();
 	finish_soon(&s, v);
@@ -206,6 +216,32 @@ test_fuse_region(void **state)
 	fuse_region(FUSE_STATFS, 0);
 	fuse_region(FUSE_READ, 0);
 	fuse_region(FUSE_FLUSH, 1);
+}
+
+/*
+ * Nor is memory of huge pages: when it is cut short, none of them can be replaced. A file of them
+ * can be made without there being any.
+ */
+static void
+test_huge_region(void **state)
+{
+	struct ims_vfio *v;
+	struct server s;
+	struct stat st;
+	int fd;
+
+	begin();
+	fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+	if (fd < 0 && (errno == ENOSYS || errno == EINVAL || errno == EPERM)) {
+		print_message("no file of huge pages: %s\n", strerror(errno));
+		skip();
+	}
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(ftruncate(fd, st.st_blksize), 0);
+	v = start_unmapped(&s, fd);
+	finish(&s, v);
+	close(fd);
+	end();
 }
 
 static void *
@@ -360,6 +396,7 @@ vfio_user_fds_tests(void)
 		cmocka_unit_test(test_lingering_socket),
 		cmocka_unit_test(test_lingering_unread),
 		cmocka_unit_test(test_fuse_region),
+		cmocka_unit_test(test_huge_region),
 		cmocka_unit_test(test_fuse_surplus),
 		cmocka_unit_test(test_fuse_too_many),
 		cmocka_unit_test(test_fuse_reader),
