@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vfu_priv.h"
@@ -80,23 +81,41 @@ vfu_destroy(struct vfu *vfu)
 	free(vfu);
 }
 
-/* A socket file that nobody listens on is left over from a server that was killed. */
+/* 0 if somebody listens there. */
 static int
-remove_stale(const struct sockaddr_un *sa)
+try_connect(const struct sockaddr_un *sa)
 {
-	struct stat st;
 	int sock, rc;
 
-	if (lstat(sa->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
 	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (sock < 0)
 		return -errno;
 	rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
 	close(sock);
-	if (rc == 0 || rc == -EAGAIN) /* somebody listens, and may be busy */
+	return rc == -EAGAIN ? 0 : rc; /* it is busy */
+}
+
+/*
+ * A socket file that nobody listens on is left over from a server that was killed. The process that
+ * watched it may be about to end, and has the listener until then.
+ */
+static int
+remove_stale(const struct sockaddr_un *sa)
+{
+	const struct timespec step = { .tv_nsec = 50000000 };
+	struct stat st;
+	int rc, tries;
+
+	if (lstat(sa->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	rc = try_connect(sa);
+	for (tries = 0; tries < 20 && rc == 0; tries++) {
+		nanosleep(&step, NULL);
+		rc = try_connect(sa);
+	}
+	if (rc == 0)
 		return -EADDRINUSE;
 	if (rc != -ECONNREFUSED)
 		return rc;
