@@ -4,19 +4,19 @@
 #
 # Fuzz with libFuzzer, AddressSanitizer and UndefinedBehaviorSanitizer.
 #
-#   fuzz.sh [--seconds N] [--jobs N] [--merge] [TARGET...]
+#   fuzz.sh [--build | --seconds N] [--jobs N] [--merge] [TARGET...]
 #
 # Default: 5 seconds for each target of tests/fuzz, as many targets at once as there are CPUs. With more at
 # once than CPUs a hang is found as late as it is for one with a CPU to itself: the limit grows.
 #
 # New inputs go to build-fuzz/corpus/TARGET and are used again by the next run; one that fails is left in
 # build-fuzz/TARGET-*. Mend it, and keep it in tests/fuzz/corpus/TARGET. --merge: also keep there what covers
-# code that nothing there covers yet (small inputs only).
+# code that nothing there covers yet (small inputs only). --build: build the targets, and run none.
 
 set -eu
 cd "$(dirname "$0")/.."
 
-seconds=5 merge=no jobs=$(nproc) targets=()
+seconds=5 merge=no only_build=no jobs=$(nproc) targets=()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--seconds)
@@ -28,8 +28,9 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--merge) merge=yes ;;
+	--build) only_build=yes ;;
 	-*)
-		echo "fuzz.sh: unknown option '$1', expected --seconds N, --jobs N or --merge" >&2
+		echo "fuzz.sh: unknown option '$1', expected --build, --seconds N, --jobs N or --merge" >&2
 		exit 2
 		;;
 	*) targets+=("$1") ;;
@@ -43,6 +44,7 @@ devtools/install-deps.sh fuzz
 [ -f $build/build.ninja ] || CC=clang-14 meson setup $build -Dfuzz=enabled -Dbuildtype=debugoptimized \
 	-Db_sanitize=address,undefined -Db_lundef=false > /dev/null
 ninja -C $build --quiet fuzz
+[ $only_build = no ] || exit 0
 
 # UBSan's findings end a run as ASan's do. 10 s for one input is a hang, 512 MB a leak.
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1

@@ -107,6 +107,9 @@ if [ "$sanitize" != no ]; then
 	say "the same with AddressSanitizer and UndefinedBehaviorSanitizer"
 	setup build-asan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
 		-Db_lundef=false
+	# Many of these tests wait: what CPU time they leave is for this.
+	nice -n 19 devtools/fuzz.sh --build &
+	fuzz_build=$!
 	asan_suites=(--suite unit --suite e2e)
 	[ "$sanitize" = full ] || asan_suites+=(--no-suite slow)
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
@@ -116,6 +119,7 @@ if [ "$sanitize" != no ]; then
 		devices-vfu_msg timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a minute for each target"
+	wait $fuzz_build || true # it is built again, or fails, now
 	devtools/fuzz.sh --seconds 60 --jobs 10 || fuzz=failed
 
 	say "vectors and wait sets with ThreadSanitizer"
