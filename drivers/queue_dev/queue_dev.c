@@ -242,6 +242,20 @@ qd_free(struct qd *qd)
 	free(qd);
 }
 
+/*
+ * The device may still write to what is here, now that it cannot be reset: it stays for good, and
+ * where it is found, so that nobody takes it for lost.
+ */
+static void
+qd_keep(struct qd *qd)
+{
+	static _Atomic(struct qd *) all;
+
+	qd->kept = atomic_load(&all);
+	while (!atomic_compare_exchange_weak(&all, &qd->kept, qd))
+		continue;
+}
+
 static int
 device_reset(struct qd *qd)
 {
@@ -284,8 +298,10 @@ qd_probe(struct rte_ims_dev *dev)
 		rc = cmd_vector(qd);
 	if (rc != 0) {
 		rc2 = device_reset(qd);
-		if (rc2 == 0 || rc2 == -ENODEV) /* else it may write there */
+		if (rc2 == 0 || rc2 == -ENODEV)
 			qd_free(qd);
+		else
+			qd_keep(qd);
 		return rc;
 	}
 	clock_setup(qd);
@@ -303,6 +319,7 @@ qd_remove(struct rte_ims_dev *dev)
 	rc = device_reset(qd);
 	if (rc != 0 && rc != -ENODEV) {
 		QD_LOG(ERR, "the device cannot be reset: what it may write to is not freed");
+		qd_keep(qd);
 		return;
 	}
 	/* It touches no memory of ours any more. */

@@ -123,6 +123,7 @@ struct qd_cmd {
 
 struct qd {
 	struct rte_ims_dev *dev;
+	struct qd *kept; /* another one that is kept, queue_dev.c */
 	uint32_t features;
 	uint32_t n_subdevs;
 	uint32_t n_eqs;
