@@ -112,7 +112,8 @@ if [ "$sanitize" != no ]; then
 	fuzz_build=$!
 	asan_suites=(--suite unit --suite e2e)
 	[ "$sanitize" = full ] || asan_suites+=(--no-suite slow)
-	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 processes=$((3 * $(nproc))) \
+		run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
 
 	say "parts, a soak and a reset under valgrind"
 	wrapper="$valgrind" run valgrind build --timeout-multiplier 10 store store_bar obj dma kernel \
@@ -126,7 +127,7 @@ if [ "$sanitize" != no ]; then
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
 	tsan_suites=(--suite tsan)
 	[ "$sanitize" = full ] && tsan_suites=(--suite unit --suite e2e --no-suite no-tsan)
-	TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp \
+	TSAN_OPTIONS=suppressions=$PWD/tests/tsan.supp processes=$((3 * $(nproc))) \
 		run tsan build-tsan "${tsan_suites[@]}" --timeout-multiplier 5
 fi
 
