@@ -2,21 +2,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# What a compiler does not see: cppcheck and clang-tidy over everything, scan-build over a build of all that is
-# installed (.clang-tidy says what is looked for). Anything found is an error; a finding is mended, or told at its
-# line why it is none.
+# What a compiler does not see: cppcheck and clang-tidy over everything, scan-build over a build of the libraries,
+# drivers and device models (.clang-tidy says what is looked for). Anything found is an error; a finding is mended,
+# or told at its line why it is none.
 #
 #   check-static.sh [--quick | --full] [FILE...]
 #
 #   FILE     these, and not by scan-build but by clang-tidy with the same analyzer
 #   --quick  cppcheck only
-#   --full   the analyzer over cmocka's tests too, which takes as long as all else
+#   --full   the analyzer over the programs and cmocka's tests too, which takes as long as all else
 
 set -eu
 cd "$(dirname "$0")/.."
 
 tidy=yes full=no scan=no files=()
-# What scan-build sees, and cmocka's tests.
+# What scan-build can see, and cmocka's tests.
 installed='^(lib|drivers|devices|app)/'
 cmocka='^tests/(unit|e2e|fault|guest)/'
 
