@@ -232,14 +232,10 @@ pin(struct queue_dev *d)
 int
 qd_engine_init(struct queue_dev *d)
 {
-	pthread_condattr_t attr;
 	int rc;
 
 	pthread_mutex_init(&d->idle_lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&d->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&d->cond);
 	d->has_cond = true;
 	rc = -pthread_create(&d->thread, NULL, engine_thread, d);
 	d->has_thread = rc == 0;

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ticks.h"
 #include "vfu_priv.h"
 
 #define MAX_SERVERS 8    /* in one process: tests have a few */
@@ -206,13 +207,9 @@ guard_thread(void *arg)
 static int
 guard_start(struct vfu *vfu)
 {
-	pthread_condattr_t attr;
 	int rc;
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* which nobody sets */
-	pthread_cond_init(&vfu->guard_cond, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&vfu->guard_cond);
 	pthread_mutex_init(&vfu->guard_lock, NULL);
 	rc = pthread_create(&vfu->guard, NULL, guard_thread, vfu);
 	if (rc != 0) {

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ticks.h"
 #include "vfu_priv.h"
 
 /* Those of a message that was given up, and then those that had come behind it. */
@@ -218,19 +219,15 @@ static struct vfu_reject *
 reject_create(void)
 {
 	struct vfu_reject *r = calloc(1, sizeof(*r));
-	pthread_condattr_t attr;
 	unsigned int i;
 
 	if (r == NULL)
 		return NULL;
 	r->refs = 1;
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* which nobody sets */
-	pthread_cond_init(&r->done, &attr);
+	clock_cond_init(&r->done);
 	for (i = 0; i < VFU_MAX_SLOTS; i++)
 		pthread_cond_init(&r->slots[i].work, NULL);
-	pthread_condattr_destroy(&attr);
 	return r;
 }
 

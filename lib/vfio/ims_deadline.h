@@ -7,6 +7,7 @@
 
 /* A point of CLOCK_MONOTONIC, for a wait that is interrupted and goes on. */
 
+#include <pthread.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -20,6 +21,18 @@ ims_deadline_in_ms(struct timespec *deadline, uint32_t ms)
 		deadline->tv_sec++;
 		deadline->tv_nsec -= 1000000000L;
 	}
+}
+
+/* A condition whose waits end at such a point. */
+static inline void
+ims_deadline_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 /* ms, not more than poll() takes and not less than 0. */

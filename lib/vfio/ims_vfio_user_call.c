@@ -118,12 +118,8 @@ static void
 call_begin(struct ims_vfio_user *c, struct vu_call *call)
 {
 	struct vu_call *other;
-	pthread_condattr_t attr;
 
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&call->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	ims_deadline_cond_init(&call->cond);
 	call->nth = 0;
 	call->done = false;
 	call->rc = 0;

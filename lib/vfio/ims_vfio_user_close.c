@@ -127,7 +127,6 @@ int
 vu_closer_start(struct ims_vfio_user *c)
 {
 	struct vu_closer *closer;
-	pthread_condattr_t attr;
 	int rc;
 
 	if (left_too_many(c->v.name)) {
@@ -141,10 +140,7 @@ vu_closer_start(struct ims_vfio_user *c)
 	snprintf(closer->name, sizeof(closer->name), "%s", c->v.name);
 	pthread_mutex_init(&closer->lock, NULL);
 	pthread_cond_init(&closer->work, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&closer->done, &attr);
-	pthread_condattr_destroy(&attr);
+	ims_deadline_cond_init(&closer->done);
 	rc = ims_thread_create(&closer->thread, "ims-vfio-close", closer_main, closer);
 	if (rc != 0)
 		closer_free(closer);
