@@ -24,6 +24,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
 #include "fuse_file.h"
 #include "send_fds.h"
 
@@ -289,8 +295,8 @@ end_process(struct fuse_file *f)
 	munmap(f->shared, sizeof(*f->shared));
 }
 
-int
-fuse_file_open(struct fuse_file *f)
+static int
+file_open(struct fuse_file *f)
 {
 	pid_t parent = getpid();
 	int sv[2], rc;
@@ -319,10 +325,22 @@ fuse_file_open(struct fuse_file *f)
 	return rc;
 }
 
-bool
-fuse_file_missing(int rc)
+static bool
+is_missing(int rc)
 {
 	return rc == -EPERM || rc == -EACCES || rc == -ENODEV || rc == -ENOENT;
+}
+
+void
+fuse_file_open_or_skip(struct fuse_file *f)
+{
+	int rc = file_open(f);
+
+	if (is_missing(rc)) {
+		print_message("no file system in user space: %s\n", strerror(-rc));
+		skip();
+	}
+	assert_int_equal(rc, 0);
 }
 
 void

@@ -39,15 +39,11 @@ struct fuse_file {
 };
 
 /*
- * @return 0; or a negative errno value: EPERM, EACCES no right to mount, also not in a user
- * namespace of one's own, ENODEV, ENOENT no FUSE in the kernel or no /dev/fuse.
+ * Skips the test where there is no right to mount, not in a user namespace of one's own either, no
+ * FUSE in the kernel, or no /dev/fuse. It fails with any other error.
  */
-int
-fuse_file_open(struct fuse_file *f);
-
-/* It is one of these: a test says skip() then, and fails with any other. */
-bool
-fuse_file_missing(int rc);
+void
+fuse_file_open_or_skip(struct fuse_file *f);
 
 /* Leave requests of this kind without an answer, of FUSE_GETATTR to FUSE_POLL; 0: answer all. */
 void

@@ -12,6 +12,7 @@
 
 #include <rte_eal.h>
 
+#include "../children.h"
 #include "e2e.h"
 
 const char *e2e_lcores = "0";
@@ -122,17 +123,9 @@ e2e_count_maps(void)
 unsigned int
 e2e_count_children(void)
 {
-	unsigned int n = 0;
-	char path[64];
-	FILE *f;
-	int pid;
+	int n = children_of(getpid(), NULL, 0);
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	f = fopen(path, "r");
-	assert_non_null(f);
-	while (fscanf(f, "%d", &pid) == 1)
-		n++;
-	fclose(f);
+	assert_true(n >= 0);
 	return n;
 }
 

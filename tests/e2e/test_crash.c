@@ -28,6 +28,7 @@
 
 #include <rte_pmd_queue_dev.h>
 
+#include "../children.h"
 #include "e2e.h"
 
 #define SECOND_NS 1000000000ull
@@ -66,20 +67,14 @@ static struct {
 static pid_t
 child_of(pid_t pid)
 {
-	char path[64];
-	int child;
-	FILE *f;
+	pid_t pids[2];
+	int i, n;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)pid);
-	f = fopen(path, "r");
-	if (f == NULL)
-		return 0;
-	do {
-		if (fscanf(f, "%d", &child) != 1)
-			child = 0;
-	} while (child != 0 && child == beside.pid);
-	fclose(f);
-	return child;
+	n = children_of(pid, pids, RTE_DIM(pids));
+	for (i = 0; i < n && i < (int)RTE_DIM(pids); i++)
+		if (pids[i] != beside.pid)
+			return pids[i];
+	return 0;
 }
 
 static void *

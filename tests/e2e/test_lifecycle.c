@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../children.h"
 #include "e2e.h"
 
 #define CYCLES 1000
@@ -118,15 +119,9 @@ test_open_close(void **state)
 static pid_t
 child_pid(void)
 {
-	char path[64];
-	FILE *f;
-	int pid = -1;
+	pid_t pid = 0;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	f = fopen(path, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	fclose(f);
+	assert_int_equal(children_of(getpid(), &pid, 1), 1);
 	return pid;
 }
 

@@ -20,6 +20,7 @@
 
 #include <rte_ims_doctor.h>
 
+#include "../children.h"
 #include "life.h"
 
 #define MS 1000000
@@ -169,17 +170,11 @@ life_socket(void)
 static pid_t
 process_of_device(void)
 {
-	char path[64];
-	pid_t pid = -1, next;
-	FILE *f;
+	pid_t pids[16];
+	int n = children_of(getpid(), pids, RTE_DIM(pids));
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-	f = fopen(path, "r");
-	assert_non_null(f);
-	while (fscanf(f, "%d", &next) == 1)
-		pid = next;
-	fclose(f);
-	return pid;
+	assert_in_range(n, 1, RTE_DIM(pids));
+	return pids[n - 1];
 }
 
 int

@@ -70,15 +70,8 @@ end(void)
 static void
 fuse_begin(uint32_t mute)
 {
-	int rc;
-
 	begin();
-	rc = fuse_file_open(&t.file);
-	if (fuse_file_missing(rc)) {
-		print_message("no file system in user space: %s\n", strerror(-rc));
-		skip();
-	}
-	assert_int_equal(rc, 0);
+	fuse_file_open_or_skip(&t.file);
 	fuse_file_mute(&t.file, mute);
 }
 

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include "../../children.h"
 #include "fuse_file.h"
 #include "qd_peer.h"
 
@@ -91,26 +92,39 @@ test_file_cut_short(void **state)
 	qd_disconnect();
 }
 
-/* An eventfd is made to block, and full, before it is signalled. */
-static void
-test_eventfd_blocks(void **state)
+static uint32_t
+set_fd(int fd)
 {
-	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	return peer_set_irqs(&t.p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &fd, 1);
+}
+
+/* The server is to signal what it was given. Its answer is not waited for. */
+static void
+trigger(void)
+{
 	const struct vfio_irq_set now = {
 		.argsz = sizeof(now),
 		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 		.count = 1,
 	};
+
+	peer_send(&t.p, VFIO_USER_DEVICE_SET_IRQS, 0, &now, sizeof(now), NULL, 0);
+}
+
+/* An eventfd is made to block, and full, before it is signalled. */
+static void
+test_eventfd_blocks(void **state)
+{
 	const uint64_t full = UINT64_MAX - 1;
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	qd_connect(connect_server());
-	assert_int_equal(
-		peer_set_irqs(&t.p, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &fd, 1), 0);
+	assert_int_equal(set_fd(fd), 0);
 	assert_int_equal(write(fd, &full, sizeof(full)), sizeof(full));
 	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
-	peer_send(&t.p, VFIO_USER_DEVICE_SET_IRQS, 0, &now, sizeof(now), NULL, 0);
+	trigger();
 	assert_true(peer_closed(&t.p));
 	qd_disconnect();
 	close(fd);
@@ -120,24 +134,16 @@ test_eventfd_blocks(void **state)
 static void
 test_file_asks(void **state)
 {
-	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
 	struct fuse_file f;
-	int rc = fuse_file_open(&f);
 
-	if (fuse_file_missing(rc)) {
-		print_message("no file system in user space: %s\n", strerror(-rc));
-		skip();
-	}
-	assert_int_equal(rc, 0);
+	fuse_file_open_or_skip(&f);
 	fuse_file_mute(&f, FUSE_GETATTR);
 	qd_connect(connect_server());
 	assert_int_equal(peer_dma_map(&t.p, 1ull << 40, 4096, 3, f.fd, 0), EINVAL);
 	peer_sync(&t.p); /* it has closed it */
 	assert_int_equal(fuse_file_asked(&f), 0);
 	fuse_file_mute(&f, FUSE_FLUSH);
-	assert_int_equal(
-		peer_set_irqs(&t.p, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &f.fd, 1),
-		EINVAL);
+	assert_int_equal(set_fd(f.fd), EINVAL);
 	assert_true(peer_closed(&t.p));
 	qd_disconnect();
 	qd_connect(connect_server());
@@ -167,15 +173,9 @@ reader_main(void *arg)
 static pid_t
 watcher_of(pid_t server)
 {
-	char path[64];
-	FILE *f;
-	int child = 0;
+	pid_t child = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)server, (int)server);
-	f = fopen(path, "re");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &child), 1);
-	fclose(f);
+	assert_int_equal(children_of(server, &child, 1), 1);
 	return child;
 }
 
@@ -186,25 +186,13 @@ watcher_of(pid_t server)
 static void
 test_held(void **state)
 {
-	const uint32_t flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-	const struct vfio_irq_set now = {
-		.argsz = sizeof(now),
-		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
-		.index = VFIO_PCI_MSIX_IRQ_INDEX,
-		.count = 1,
-	};
 	pid_t first = pid, next = watcher_of(pid);
-	int ends[2], status, rc;
+	int ends[2], status;
 	struct fuse_file f;
 	struct reader r;
 	pthread_t thread;
 
-	rc = fuse_file_open(&f);
-	if (fuse_file_missing(rc)) {
-		print_message("no file system in user space: %s\n", strerror(-rc));
-		skip();
-	}
-	assert_int_equal(rc, 0);
+	fuse_file_open_or_skip(&f);
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* whose parent will be killed */
 	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
 	assert_int_equal(write(ends[1], "x", 1), 1);
@@ -213,12 +201,11 @@ test_held(void **state)
 	assert_true(r.page != MAP_FAILED);
 	fuse_file_mute(&f, FUSE_READ);
 	qd_connect(connect_server());
-	assert_int_equal(
-		peer_set_irqs(&t.p, flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 1, NULL, 0, &ends[1], 1), 0);
+	assert_int_equal(set_fd(ends[1]), 0);
 	assert_int_equal(pthread_create(&thread, NULL, reader_main, &r), 0);
 	while (fuse_file_asked(&f) == 0)
 		usleep(1000);
-	peer_send(&t.p, VFIO_USER_DEVICE_SET_IRQS, 0, &now, sizeof(now), NULL, 0);
+	trigger();
 	qd_disconnect();
 	/* It reads all that this one has sent before it looks at the next. */
 	qd_connect(connect_server());

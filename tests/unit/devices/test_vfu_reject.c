@@ -29,13 +29,7 @@ static struct peer p;
 static void
 start(void)
 {
-	int rc = fuse_file_open(&f);
-
-	if (fuse_file_missing(rc)) {
-		print_message("no file system in user space: %s\n", strerror(-rc));
-		skip();
-	}
-	assert_int_equal(rc, 0);
+	fuse_file_open_or_skip(&f);
 	box_open(&b);
 	assert_int_equal(chmod(b.address.sun_path, 0666), 0);
 }
