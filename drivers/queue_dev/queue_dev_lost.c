@@ -54,9 +54,8 @@ qd_subdev_lose(struct rte_pmd_queue_dev_subdev *s)
 void
 qd_queue_stale_set(struct rte_pmd_queue_dev_queue *q, bool stale)
 {
-	if (q->stale != stale)
+	if (atomic_exchange(&q->stale, stale) != stale)
 		q->qd->n_lost += stale ? 1 : -1;
-	q->stale = stale;
 }
 
 static void

@@ -101,9 +101,13 @@ struct rte_pmd_queue_dev_queue {
 	bool own_slot; /* made for a vector of its slot in the store "ims-queue" */
 	uint16_t coal_count;
 	uint16_t coal_usec;
-	bool dead;  /* the device does not have it any more, a handler has not returned yet */
-	bool lost;  /* nobody's but the device's, perhaps: queue_dev_lost.c */
-	bool stale; /* the device may have its events go elsewhere than they should */
+	bool dead; /* the device does not have it any more, a handler has not returned yet */
+	bool lost; /* nobody's but the device's, perhaps: queue_dev_lost.c */
+	/*
+	 * The device may have its events go elsewhere than they should. Written under the lock;
+	 * attaching looks without it, at what another queue's command, or a reset, may just settle.
+	 */
+	atomic_bool stale;
 	/* Off its vector's list, by a detach that a handler kept from ending. */
 	bool leaving;
 };

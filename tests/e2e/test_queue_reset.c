@@ -5,6 +5,7 @@
 /* Resets: what was under way is aborted, and queues work on. */
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
@@ -260,6 +261,58 @@ test_reset_busy(void **state)
 		busy_close(&t[i]);
 }
 
+struct attacher {
+	struct rte_pmd_queue_dev_queue *q;
+	struct rte_ims_vec *vec;
+	atomic_uint attached;
+	atomic_int rc;
+};
+
+static void *
+attach_again(void *arg)
+{
+	struct attacher *a = arg;
+	int rc = 0;
+
+	while (!atomic_load(&busy_stop) && rc == 0) {
+		rc = rte_pmd_queue_dev_queue_attach(a->q, a->vec);
+		atomic_fetch_add(&a->attached, 1);
+	}
+	atomic_store(&a->rc, rc);
+	return NULL;
+}
+
+/* Attaching a queue where it is needs no lock, whatever a reset does (for ThreadSanitizer). */
+static void
+test_reset_attach(void **state)
+{
+	const char *store = find_store("msix") != NULL ? "msix" : "ims-eq";
+	static struct attacher a;
+	unsigned int i, attached;
+	pthread_t thread;
+	struct tq t;
+
+	memset(&a, 0, sizeof(a));
+	a.vec = vec_open(store, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_MEMORY);
+	tq_open(&t, a.vec, NULL);
+	a.q = t.q;
+	atomic_store(&busy_stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, attach_again, &a), 0);
+	for (i = 0; i < 10; i++) {
+		attached = atomic_load(&a.attached);
+		while (atomic_load(&a.attached) == attached && atomic_load(&a.rc) == 0)
+			sched_yield();
+		assert_int_equal(rte_ims_dev_reset(dev), 0);
+	}
+	atomic_store(&busy_stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(atomic_load(&a.rc), 0);
+	submit(&t, RTE_PMD_QUEUE_DEV_NOP, NULL, NULL, 0, 7);
+	tq_wait(&t, 1);
+	assert_int_equal(rte_pmd_queue_dev_queue_destroy(t.q), 0);
+	assert_int_equal(rte_ims_vec_free(a.vec), 0);
+}
+
 int
 queue_reset_tests(void)
 {
@@ -267,6 +320,7 @@ queue_reset_tests(void)
 		T(test_reset),
 		T(test_reset_unattached),
 		T(test_reset_busy),
+		T(test_reset_attach),
 	};
 
 	return cmocka_run_group_tests_name("resets", tests, NULL, NULL);
