@@ -24,7 +24,7 @@
 
 #define SECOND_NS  1000000000ull
 #define DEPTH      16
-#define TURNS      64
+#define TURNS      4
 #define MAX_LCORES 2
 
 static struct rte_ims_dev *dev;
