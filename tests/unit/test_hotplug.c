@@ -224,6 +224,7 @@ grow_at_last(struct ims_vfio *v)
 
 	if (--maps_left != 0)
 		return;
+	spy.at_map = NULL;
 	assert_int_equal(pthread_create(&grower, NULL, grow_heap, NULL), 0);
 	for (i = 0; i < 100 && !came; i++)
 		usleep(1000);
@@ -244,7 +245,6 @@ test_grows_at_start(void **state)
 	assert_int_equal(rte_mem_event_callback_register("test", on_memory, NULL), 0);
 	spy.at_map = grow_at_last;
 	assert_int_equal(ims_vfio_dma_start(&f->v), 0);
-	spy.at_map = NULL;
 	pthread_join(grower, &mem);
 	assert_true(came);
 	assert_false(spy.lost);
