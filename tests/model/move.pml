@@ -23,22 +23,22 @@
  *
  * BUG=1 assertion violated: the vector's own handler can move it
  * BUG=2 assertion violated: the new entry is opened before the old set is drained
- * BUG=3 assertion violated: detach looks at `left` before `wait`
- * BUG=4 assertion violated: `wait` is cleared before `left` is stored
+ * BUG=3 T_REVERSE assertion violated: detach looks at `left` before `wait`
+ * BUG=4 T_REVERSE assertion violated: `wait` is cleared before `left` is stored
  * BUG=5 assertion violated: what a poll of the new set has missed is not looked at
  * BUG=6 assertion violated: a poll that has marked what it missed does not look again
  * BUG=7 assertion violated: what was left in the old word is forgotten
  * BUG=8 assertion violated: a command is not waited for
  * BUG=9 assertion violated: a thread looks at an entry before its epoch is odd
- * BUG=10 assertion violated: the vector is freed without draining the set that it has left
- * BUG=11 assertion violated: detach does not drain
+ * BUG=10 T_REVERSE assertion violated: the vector is freed without draining the set that it has left
+ * BUG=11 T_REVERSE assertion violated: detach does not drain
  * BUG=12 assertion violated: an entry is emptied after the drain, not before
  * BUG=13 assertion violated: a poll that has just taken the old word is not noticed
  * BUG=14 assertion violated: a thread that has drained finishes a later move, out of the same set
  * BUG=15 assertion violated: a thread drains while another is about to empty the entry
- * BUG=16 assertion violated: detach does not hold the set that it drains
+ * BUG=16 T_REVERSE assertion violated: detach does not hold the set that it drains
  * BUG=17 assertion violated: nor does who finishes a move
- * BUG=18 assertion violated: the entry is given back before `left` is cleared
+ * BUG=18 T_REVERSE assertion violated: the entry is given back before `left` is cleared
  */
 
 #ifndef BUG
