@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# What a compiler does not see: cppcheck and clang-tidy over everything, scan-build over a build of the libraries,
-# drivers and device models (.clang-tidy says what is looked for). Anything found is an error; a finding is mended,
-# or told at its line why it is none.
+# What a compiler does not see: cppcheck and clang-tidy over everything, scan-build over a build of all that is
+# installed (.clang-tidy says what is looked for). Anything found is an error; a finding is mended, or told at its
+# line why it is none.
 #
 #   check-static.sh [--quick | --full] [FILE...]
 #
 #   FILE     these, and not by scan-build but by clang-tidy with the same analyzer
 #   --quick  cppcheck only
-#   --full   the analyzer over the programs and cmocka's tests too, which takes as long as all else
+#   --full   the analyzer over cmocka's tests too, which takes as long as all else
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -97,10 +97,7 @@ if [ $scan = yes ]; then
 	devtools/install-deps.sh scan
 	rm -rf build-scan
 	scan-build-14 meson setup build-scan -Dbuildtype=debug -Dtests=false > /dev/null
-	targets=()
-	[ $full = yes ] || mapfile -t targets < <(ninja -C build-scan -t targets all |
-		sed -nE 's/^((lib|drivers|devices)\/[^:]*): [a-zA-Z_]*LINKER$/\1/p')
-	scan-build-14 --status-bugs --exclude /usr ninja -C build-scan --quiet "${targets[@]}" || bad=1
+	scan-build-14 --status-bugs --exclude /usr ninja -C build-scan --quiet || bad=1
 fi
 [ $bad = 0 ] && echo "check-static: ${#files[@]} files, nothing found"
 exit $bad
