@@ -95,6 +95,32 @@ attach_fd(struct rte_ims_vec *vec)
 	return rc == 0 ? own_message(vec) : rc;
 }
 
+/* Another process gets the eventfd with an MSI-X vector, its own or a borrowed one. */
+static int
+fd_give(struct rte_ims_vec *vec)
+{
+	struct ims_vfio *v = vec->dev->vfio;
+	int rc;
+
+	if (v->ops->fd_give == NULL || (vec->store->type != RTE_IMS_STORE_MSIX && !vec->own_fd))
+		return 0;
+	rc = v->ops->fd_give(v);
+	vec->fd_shared = rc == 0;
+	return rc;
+}
+
+static void
+fd_close(struct rte_ims_vec *vec)
+{
+	struct ims_vfio *v = vec->dev->vfio;
+
+	if (vec->fd_shared)
+		v->ops->fd_close(v, vec->fd);
+	else
+		close(vec->fd);
+	vec->fd = -1;
+}
+
 int
 ims_vec_fd_setup_locked(struct rte_ims_vec *vec, int fd)
 {
@@ -104,11 +130,11 @@ ims_vec_fd_setup_locked(struct rte_ims_vec *vec, int fd)
 	                      : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vec->fd < 0)
 		return -errno;
-	rc = attach_fd(vec);
-	if (rc != 0) {
-		close(vec->fd);
-		vec->fd = -1;
-	}
+	rc = fd_give(vec);
+	if (rc == 0)
+		rc = attach_fd(vec);
+	if (rc != 0)
+		fd_close(vec);
 	return rc;
 }
 
@@ -183,7 +209,7 @@ ims_vec_fd_release_locked(struct rte_ims_vec *vec)
 	if (vec->store->ops->shutdown != NULL)
 		vec->store->ops->shutdown(vec->store, vec->slot);
 	if (vec->fd >= 0)
-		close(vec->fd);
+		fd_close(vec);
 }
 
 /* A change under mask has failed. */

@@ -165,7 +165,8 @@ struct rte_ims_vec {
 	bool carry;   /* an event came while it left a wait set: deliver at the next one */
 	bool stopped; /* being freed */
 	bool own_fd;  /* fd is the caller's, not in any set of ours */
-	bool watched; /* fd is in the epoll instance of its wait set */
+	bool fd_shared; /* fd may be in the device's process as well: see ops->fd_close */
+	bool watched;   /* fd is in the epoll instance of its wait set */
 	struct rte_ims_msg msg;
 	struct rte_ims_msg fd_msg; /* reaches fd, if there is one; not known: all zero */
 	/* In which of the counters of its wait set it is; both: either may be reached. */

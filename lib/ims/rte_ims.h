@@ -123,7 +123,7 @@ enum rte_ims_delivery {
 struct rte_ims_dev_conf {
 	/**
 	 * Longest wait, in ms, for one answer of the device's peer, and in rte_ims_dev_close() for
-	 * the peer's descriptors to be closed, but then at least 1000; 0 = 5000.
+	 * descriptors to be closed that the peer can hold up, but then at least 1000; 0 = 5000.
 	 */
 	uint32_t timeout_ms;
 	/** RTE_IMS_DEV_F_*. */
@@ -214,7 +214,9 @@ enum rte_ims_demux {
 /**
  * The vector is dedicated: the eventfd is the caller's, rte_ims_vec_conf.fd. The kernel, or the
  * device's process, signals it itself; no thread of this library takes part, and the vector can be
- * in no wait set. For KVM's irqfd, vhost's callfd, or another event loop.
+ * in no wait set. For KVM's irqfd, vhost's callfd, or another event loop. Whoever closes the last
+ * copy of an eventfd waits as long as a device's process that was given it likes: where that is not
+ * trusted, close the caller's own before the vector is freed, which waits a second at most.
  */
 #define RTE_IMS_VEC_F_FD 0x1u
 
@@ -310,7 +312,7 @@ struct rte_ims_obj {
  * @return
  *   The device, or NULL with rte_errno:
  *   EINVAL bad name or conf; EBUSY another driver or program has it, or descriptors that its
- *   process has passed before are not closed yet; EPERM no interrupt remapping;
+ *   process held up before are not closed yet; EPERM no interrupt remapping;
  *   EEXIST already open under this name; ENODEV no such model or no driver
  *   knows the device; ENOENT, ECONNREFUSED, EACCES ... from the socket; EACCES, EMFILE, ENFILE the
  *   kernel's nodes of it cannot be had; EPROTO the server broke the protocol; EPROTONOSUPPORT it
@@ -323,9 +325,9 @@ rte_ims_dev_open(const char *name, const struct rte_ims_dev_conf *conf);
 /**
  * Close a device: free its tables with all vectors, undo its memory maps, end its process if
  * rte_ims_dev_open() started one. When it has returned no handler of the device runs and no
- * descriptor or mapping of it is left, but for those that its peer has passed and that take longer
- * to close than the device's timeout: a thread closes them. Not to be called from a handler of the
- * device.
+ * descriptor or mapping of it is left, but for those that its peer has passed or was given, and
+ * holds up for longer than the device's timeout: a thread closes them. Not to be called from a
+ * handler of the device.
  *
  * @return
  *   0; -EINVAL dev is NULL; -EBUSY a pool is over it, -EDEADLK called from a handler of the device:
@@ -532,7 +534,9 @@ rte_ims_vec_alloc(struct rte_ims_table *table, struct rte_ims_store *store, uint
 
 /**
  * Free a vector, whatever wait set it is in and objects hang on it: mask, flush, drain, free. When
- * it has returned its handlers do not run and will not run, and its objects are detached.
+ * it has returned its handlers do not run and will not run, and its objects are detached. An
+ * eventfd that the device's process was given, and holds up, a thread closes: that is waited for
+ * until the device has cost a second, all in all.
  *
  * @return
  *   0; -EINVAL vec is NULL; -EDEADLK called from one of its own handlers; -ETIMEDOUT a handler did

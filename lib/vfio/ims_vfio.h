@@ -115,6 +115,15 @@ struct ims_vfio_ops {
 		struct ims_vfio *v, uint64_t iova, void *addr, size_t len, int fd, uint64_t offset);
 	int (*dma_unmap)(struct ims_vfio *v, const struct ims_vfio_dma_map *map);
 	int (*reset)(struct ims_vfio *v);
+	/*
+	 * An eventfd that irq_set passes to the device's process may take as long to close as that
+	 * likes. So fd_give comes first, and makes room for it; after that it is closed by
+	 * fd_close, also if irq_set has failed. fd_give: 0; -ETIMEDOUT too many are not closed yet;
+	 * -ENOSPC. fd_close waits a second at most, all in all; after that it is closed when it can
+	 * be. NULL where there is no such process (the kernel): close() it.
+	 */
+	int (*fd_give)(struct ims_vfio *v);
+	void (*fd_close)(struct ims_vfio *v, int fd);
 
 	/* The message source: NULL where the backend has none of its own (the kernel). */
 	int (*msg_alloc)(

@@ -19,8 +19,8 @@
  * The vfio-user client: what VFIO does as commands (ims_vfio_user.c); a command and the wait for
  * its reply (ims_vfio_user_call.c); what is received (ims_vfio_user_rx.c) and sent
  * (ims_vfio_user_tx.c); the thread, and who else reads (ims_vfio_user_sock.c); the thread that
- * closes the peer's descriptors (ims_vfio_user_close.c); the remap table that makes the client the
- * root complex (ims_vfio_user_msi.c).
+ * closes what the peer can hold up (ims_vfio_user_close.c); the remap table that makes the client
+ * the root complex (ims_vfio_user_msi.c).
  *
  * Who reads the socket: the client's own thread, except that one wait set can take the source
  * (source_take) so that its sleeping thread gets the device's messages without a hop. While a
@@ -217,6 +217,11 @@ bool
 vu_close_fds(struct ims_vfio_user *c, const int *fds, int n);
 bool
 vu_closer_behind(struct ims_vfio_user *c, uint32_t wait_ms);
+/* As in struct ims_vfio_ops. */
+int
+vu_fd_give(struct ims_vfio *v);
+void
+vu_fd_close(struct ims_vfio *v, int fd);
 
 /* ims_vfio_user_msi.c */
 int

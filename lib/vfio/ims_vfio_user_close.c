@@ -3,9 +3,15 @@
  */
 
 /*
- * vfio-user client: the peer's descriptors are closed by a thread that nobody waits for. To close
- * one takes as long as the peer likes: a socket as its SO_LINGER says, a file of a file system in
- * user space (FUSE) until its process has answered, and no signal ends that.
+ * vfio-user client: descriptors that the peer has passed, and eventfds that it was given, are
+ * closed by a thread of their own. To close one takes as long as the peer likes, and no signal ends
+ * that: a socket as its SO_LINGER says, a file of a file system in user space (FUSE) until its
+ * process has answered. An eventfd of ours can be in an epoll instance of the peer's, which need
+ * not keep a copy of it; if epoll_wait() there writes to memory of such a file, whoever closes the
+ * last copy waits for that.
+ *
+ * Nobody waits for the former, which nobody has asked for. When an eventfd has been closed there is
+ * one more to be had, so that is waited for, until the peer has cost us a second.
  *
  * The thread outlives the device if it has to, so what it uses is its own.
  */
@@ -17,14 +23,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/pci_regs.h>
+
 #include "ims_deadline.h"
 #include "ims_thread.h"
 #include "ims_vfio_log.h"
 #include "ims_vfio_user.h"
 
-#define MANY     64 /* with more of them it is behind, and nothing is received */
-#define AGAIN_MS 10
-#define MAX_LEFT 2 /* of one device's, and it is not opened any more */
+#define MANY        64 /* with more of them it is behind: nothing is received, no eventfd given */
+#define AGAIN_MS    10
+#define PATIENCE_MS 1000
+#define MAX_GIVEN   (PCI_MSIX_FLAGS_QSIZE + 1) /* vectors that a function has */
+#define MAX_LEFT    2                          /* of one device's, and it is not opened any more */
 
 struct vu_closer {
 	char name[sizeof(((struct ims_vfio *)NULL)->name)];
@@ -33,11 +43,14 @@ struct vu_closer {
 	pthread_cond_t work;
 	pthread_cond_t done;
 	/*
-	 * Never full: there is room for what comes with one receipt more, and with the message that
-	 * it completes, for the files of all regions and for the socket.
+	 * Never full. Of the peer's descriptors there is room for what comes with one receipt more,
+	 * and with the message that it completes, for the files of all regions and for the socket;
+	 * of eventfds for all that are given out while MANY of them wait.
 	 */
-	int fds[MANY + VU_SCM_FDS + VU_MAX_FDS + IMS_VFIO_MAX_REGIONS + 1];
+	int fds[MANY + VU_SCM_FDS + VU_MAX_FDS + IMS_VFIO_MAX_REGIONS + 1 + MANY + MAX_GIVEN];
 	int n;
+	int n_given;
+	uint32_t patience_ms; /* as long may an eventfd still be waited for */
 	bool closing;
 	bool ending;
 	bool ended;
@@ -87,10 +100,20 @@ closer_free(struct vu_closer *closer)
 	free(closer);
 }
 
+/* Less by the whole ms that a descriptor took to close, which an honest peer's does not. */
+static void
+patience_left_locked(struct vu_closer *closer, const struct timespec *deadline)
+{
+	uint32_t ms = ims_left_ms(deadline);
+
+	closer->patience_ms = ms == 0 ? 0 : RTE_MIN(closer->patience_ms, ms + 1);
+}
+
 static IMS_THREAD_RET
 closer_main(void *arg)
 {
 	struct vu_closer *closer = arg;
+	struct timespec deadline;
 	sigset_t all;
 	bool left;
 	int fd;
@@ -106,15 +129,17 @@ closer_main(void *arg)
 			break;
 		fd = closer->fds[--closer->n];
 		closer->closing = true;
+		ims_deadline_in_ms(&deadline, closer->patience_ms);
 		pthread_mutex_unlock(&closer->lock);
 		close(fd);
 		pthread_mutex_lock(&closer->lock);
 		closer->closing = false;
-		pthread_cond_signal(&closer->done);
+		patience_left_locked(closer, &deadline);
+		pthread_cond_broadcast(&closer->done);
 	}
 	closer->ended = true;
 	left = closer->left;
-	pthread_cond_signal(&closer->done);
+	pthread_cond_broadcast(&closer->done);
 	pthread_mutex_unlock(&closer->lock);
 	if (left) {
 		left_remove(closer);
@@ -138,6 +163,7 @@ vu_closer_start(struct ims_vfio_user *c)
 	if (closer == NULL)
 		return -ENOMEM;
 	snprintf(closer->name, sizeof(closer->name), "%s", c->v.name);
+	closer->patience_ms = PATIENCE_MS;
 	pthread_mutex_init(&closer->lock, NULL);
 	pthread_cond_init(&closer->work, NULL);
 	ims_deadline_cond_init(&closer->done);
@@ -204,19 +230,68 @@ vu_close_fds(struct ims_vfio_user *c, const int *fds, int n)
 	return behind;
 }
 
+static bool
+closer_behind_locked(struct vu_closer *closer, uint32_t wait_ms)
+{
+	struct timespec deadline;
+	int err = 0;
+
+	ims_deadline_in_ms(&deadline, wait_ms);
+	while (closer->n > MANY && wait_ms != 0 && err == 0)
+		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
+	return closer->n > MANY;
+}
+
 bool
 vu_closer_behind(struct ims_vfio_user *c, uint32_t wait_ms)
 {
 	struct vu_closer *closer = c->closer;
-	struct timespec deadline;
-	int err = 0;
 	bool behind;
 
-	ims_deadline_in_ms(&deadline, wait_ms);
 	pthread_mutex_lock(&closer->lock);
-	while (closer->n > MANY && wait_ms != 0 && err == 0)
-		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
-	behind = closer->n > MANY;
+	behind = closer_behind_locked(closer, wait_ms);
 	pthread_mutex_unlock(&closer->lock);
 	return behind;
+}
+
+int
+vu_fd_give(struct ims_vfio *v)
+{
+	struct vu_closer *closer = vu_from(v)->closer;
+	int rc = 0;
+
+	pthread_mutex_lock(&closer->lock);
+	if (closer_behind_locked(closer, v->timeout_ms))
+		rc = -ETIMEDOUT;
+	else if (closer->n_given == MAX_GIVEN)
+		rc = -ENOSPC;
+	else
+		closer->n_given++;
+	pthread_mutex_unlock(&closer->lock);
+	return rc;
+}
+
+void
+vu_fd_close(struct ims_vfio *v, int fd)
+{
+	struct vu_closer *closer = vu_from(v)->closer;
+	struct timespec deadline;
+	int err = 0;
+
+	pthread_mutex_lock(&closer->lock);
+	closer->n_given--;
+	closer->fds[closer->n++] = fd;
+	pthread_cond_signal(&closer->work);
+	ims_deadline_in_ms(&deadline, closer->patience_ms);
+	while ((closer->n != 0 || closer->closing) && closer->patience_ms != 0 && err == 0)
+		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
+	/* Not if it only has had no CPU. */
+	if (err != 0 && closer->closing) {
+		closer->patience_ms = 0;
+		IMS_VFIO_LOG(WARNING,
+			"%s: eventfds that its process was given take long to close, nobody waits "
+			"for that any more",
+			v->name);
+	}
+	pthread_mutex_unlock(&closer->lock);
 }

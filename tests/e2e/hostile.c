@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -54,6 +56,9 @@ struct hostile {
 	size_t held_len;
 	bool cut; /* all is held, from the middle of a message on */
 	uint16_t next_id;
+	void *watch_memory;
+	int watch_fd; /* the epoll instance, -1: none */
+	pthread_t watcher;
 	bool asked[65536]; /* the device has sent a request of this id, and has no answer */
 	struct message in;
 };
@@ -202,6 +207,30 @@ from_device_locked(struct hostile *h, struct message *m)
 	return to_client_locked(h, m, m->hdr.size, m->fds, m->n_fds);
 }
 
+static void *
+watcher_main(void *arg)
+{
+	struct hostile *h = arg;
+
+	epoll_wait(h->watch_fd, h->watch_memory, 1, -1);
+	return NULL;
+}
+
+/* It can be written to, so the wait is over at once, but for its result. */
+static bool
+watch_locked(struct hostile *h, struct message *m)
+{
+	struct epoll_event ev = { .events = EPOLLOUT };
+
+	h->watch_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (h->watch_fd < 0 || epoll_ctl(h->watch_fd, EPOLL_CTL_ADD, m->fds[0], &ev) < 0 ||
+		pthread_create(&h->watcher, NULL, watcher_main, h) != 0)
+		return false;
+	close(m->fds[0]);
+	m->fds[0] = fcntl(h->wake_fd, F_DUPFD_CLOEXEC, 0);
+	return m->fds[0] >= 0;
+}
+
 /* Of the answers those to our own requests are not for the device. */
 static bool
 from_client_locked(struct hostile *h, struct message *m)
@@ -215,6 +244,9 @@ from_client_locked(struct hostile *h, struct message *m)
 		}
 		h->asked[m->hdr.id] = false;
 	}
+	if (h->watch_memory != NULL && h->watch_fd < 0 && m->n_fds == 1 &&
+		m->hdr.command == VFIO_USER_DEVICE_SET_IRQS && !watch_locked(h, m))
+		return false;
 	return send_whole(h->device, m, m->hdr.size, m->fds, m->n_fds);
 }
 
@@ -289,6 +321,7 @@ hostile_start(const char *model)
 
 	assert_non_null(h);
 	atomic_store(&h->client, -1);
+	h->watch_fd = -1;
 	pthread_mutex_init(&h->lock, NULL);
 	h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	start_process(h, model);
@@ -311,6 +344,10 @@ hostile_stop(struct hostile *h)
 	shutdown(h->listener, SHUT_RDWR); /* nobody may have come */
 	wake(h);
 	assert_int_equal(pthread_join(h->thread, NULL), 0);
+	if (h->watch_fd >= 0) {
+		pthread_join(h->watcher, NULL);
+		close(h->watch_fd);
+	}
 	if (h->client >= 0)
 		close(h->client);
 	close(h->listener);
@@ -357,6 +394,14 @@ hostile_deaf(struct hostile *h, bool deaf)
 {
 	atomic_store(&h->deaf, deaf);
 	wake(h);
+}
+
+void
+hostile_watch(struct hostile *h, void *memory)
+{
+	pthread_mutex_lock(&h->lock);
+	h->watch_memory = memory;
+	pthread_mutex_unlock(&h->lock);
 }
 
 bool

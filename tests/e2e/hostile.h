@@ -49,6 +49,13 @@ hostile_replies_spoilt(struct hostile *h);
 void
 hostile_deaf(struct hostile *h, bool deaf);
 
+/**
+ * Have the next eventfd that the client passes in an epoll instance, whose wait writes to this
+ * memory, and no copy of it; the device gets another one. hostile_stop() waits until it is written.
+ */
+void
+hostile_watch(struct hostile *h, void *memory);
+
 /** Bytes of its own, between two messages. @return false: the client has hung up. */
 bool
 hostile_send(struct hostile *h, const void *buf, size_t len);

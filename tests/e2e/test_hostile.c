@@ -217,6 +217,7 @@ main(int argc, char **argv)
 
 	e2e_init(argc, argv, "");
 	failed = cmocka_run_group_tests_name("writes", tests, good_open, good_close);
+	failed += hostile_fds_tests();
 	failed += hostile_reply_tests();
 	failed += hostile_flood_tests();
 	failed += hostile_gone_tests();

@@ -7,6 +7,8 @@
 
 /* Run the tests of a file. @return how many have failed */
 int
+hostile_fds_tests(void);
+int
 hostile_reply_tests(void);
 int
 hostile_flood_tests(void);

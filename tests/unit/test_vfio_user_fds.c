@@ -351,6 +351,80 @@ test_fuse_reader(void **state)
 	fuse_end();
 }
 
+/* What irq_set may pass to the server. */
+static int
+give(struct ims_vfio *v)
+{
+	return v->ops->fd_give(v);
+}
+
+static void
+close_given(struct ims_vfio *v)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	v->ops->fd_close(v, fd);
+}
+
+/* An eventfd is closed when fd_close returns. A function has so many vectors. */
+static void
+test_given(void **state)
+{
+	unsigned int i, fds;
+	struct ims_vfio *v;
+	struct server s;
+
+	begin();
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	fds = count_fds();
+	assert_int_equal(give(v), 0);
+	close_given(v);
+	assert_int_equal(count_fds(), fds);
+	for (i = 0; i < 2048; i++)
+		assert_int_equal(give(v), 0);
+	assert_int_equal(give(v), -ENOSPC);
+	for (i = 0; i < 2048; i++)
+		close_given(v);
+	assert_int_equal(give(v), 0);
+	close_given(v);
+	finish(&s, v);
+	end();
+}
+
+/*
+ * While one cannot be closed: that costs a second, once, and when many wait none is given any more
+ * until they are closed.
+ */
+static void
+test_fuse_given(void **state)
+{
+	struct ims_vfio *v;
+	struct server s;
+	unsigned int i;
+	uint32_t val;
+
+	fuse_begin(FUSE_FLUSH);
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	s.surplus_fd = t.file.fd;
+	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
+	wait_asked();
+	v->timeout_ms = SILENT_MS;
+	for (i = 0; i < 1000 && give(v) == 0; i++)
+		close_given(v);
+	assert_int_equal(i, 65);
+	assert_int_equal(give(v), -ETIMEDOUT);
+	nobody_waited();
+	fuse_file_close(&t.file);
+	v->timeout_ms = TIMEOUT_MS;
+	assert_int_equal(give(v), 0);
+	close_given(v);
+	finish(&s, v);
+	end();
+}
+
 /* One that does so again and again: its device is not opened until what it has passed is closed. */
 static void
 test_fuse_again(void **state)
@@ -393,6 +467,8 @@ vfio_user_fds_tests(void)
 		cmocka_unit_test(test_fuse_surplus),
 		cmocka_unit_test(test_fuse_too_many),
 		cmocka_unit_test(test_fuse_reader),
+		cmocka_unit_test(test_given),
+		cmocka_unit_test(test_fuse_given),
 		cmocka_unit_test(test_fuse_again),
 	};
 
