@@ -245,15 +245,18 @@ serve_source(struct rte_ims_wait *w, uint32_t i)
 	 */
 	w->batch_src = src;
 	n = src->vfio->ops->source_read(src->vfio, w, w->batch, WAIT_BATCH);
-	w->batch_n = n;
+	w->batch_n = RTE_MAX(n, 0);
 	for (w->batch_next = 0; w->batch_next < w->batch_n;)
 		served += serve_cookie(w, w->batch[w->batch_next++].cookie);
 	if (n > 0)
 		src->vfio->ops->source_ack(src->vfio, w->batch, n);
 	w->batch_n = 0;
 	w->batch_src = NULL;
-	/* The end of a connection is readable for ever. Nobody closes it before we have left. */
-	if (n == 0 && unlikely(atomic_load(&src->vfio->removed)))
+	/*
+	 * Not ours any more, or the end of a connection, which is readable for ever. Nobody closes
+	 * it before we have left.
+	 */
+	if (n < 0 || (n == 0 && unlikely(atomic_load(&src->vfio->removed))))
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, src->fd, NULL);
 	else if (atomic_load(&w->fd_given) && source_has_more(src->fd))
 		rte_ims_wait_wake(w);

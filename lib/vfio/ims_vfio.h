@@ -137,7 +137,8 @@ struct ims_vfio_ops {
 	/*
 	 * Let one reader, a wait set, read the source itself: its descriptor, or -EBUSY. It must
 	 * read when the descriptor is readable, handle the events, then acknowledge them. What is
-	 * more than n stays in the descriptor.
+	 * more than n stays in the descriptor. source_read: how many events; -EAGAIN it is not to
+	 * look at the descriptor any more, a thread of the backend's reads for good.
 	 */
 	int (*source_take)(struct ims_vfio *v, const void *reader);
 	void (*source_give)(struct ims_vfio *v, const void *reader);

@@ -25,7 +25,9 @@
  * Who reads the socket: the client's own thread, except that one wait set can take the source
  * (source_take) so that its sleeping thread gets the device's messages without a hop. While a
  * command waits for its reply the client's thread reads as well, so that a taker who is busy
- * elsewhere holds up nobody; rx_lock lets only one of them parse.
+ * elsewhere holds up nobody; rx_lock lets only one of them parse. When many of the device's
+ * descriptors wait to be closed nothing is received, and a set's thread could not sleep: from then
+ * on the client's thread reads alone (shunned).
  *
  * Locks: rx_lock -> tx_lock -> lock; msi_lock and the closing thread's own are leaves. None is held
  * while a reply is awaited, or room in the socket. Replies that find none are kept, and the
@@ -107,9 +109,10 @@ struct ims_vfio_user {
 	size_t rx_fds_at; /* the descriptors came with the message that starts here */
 	int rx_fds[VU_MAX_FDS];
 	int n_rx_fds;
-	bool fds_lost;  /* it has been said */
-	bool rx_over;   /* bytes that were no message: what follows them is none either */
-	bool rx_choked; /* it passes descriptors faster than they are closed */
+	bool fds_lost;       /* it has been said */
+	bool rx_over;        /* bytes that were no message: what follows them is none either */
+	bool rx_choked;      /* it passes descriptors faster than they are closed */
+	atomic_bool shunned; /* it has done so: no wait set reads the socket any more */
 	struct timespec rx_choked_until;
 	uint8_t *rx_reply;
 

@@ -96,6 +96,13 @@ handle_msg(struct ims_vfio_user *c, const struct vfio_user_header *hdr, uint8_t 
 	}
 }
 
+/*
+ * When many wait, nothing is received, and from then on by the client's thread only. No event is
+ * lost by that: a set lets go of the socket once it has seen `shunned`, the thread watches it,
+ * level-triggered, and EPOLL_CTL_MOD looks at what there is already, so it makes no difference
+ * which of the two comes first. What the thread reads goes to the eventfds, which are in the set as
+ * well.
+ */
 static void
 rx_close_fds(struct ims_vfio_user *c, const int *fds, int n)
 {
@@ -103,6 +110,10 @@ rx_close_fds(struct ims_vfio_user *c, const int *fds, int n)
 		return;
 	c->rx_choked = true;
 	ims_deadline_in_ms(&c->rx_choked_until, vu_close_ms(c));
+	pthread_mutex_lock(&c->lock);
+	atomic_store(&c->shunned, true);
+	vu_watch_update_locked(c);
+	pthread_mutex_unlock(&c->lock);
 }
 
 /*
@@ -291,6 +302,8 @@ vu_source_read(struct ims_vfio *v, const void *reader, struct ims_vfio_event *ev
 	struct ims_vfio_user *c = vu_from(v);
 	int got;
 
+	if (unlikely(atomic_load(&c->shunned)))
+		return -EAGAIN;
 	/* Another thread that reads delivers to the eventfds of all: nothing to do here. */
 	if (pthread_mutex_trylock(&c->rx_lock) != 0)
 		return 0;

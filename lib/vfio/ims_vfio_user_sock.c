@@ -20,7 +20,7 @@ vu_watch_update_locked(struct ims_vfio_user *c)
 {
 	struct epoll_event ev = { .events = EPOLLRDHUP, .data.fd = c->sock };
 
-	if (c->reader == NULL || !LIST_EMPTY(&c->calls) || c->n_fdless != 0)
+	if (c->reader == NULL || !LIST_EMPTY(&c->calls) || c->n_fdless != 0 || c->shunned)
 		ev.events |= EPOLLIN;
 	if (c->tx_waits)
 		ev.events |= EPOLLOUT;
@@ -46,7 +46,7 @@ vu_source_take(struct ims_vfio *v, const void *reader)
 	int rc = -EBUSY;
 
 	pthread_mutex_lock(&c->lock);
-	if (c->reader == NULL) {
+	if (c->reader == NULL && !c->shunned) {
 		c->reader = reader;
 		vu_watch_update_locked(c);
 		rc = c->sock;

@@ -56,6 +56,7 @@ struct hostile {
 	size_t held_len;
 	bool cut; /* all is held, from the middle of a message on */
 	uint16_t next_id;
+	int surplus_fd;
 	void *watch_memory;
 	int watch_fd; /* the epoll instance, -1: none */
 	pthread_t watcher;
@@ -322,6 +323,7 @@ hostile_start(const char *model)
 	assert_non_null(h);
 	atomic_store(&h->client, -1);
 	h->watch_fd = -1;
+	h->surplus_fd = -1;
 	pthread_mutex_init(&h->lock, NULL);
 	h->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	start_process(h, model);
@@ -434,9 +436,17 @@ hostile_dma(struct hostile *h, uint16_t command, uint32_t flags, uint64_t addr, 
 	do {
 		m.hdr.id = h->next_id++;
 	} while (h->asked[m.hdr.id]);
-	good = to_client_locked(h, &m, m.hdr.size, NULL, 0);
+	good = to_client_locked(h, &m, m.hdr.size, &h->surplus_fd, h->surplus_fd >= 0);
 	pthread_mutex_unlock(&h->lock);
 	return good;
+}
+
+void
+hostile_surplus(struct hostile *h, int fd)
+{
+	pthread_mutex_lock(&h->lock);
+	h->surplus_fd = fd;
+	pthread_mutex_unlock(&h->lock);
 }
 
 unsigned int

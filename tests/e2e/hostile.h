@@ -63,6 +63,9 @@ hostile_send(struct hostile *h, const void *buf, size_t len);
 bool
 hostile_dma(struct hostile *h, uint16_t command, uint32_t flags, uint64_t addr, uint64_t count,
 	const void *data, size_t len);
+/** Have each of these carry a descriptor; -1: not any more. */
+void
+hostile_surplus(struct hostile *h, int fd);
 /** The client's answers to these. */
 unsigned int
 hostile_good_answers(struct hostile *h);

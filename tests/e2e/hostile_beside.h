@@ -72,6 +72,10 @@ good_goes_on(void);
 void
 in_set(void (*fn)(unsigned int i), unsigned int i);
 
+/* Half a second, of the thread that serves the set: nothing happens there, and it sleeps. */
+bool
+set_is_quiet(void);
+
 /* Of either device, in the set. */
 struct rte_ims_vec *
 vec_open(struct rte_ims_dev *dev, enum rte_ims_store_type type, uint32_t slot,

@@ -98,6 +98,28 @@ good_goes_on(void)
 	good_goes_on_by(STEPS);
 }
 
+static uint64_t
+cpu_ns(void)
+{
+	struct timespec ts;
+
+	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
+	return ts.tv_sec * SECOND_NS + ts.tv_nsec;
+}
+
+bool
+set_is_quiet(void)
+{
+	uint64_t end = e2e_now_ns() + SECOND_NS / 2, cpu = cpu_ns(), now;
+	unsigned int wakes = 0;
+
+	while ((now = e2e_now_ns()) < end) {
+		rte_ims_wait_sleep(set, end - now);
+		wakes++;
+	}
+	return wakes < 20 && cpu_ns() - cpu < 20000000;
+}
+
 struct rte_ims_vec *
 vec_open(struct rte_ims_dev *dev, enum rte_ims_store_type type, uint32_t slot,
 	enum rte_ims_delivery delivery)

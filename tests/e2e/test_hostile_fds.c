@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <fuse_file.h>
+#include <vfio_user_proto.h>
 
 #include "hostile_beside.h"
 #include "test_hostile.h"
@@ -99,11 +100,58 @@ test_watched_eventfd(void **state)
 	munmap(memory, FUSE_FILE_SIZE);
 }
 
+static uint64_t
+surplus_fds(void)
+{
+	struct rte_ims_dev_stats stats;
+
+	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
+	return stats.surplus_fds;
+}
+
+/*
+ * More descriptors than may wait to be closed, with messages that the set itself reads: it sleeps
+ * meanwhile, and what the device sends then arrives when they are closed.
+ */
+static void
+test_behind_is_silent(void **state)
+{
+	struct rte_ims_wait_info info;
+	struct rte_ims_vec *vec;
+	struct fuse_file file;
+	struct rte_ims_msg msg;
+	unsigned int i;
+	uint64_t before;
+
+	open_beside("timer_ims,timers=8", NEVER_MS);
+	vec = vec_open(bad.dev, RTE_IMS_STORE_BAR, RTE_IMS_SLOT_ANY, RTE_IMS_DELIVERY_EVENTFD);
+	assert_int_equal(rte_ims_wait_info_get(set, &info), 0);
+	assert_true(info.reads_socket);
+	msg = msg_of(vec);
+	fuse_file_open_or_skip(&file);
+	fuse_file_mute(&file, FUSE_FLUSH);
+	hostile_surplus(bad.h, file.fd);
+	for (i = 0; i < 70; i++)
+		message(VFIO_USER_F_NO_REPLY, msg.addr, msg.data);
+	hostile_surplus(bad.h, -1);
+	AWAIT((rte_ims_wait_poll(set), surplus_fds() > 64));
+	rte_ims_wait_sleep(set, 1000000);
+	assert_true(set_is_quiet());
+	assert_in_range(surplus_fds(), 65, 69);
+	other_goes_on();
+	before = events_of(vec);
+	fuse_file_close(&file);
+	AWAIT((rte_ims_wait_sleep(set, 1000000), events_of(vec) > before));
+	assert_false(bad_info().removed);
+	AWAIT(surplus_fds() == 70);
+}
+
 int
 hostile_fds_tests(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_watched_eventfd, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_behind_is_silent, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("descriptors", tests, NULL, NULL);

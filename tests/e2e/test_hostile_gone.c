@@ -91,29 +91,6 @@ test_killed(void **state)
 	}
 }
 
-static uint64_t
-cpu_ns(void)
-{
-	struct timespec ts;
-
-	assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
-	return ts.tv_sec * SECOND_NS + ts.tv_nsec;
-}
-
-/* Nothing happens in the set, and its thread sleeps. */
-static bool
-is_quiet(void)
-{
-	uint64_t end = e2e_now_ns() + SECOND_NS / 2, cpu = cpu_ns(), now;
-	unsigned int wakes = 0;
-
-	while ((now = e2e_now_ns()) < end) {
-		rte_ims_wait_sleep(set, end - now);
-		wakes++;
-	}
-	return wakes < 20 && cpu_ns() - cpu < 20000000;
-}
-
 /*
  * A device that is gone and not closed yet, whose socket the set itself has read: it sleeps all the
  * same, also if there is more to be read than it has, which is no message.
@@ -142,7 +119,7 @@ gone_is_silent(bool killed)
 		assert_true(hostile_send(bad.h, bytes, sizeof(bytes)));
 	AWAIT((rte_ims_wait_poll(set), bad_info().removed));
 	rte_ims_wait_sleep(set, 1000000);
-	quiet = is_quiet();
+	quiet = set_is_quiet();
 	assert_int_equal(rte_ims_dev_stats_get(bad.dev, &stats), 0);
 	bad_abandon(NULL);
 	assert_int_equal(rte_ims_wait_destroy(set), 0);

@@ -13,6 +13,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -315,14 +316,37 @@ test_fuse_too_many(void **state)
 	fuse_end();
 }
 
-/* The thread of a wait set reads: it is not held up either, and is told of the end. */
+/* It reads as a wait set's thread does, and is sent more descriptors than may wait. */
+static unsigned int
+read_until_told(struct ims_vfio *v, struct server *s, const void *reader)
+{
+	struct ims_vfio_event ev[1];
+	unsigned int i, got = 0;
+	int n = 0;
+
+	for (i = 0; i < 70; i++)
+		assert_int_equal(
+			send_fds(s->sock, s->inject, s->inject_len, &t.file.fd, 1), s->inject_len);
+	for (i = 0; i < 20000 && n >= 0; i++) {
+		n = v->ops->source_read(v, reader, ev, 1);
+		got += n > 0;
+		usleep(1000);
+	}
+	assert_int_equal(n, -EAGAIN);
+	assert_in_range(got, 65, 67);
+	return got;
+}
+
+/*
+ * The thread of a wait set reads: it is not held up either, nor has to look again and again. The
+ * device is given up by the client's own thread.
+ */
 static void
 test_fuse_reader(void **state)
 {
 	struct ims_vfio_sink sink = { .reader = &sink, .cookie = 7 };
-	struct ims_vfio_event ev[1];
-	unsigned int i, got = 0;
 	struct ims_vfio_msg msg;
+	unsigned int i, got;
 	struct ims_vfio *v;
 	struct server s;
 
@@ -334,21 +358,52 @@ test_fuse_reader(void **state)
 	assert_int_equal(v->ops->msg_alloc(v, &sink, &msg), 0);
 	assert_true(v->ops->source_take(v, &sink) >= 0);
 	inject_write(&s, 1, VFIO_USER_F_NO_REPLY, msg.addr, 4, &msg.data, 4);
-	for (i = 0; i < 70; i++)
-		assert_int_equal(
-			send_fds(s.sock, s.inject, s.inject_len, &t.file.fd, 1), s.inject_len);
-	for (i = 0; i < 20000 && !v->removed; i++) {
-		got += v->ops->source_read(v, &sink, ev, 1);
+	got = read_until_told(v, &s, &sink);
+	for (i = 0; i < 20000 && !v->removed; i++)
 		usleep(1000);
-	}
 	assert_true(v->removed);
-	assert_in_range(got, 65, 67);
-	assert_int_equal(v->ops->source_read(v, &sink, ev, 1), 0);
+	assert_int_equal(v->ops->source_read(v, &sink, NULL, 0), -EAGAIN);
 	expect_errors(v, IMS_VFIO_PEER_SURPLUS_FD, got);
 	v->ops->source_give(v, &sink);
 	finish(&s, v);
 	close(sink.fd);
 	fuse_end();
+}
+
+/* When they are closed in time the device goes on, its messages come by that thread. */
+static void
+test_fuse_reader_goes_on(void **state)
+{
+	struct ims_vfio_sink sink = { .reader = &sink, .cookie = 7 }, last = { .cookie = 8 };
+	struct ims_vfio_msg msg, last_msg;
+	struct ims_vfio *v;
+	struct pollfd pfd;
+	struct server s;
+
+	fuse_begin(FUSE_FLUSH);
+	v = start(&s, GOOD);
+	assert_non_null(v);
+	sink.fd = eventfd(0, EFD_CLOEXEC);
+	last.fd = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(v->ops->msg_alloc(v, &sink, &msg), 0);
+	assert_int_equal(v->ops->msg_alloc(v, &last, &last_msg), 0);
+	assert_true(v->ops->source_take(v, &sink) >= 0);
+	inject_write(&s, 1, VFIO_USER_F_NO_REPLY, msg.addr, 4, &msg.data, 4);
+	read_until_told(v, &s, &sink);
+	s.inject_len = 0;
+	inject_write(&s, 1, VFIO_USER_F_NO_REPLY, last_msg.addr, 4, &last_msg.data, 4);
+	assert_int_equal(send_fds(s.sock, s.inject, s.inject_len, NULL, 0), s.inject_len);
+	s.inject_len = 0;
+	fuse_file_close(&t.file);
+	pfd = (struct pollfd){ .fd = last.fd, .events = POLLIN };
+	assert_int_equal(poll(&pfd, 1, TIMEOUT_MS), 1);
+	expect_errors(v, IMS_VFIO_PEER_SURPLUS_FD, 70);
+	v->ops->source_give(v, &sink);
+	assert_int_equal(v->ops->source_take(v, &sink), -EBUSY);
+	finish(&s, v);
+	close(last.fd);
+	close(sink.fd);
+	end();
 }
 
 /* What irq_set may pass to the server. */
@@ -467,6 +522,7 @@ vfio_user_fds_tests(void)
 		cmocka_unit_test(test_fuse_surplus),
 		cmocka_unit_test(test_fuse_too_many),
 		cmocka_unit_test(test_fuse_reader),
+		cmocka_unit_test(test_fuse_reader_goes_on),
 		cmocka_unit_test(test_given),
 		cmocka_unit_test(test_fuse_given),
 		cmocka_unit_test(test_fuse_again),
