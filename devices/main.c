@@ -32,7 +32,6 @@ static const struct model *const models[] = { &timer_ims_model, &queue_dev_model
 struct params {
 	char *model; /* "NAME[,key=value...]" */
 	const char *socket;
-	int listener; /* -1: make one */
 	int fd;
 	unsigned int mode;
 	bool trace;
@@ -44,12 +43,10 @@ struct server {
 	const struct model *model;
 	void *priv;
 	struct vfu *vfu;
-	struct watched *watched;
+	struct watched *watched; /* NULL: --fd */
+	int listener;
 	int sigfd;
 };
-
-/* The command line, for who takes this process' place: parsers cut up what they are given. */
-static char **command;
 
 static void
 usage(FILE *f)
@@ -57,7 +54,7 @@ usage(FILE *f)
 	size_t i;
 
 	fprintf(f,
-		"usage: ims-devsrv --model NAME[,key=value...] (--socket PATH [--listener N] | --fd N) "
+		"usage: ims-devsrv --model NAME[,key=value...] (--socket PATH | --fd N) "
 		"[--mode 0600] [--trace] [--seccomp on|off]\n"
 		"       ims-devsrv --model NAME[,key=value...] --dump-config\n"
 		"       ims-devsrv --version | --help\n"
@@ -74,18 +71,6 @@ bad(const char *what, const char *val, const char *expected)
 	return EXIT_BAD_OPT;
 }
 
-static bool
-parse_fd(const char *text, int *fd)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (*text == '\0' || *end != '\0' || n < 0 || n > 65535)
-		return false;
-	*fd = n;
-	return true;
-}
-
 /* -1: go on; else the exit status. */
 static int
 parse(int argc, char **argv, struct params *p)
@@ -93,7 +78,6 @@ parse(int argc, char **argv, struct params *p)
 	enum {
 		MODEL = 1,
 		SOCKET,
-		LISTENER,
 		FD,
 		MODE,
 		TRACE,
@@ -105,7 +89,6 @@ parse(int argc, char **argv, struct params *p)
 	static const struct option opts[] = {
 		{ "model", required_argument, NULL, MODEL },
 		{ "socket", required_argument, NULL, SOCKET },
-		{ "listener", required_argument, NULL, LISTENER },
 		{ "fd", required_argument, NULL, FD },
 		{ "mode", required_argument, NULL, MODE },
 		{ "trace", no_argument, NULL, TRACE },
@@ -127,13 +110,11 @@ parse(int argc, char **argv, struct params *p)
 		case SOCKET:
 			p->socket = optarg;
 			break;
-		case LISTENER:
-			if (!parse_fd(optarg, &p->listener))
-				return bad("--listener", optarg, "the number of an open socket");
-			break;
 		case FD:
-			if (!parse_fd(optarg, &p->fd))
+			n = strtol(optarg, &end, 10);
+			if (*optarg == '\0' || *end != '\0' || n < 0 || n > 65535)
 				return bad("--fd", optarg, "the number of an open socket");
+			p->fd = n;
 			break;
 		case MODE:
 			n = strtol(optarg, &end, 8);
@@ -169,8 +150,6 @@ parse(int argc, char **argv, struct params *p)
 		return bad("--model", "", "a model's name; try --help");
 	if (!p->dump_config && (p->socket == NULL) == (p->fd < 0))
 		return bad("--socket and --fd", "", "one of them");
-	if (p->listener >= 0 && p->socket == NULL)
-		return bad("--listener", "", "the path that it is bound to as --socket");
 	return -1;
 }
 
@@ -192,14 +171,6 @@ dump_config(struct vfu *vfu, const char *name)
 }
 
 static void
-stop(struct server *s)
-{
-	if (s->watched != NULL)
-		atomic_store(&s->watched->ending, true);
-	vfu_stop(s->vfu);
-}
-
-static void
 on_signal(void *arg)
 {
 	struct server *s = arg;
@@ -210,23 +181,19 @@ on_signal(void *arg)
 	if (info.ssi_signo == SIGUSR1)
 		s->model->dump(s->priv);
 	else
-		stop(s);
+		vfu_stop(s->vfu);
 }
 
-/* Before any thread is started, so that all have these blocked. */
-static int
-block_signals(void)
+/* Before any thread or process is started, so that all have these blocked. */
+static void
+block_signals(sigset_t *set)
 {
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, set, NULL);
 	signal(SIGPIPE, SIG_IGN); /* a client's eventfd may be a pipe that nobody reads */
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return -1;
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* A parent that is an lcore has pinned itself, but not its devices. */
@@ -268,63 +235,6 @@ say_ready(const char *model, const char *path)
 		return; /* nobody waits for it */
 }
 
-/* With room for --listener N. False: no memory. */
-static bool
-command_keep(int argc, char **argv)
-{
-	int i;
-
-	command = calloc(argc + 3, sizeof(*command));
-	if (command == NULL)
-		return false;
-	for (i = 0; i < argc; i++) {
-		command[i] = strdup(argv[i]);
-		if (command[i] == NULL)
-			return false;
-	}
-	return true;
-}
-
-static int
-is_listener(int fd)
-{
-	int is = 0;
-	socklen_t len = sizeof(is);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is, &len) < 0)
-		return -errno;
-	return is ? 0 : -EINVAL;
-}
-
-static int
-listen_at(struct server *s, const struct params *p)
-{
-	int rc;
-
-	if (p->listener < 0)
-		return vfu_listen(s->vfu, p->socket, p->mode);
-	rc = is_listener(p->listener);
-	return rc != 0 ? rc : vfu_listen_on(s->vfu, p->listener, p->socket);
-}
-
-static int
-be_watched(struct server *s)
-{
-	static char option[] = "--listener", number[16];
-	char **end = command;
-
-	snprintf(number, sizeof(number), "%d", vfu_listener(s->vfu));
-	while (*end != NULL)
-		end++;
-	end[0] = option;
-	end[1] = number;
-	s->watched = watcher_start(vfu_listener(s->vfu), command);
-	if (s->watched == NULL)
-		return -errno;
-	vfu_count_accepted(s->vfu, &s->watched->accepted);
-	return 0;
-}
-
 static int
 serve(struct server *s, const struct params *p)
 {
@@ -335,9 +245,7 @@ serve(struct server *s, const struct params *p)
 			strerror(errno));
 		return EXIT_FAILED;
 	}
-	rc = p->socket != NULL ? listen_at(s, p) : vfu_attach(s->vfu, p->fd);
-	if (rc == 0 && p->socket != NULL)
-		rc = be_watched(s);
+	rc = s->watched != NULL ? vfu_listen_on(s->vfu, s->listener) : vfu_attach(s->vfu, p->fd);
 	if (rc == 0)
 		rc = vfu_watch(s->vfu, s->sigfd, on_signal, s);
 	if (rc != 0) {
@@ -345,30 +253,41 @@ serve(struct server *s, const struct params *p)
 			strerror(-rc));
 		return EXIT_FAILED;
 	}
+	if (s->watched != NULL)
+		vfu_count_accepted(s->vfu, &s->watched->accepted);
 	rc = p->seccomp ? sandbox_enter() : 0;
 	if (rc != 0) {
 		fprintf(stderr, "ims-devsrv: seccomp: %s; --seccomp off serves without it\n",
 			strerror(-rc));
 		return EXIT_FAILED;
 	}
-	if (p->socket != NULL && p->listener < 0)
+	if (s->watched != NULL && !atomic_exchange(&s->watched->ready, true))
 		say_ready(s->model->name, p->socket);
 	vfu_run(s->vfu);
 	return 0;
 }
 
+/* -1: this process is to serve; else the exit status. */
+static int
+be_watched(struct server *s, const struct params *p)
+{
+	s->listener = vfu_bind(p->socket, p->mode);
+	if (s->listener < 0) {
+		fprintf(stderr, "ims-devsrv: %s: %s\n", p->socket, strerror(-s->listener));
+		return EXIT_FAILED;
+	}
+	return watcher_run(s->listener, p->socket, &s->watched);
+}
+
 int
 main(int argc, char **argv)
 {
-	struct params p = { .listener = -1, .fd = -1, .mode = 0600, .seccomp = IMS_SECCOMP };
+	struct params p = { .fd = -1, .mode = 0600, .seccomp = IMS_SECCOMP };
 	struct model_opts opts = { 0 };
 	struct server s = { 0 };
+	sigset_t signals;
 	int rc;
 
-	if (!command_keep(argc, argv)) {
-		fprintf(stderr, "ims-devsrv: %s\n", strerror(ENOMEM));
-		return EXIT_FAILED;
-	}
 	rc = parse(argc, argv, &p);
 	if (rc >= 0)
 		return rc;
@@ -383,7 +302,11 @@ main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	if (p.fd >= 0)
 		unpin();
-	s.sigfd = block_signals();
+	block_signals(&signals);
+	rc = p.socket != NULL && !p.dump_config ? be_watched(&s, &p) : -1;
+	if (rc >= 0)
+		return rc;
+	s.sigfd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (s.sigfd < 0) {
 		fprintf(stderr, "ims-devsrv: signals: %s\n", strerror(errno));
 		return EXIT_FAILED;
@@ -396,9 +319,8 @@ main(int argc, char **argv)
 	s.vfu = s.model->vfu(s.priv);
 	if (p.dump_config)
 		dump_config(s.vfu, p.model);
-	else
-		rc = serve(&s, &p);
+	rc = p.dump_config ? 0 : serve(&s, &p);
 	s.model->destroy(s.priv);
 	close(s.sigfd);
-	return rc > 0 ? rc : 0;
+	return rc;
 }

@@ -58,8 +58,6 @@ static const int always[] = {
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
-	/* the socket's file, at the end */
-	SCMP_SYS(unlink),
 };
 
 static int

@@ -3,15 +3,16 @@
  */
 
 /*
- * A second process, which takes nothing from clients and so cannot be held by one.
+ * The first process, which takes nothing from clients and so cannot be held by one. It has the
+ * socket, starts the server, and ends with it; who sends signals sends them here.
  *
  * What a client does with a descriptor can hold whoever has it in the kernel, where no signal
  * reaches: a file of a file system in user space (FUSE) when it is closed, a pipe or an epoll
  * instance that is just copying into a page of such a file, when the other end, or a member of it,
  * is used or closed. The server avoids what it can (vfu_fd.c, vfu_reject.c). For what is left there
- * is this: it sleeps until a connection waits, and if nobody accepts one for PATIENCE_MS, though
- * the server is not stopped (by a debugger), it kills the server, for when the kernel lets it go,
- * and becomes the next one.
+ * is this: it sleeps until a connection waits, and if nobody accepts one for PATIENCE_MS, in which
+ * the server's main thread was seen to do nothing at all, it kills the server, for when the kernel
+ * lets it go, and starts another one.
  */
 
 #include <errno.h>
@@ -24,100 +25,284 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <time.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "watcher.h"
 
+#ifndef PATIENCE_MS /* a test's are shorter */
 #define PATIENCE_MS 5000
 #define STEP_MS     100
+#endif
+#define MAX_HELD 8 /* killed, and not gone yet */
 
+struct watcher {
+	struct watched *watched;
+	int listener;
+	const char *path;
+	int sigfd;
+	bool ending; /* it was told to */
+	pid_t server;
+	pid_t held[MAX_HELD];
+	unsigned int n_held;
+	bool full; /* and has said so */
+	/* Since when the server does nothing, by our own steps: we may be stopped, or wait, too. */
+	unsigned int idle_ms;
+	unsigned int accepted;
+	unsigned long long ticks;
+};
+
+/*
+ * Until a signal has come or, if it is not to end and no connection waits, one does. True: that is
+ * what it waits for, and a step has passed.
+ */
 static bool
-is_waiting(int listener, int timeout_ms)
+step(const struct watcher *w)
 {
-	struct pollfd pfd = { .fd = listener, .events = POLLIN };
+	struct pollfd pfd[] = {
+		{ .fd = w->sigfd, .events = POLLIN },
+		{ .fd = w->listener, .events = POLLIN }, /* POLLHUP: nobody listens yet */
+	};
+	int n = poll(pfd, 2, w->ending ? 0 : -1);
 
-	return poll(&pfd, 1, timeout_ms) == 1;
+	if (n < 0 || pfd[0].revents != 0)
+		return false;
+	return poll(pfd, 1, STEP_MS) == 0 && (w->ending || (pfd[1].revents & POLLIN) != 0);
 }
 
-/* Its main thread is, by SIGSTOP or a debugger: the state is behind the name, which ends in ")". */
-static bool
-is_stopped(const char *stat_path)
+/*
+ * What the server's main thread is about: its state, and the CPU time it has had. They are behind
+ * the name, which ends in ")". 0: it cannot be told.
+ */
+static char
+look(pid_t pid, unsigned long long *ticks)
 {
-	char line[512] = { 0 }, *state;
-	int fd = open(stat_path, O_RDONLY | O_CLOEXEC);
+	char path[48], line[512] = { 0 }, *rest, state = 0;
+	unsigned long long user, system;
 	ssize_t n;
+	int fd;
 
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
+		return 0;
 	n = read(fd, line, sizeof(line) - 1);
 	close(fd);
-	state = n > 0 ? strrchr(line, ')') : NULL;
-	return state != NULL && (state[2] == 'T' || state[2] == 't');
+	rest = n > 0 ? strrchr(line, ')') : NULL;
+	if (rest == NULL || sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
+				    &state, &user, &system) != 3)
+		return 0;
+	*ticks = user + system;
+	return state;
 }
 
-/* Returns when a connection has waited for too long. */
-static void
-watch(struct watched *w, int listener, const char *stat_path)
+/*
+ * It sleeps, waits in the kernel or is dead but for other threads. One that gets no CPU is ready to
+ * run, one that is stopped, by SIGSTOP or a debugger, will be continued by whoever has done it.
+ */
+static bool
+is_idle(char state)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000l };
-	unsigned int seen = 0, ms = 0;
+	return state != 0 && strchr("SDZ", state) != NULL;
+}
 
-	while (ms < PATIENCE_MS) {
-		if (atomic_load(&w->ending))
-			_exit(0);
-		if (atomic_load(&w->accepted) != seen || !is_waiting(listener, ms == 0 ? -1 : 0) ||
-			is_stopped(stat_path)) {
-			seen = atomic_load(&w->accepted);
-			ms = 0;
+/* After a step: it is held. */
+static bool
+is_held(struct watcher *w)
+{
+	unsigned int accepted = atomic_load(&w->watched->accepted);
+	unsigned long long ticks = w->ticks;
+	char state = look(w->server, &ticks);
+
+	if (is_idle(state) && accepted == w->accepted && ticks == w->ticks)
+		w->idle_ms += STEP_MS;
+	else
+		w->idle_ms = 0;
+	w->accepted = accepted;
+	w->ticks = ticks;
+	return w->idle_ms >= PATIENCE_MS;
+}
+
+static void
+take_signals(struct watcher *w)
+{
+	struct signalfd_siginfo info;
+
+	while (read(w->sigfd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		if (info.ssi_signo != SIGUSR1 && !w->ending) {
+			unlink(w->path); /* another service can take its place */
+			w->ending = true;
+			w->idle_ms = 0;
 		}
-		nanosleep(&step, NULL);
-		ms += STEP_MS;
+		kill(w->server, info.ssi_signo);
+	}
+}
+
+/* Those that the kernel has let go. */
+static void
+reap_held(struct watcher *w)
+{
+	unsigned int i = 0;
+
+	while (i < w->n_held) {
+		if (waitpid(w->held[i], NULL, WNOHANG) == w->held[i]) {
+			w->held[i] = w->held[--w->n_held];
+			w->full = false;
+		} else {
+			i++;
+		}
 	}
 }
 
 static void
-watcher_main(struct watched *w, int listener, pid_t server, char **argv)
+be_server(const struct watcher *w, pid_t watcher)
 {
-	static const char said[] =
-		"ims-devsrv: a client holds the server in the kernel; another one takes its place\n";
-	char stat_path[32];
-	int fd;
+	sigset_t set;
 
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != server)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != watcher)
 		_exit(1);
-	snprintf(stat_path, sizeof(stat_path), "/proc/%d/stat", (int)server);
-	for (fd = STDERR_FILENO + 1; fd < listener; fd++)
-		close(fd);
-	closefrom(listener + 1);
-	watch(w, listener, stat_path);
-	if (write(STDERR_FILENO, said, sizeof(said) - 1) < 0)
-		_exit(1);
-	prctl(PR_SET_PDEATHSIG, 0);
-	kill(server, SIGKILL);
-	fcntl(listener, F_SETFD, 0);
-	execv("/proc/self/exe", argv);
-	_exit(1);
+	close(w->sigfd);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-struct watched *
-watcher_start(int listener, char **argv)
+/* As fork(): in the new one the watcher's part ends. */
+static pid_t
+fork_server(const struct watcher *w)
 {
-	pid_t server = getpid(), pid;
-	struct watched *w;
-	int err;
+	pid_t watcher = getpid(), pid = fork();
 
-	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (w == MAP_FAILED)
-		return NULL;
-	signal(SIGCHLD, SIG_IGN);
-	pid = fork();
 	if (pid == 0)
-		watcher_main(w, listener, server, argv);
-	if (pid > 0)
-		return w;
-	err = errno;
-	munmap(w, sizeof(*w));
-	errno = err;
-	return NULL;
+		be_server(w, watcher);
+	return pid;
+}
+
+/* As fork(), -1: it goes on with the one that it has. */
+static pid_t
+replace(struct watcher *w)
+{
+	pid_t pid;
+
+	if (w->n_held == MAX_HELD) {
+		if (!w->full)
+			fprintf(stderr,
+				"ims-devsrv: clients hold %d processes in the kernel; process %d, "
+				"held too, is not replaced until one of them is gone\n",
+				MAX_HELD, (int)w->server);
+		w->full = true;
+		return -1;
+	}
+	fprintf(stderr,
+		"ims-devsrv: a client holds process %d in the kernel; another one takes its "
+		"place\n",
+		(int)w->server);
+	w->idle_ms = 0;
+	pid = fork_server(w);
+	if (pid < 0)
+		fprintf(stderr, "ims-devsrv: none does: %s\n", strerror(errno));
+	if (pid <= 0)
+		return pid;
+	kill(w->server, SIGKILL);
+	w->held[w->n_held++] = w->server;
+	w->server = pid;
+	return pid;
+}
+
+/* It was killed by this signal: so are we, for whoever waits for us, but without a core. */
+static void
+die_of(int sig)
+{
+	const struct rlimit none = { 0 };
+	sigset_t set;
+
+	setrlimit(RLIMIT_CORE, &none);
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	kill(getpid(), sig);
+}
+
+/* The server has ended with this wait status. */
+static int
+server_ended(const struct watcher *w, int status)
+{
+	if (!w->ending)
+		unlink(w->path);
+	if (WIFSIGNALED(status))
+		die_of(WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* It is to end, and does not: it will when the kernel lets it go. */
+static int
+leave_server(const struct watcher *w)
+{
+	fprintf(stderr, "ims-devsrv: process %d ends when the kernel lets it go\n", (int)w->server);
+	kill(w->server, SIGKILL);
+	return 0;
+}
+
+static int
+watch(struct watcher *w)
+{
+	bool stepped;
+	int status;
+
+	for (;;) {
+		stepped = step(w);
+		take_signals(w);
+		reap_held(w);
+		if (waitpid(w->server, &status, WNOHANG) == w->server)
+			return server_ended(w, status);
+		if (!stepped || !is_held(w))
+			continue;
+		if (w->ending)
+			return leave_server(w);
+		if (replace(w) == 0)
+			return WATCHER_SERVE;
+	}
+}
+
+static int
+watcher_init(struct watcher *w)
+{
+	sigset_t set;
+
+	signal(SIGCHLD, SIG_DFL); /* ignored, children could not be waited for */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -1;
+	w->watched = mmap(NULL, sizeof(*w->watched), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (w->watched == MAP_FAILED)
+		return -1;
+	w->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return w->sigfd < 0 ? -1 : 0;
+}
+
+int
+watcher_run(int listener, const char *path, struct watched **watched)
+{
+	struct watcher w = { .listener = listener, .path = path };
+	int rc = watcher_init(&w);
+
+	if (rc == 0)
+		w.server = fork_server(&w);
+	if (rc < 0 || w.server < 0) {
+		fprintf(stderr, "ims-devsrv: %s: %s\n", path, strerror(errno));
+		unlink(path);
+		return 1;
+	}
+	*watched = w.watched;
+	return w.server == 0 ? WATCHER_SERVE : watch(&w);
 }

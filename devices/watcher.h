@@ -10,14 +10,19 @@
 /* What the server tells the process that watches it. */
 struct watched {
 	atomic_uint accepted; /* connections */
-	atomic_bool ending;   /* it has been told to: it is not to be replaced */
+	atomic_bool ready;    /* one was, and has said so */
 };
 
+#define WATCHER_SERVE (-1)
+
 /*
- * Start it, before the server is in its sandbox. It ends with the server; or it takes its place, as
- * this program with argv, the listener being open. argv is not copied. NULL with errno.
+ * Start a server, a child of this process, and watch it. Returns in each server that is started,
+ * with WATCHER_SERVE: it is to serve the listener, and to count in *watched. Returns here when the
+ * last one has ended, with its exit status, and path, the socket's, is removed.
+ *
+ * SIGTERM, SIGINT and SIGUSR1 are blocked already, and no thread has been started.
  */
-struct watched *
-watcher_start(int listener, char **argv);
+int
+watcher_run(int listener, const char *path, struct watched **watched);
 
 #endif /* _WATCHER_H_ */

@@ -90,11 +90,14 @@ int
 vfu_listen(struct vfu *vfu, const char *path, unsigned int mode);
 int
 vfu_attach(struct vfu *vfu, int sock);
-/* The same of a socket that is bound to the path, and may be listening. It is the server's then. */
+/*
+ * The same in two steps: a socket bound to the path, or -errno; and serve its clients. It is the
+ * server's then, the file is not: it stays.
+ */
 int
-vfu_listen_on(struct vfu *vfu, int listener, const char *path);
+vfu_bind(const char *path, unsigned int mode);
 int
-vfu_listener(const struct vfu *vfu);
+vfu_listen_on(struct vfu *vfu, int listener);
 /* Count here each time that a connection was taken, or tried to. */
 void
 vfu_count_accepted(struct vfu *vfu, atomic_uint *accepted);

@@ -96,8 +96,8 @@ try_connect(const struct sockaddr_un *sa)
 }
 
 /*
- * A socket file that nobody listens on is left over from a server that was killed. The process that
- * watched it may be about to end, and has the listener until then.
+ * A socket file that nobody listens on is left over from a server that was killed. If that was the
+ * process which watched it, it may be about to end, and has the listener until then.
  */
 static int
 remove_stale(const struct sockaddr_un *sa)
@@ -123,8 +123,8 @@ remove_stale(const struct sockaddr_un *sa)
 }
 
 /* A socket at the path, with its mode from the start: no moment in which others can connect. */
-static int
-listener_open(const char *path, unsigned int mode)
+int
+vfu_bind(const char *path, unsigned int mode)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	mode_t old;
@@ -148,15 +148,12 @@ listener_open(const char *path, unsigned int mode)
 }
 
 int
-vfu_listen_on(struct vfu *vfu, int listener, const char *path)
+vfu_listen_on(struct vfu *vfu, int listener)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->listener };
 	int rc;
 
 	vfu->listener = listener;
-	vfu->path = strdup(path);
-	if (vfu->path == NULL)
-		return -ENOMEM;
 	rc = vfu_reject_listen(vfu);
 	if (rc != 0)
 		return rc;
@@ -170,15 +167,17 @@ vfu_listen_on(struct vfu *vfu, int listener, const char *path)
 int
 vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 {
-	int listener = listener_open(path, mode);
+	int listener = vfu_bind(path, mode);
 
-	return listener < 0 ? listener : vfu_listen_on(vfu, listener, path);
-}
-
-int
-vfu_listener(const struct vfu *vfu)
-{
-	return vfu->listener;
+	if (listener < 0)
+		return listener;
+	vfu->path = strdup(path);
+	if (vfu->path == NULL) {
+		unlink(path);
+		close(listener);
+		return -ENOMEM;
+	}
+	return vfu_listen_on(vfu, listener);
 }
 
 void

@@ -613,7 +613,7 @@ test_reconnect(void **state)
 		timeout_ms = 30 * slow;
 		spare_us = i % 3 == 0 ? timeout_ms * 1000 + rand_r(&seed) % 20000 : 0;
 		spared += spare_us != 0;
-		killer_start(&seed, slow, server.pid, spare_us);
+		killer_start(&seed, slow, child_of(server.pid), spare_us);
 		live(timeout_ms, false);
 		come_back();
 		nothing_is_left();

@@ -26,9 +26,7 @@ spawns() {
 }
 
 shell() {
-	calls='system|popen|wordexp|execlp?e?|execv[pe]|execvpe|fexecve|execveat|posix_spawnp'
-	# It becomes itself: devices/watcher.c.
-	case $1 in */ims-devsrv) ;; *) calls="$calls|execv" ;; esac
+	calls='system|popen|wordexp|exec[lv]p?e?|fexecve|execveat|posix_spawnp'
 	spawns "$1" || calls="$calls|posix_spawn"
 	imports "$1" "$calls"
 }

@@ -49,6 +49,11 @@ serve() {
 		fail "$*: not ready: $(cat "$dir/log" "$dir/errlog")"
 }
 
+# The process that serves, a child of $pid.
+server() {
+	tr -d ' ' < /proc/"$pid"/task/"$pid"/children
+}
+
 # ends SIGNAL CODE
 ends() {
 	kill -"$1" "$pid"
@@ -107,9 +112,6 @@ expect 3 "unknown model '' (known: timer_ims queue_dev)" --model ,timers=1 --dum
 # What the system refuses: 1.
 expect 1 "$dir/no/s: No such file or directory" --model timer_ims --socket "$dir/no/s"
 expect 1 "--fd: Bad file descriptor" --model timer_ims --fd 77
-expect 2 "--listener '': expected the path that it is bound to as --socket" --model timer_ims --fd 3 --listener 4
-expect 2 "--listener 'x': expected the number of an open socket" --model timer_ims --socket "$sock" --listener x
-expect 1 "$sock: Socket operation on non-socket" --model timer_ims --socket "$sock" --listener 0
 long=$dir/$(printf '%0100d' 0)
 expect 1 "$long: File name too long" --model timer_ims --socket "$long"
 touch "$dir/file"
@@ -159,17 +161,27 @@ grep -q '^queue_dev: subdevs 0, eqs 0, queues 0, completions 0, eqes 0, events 0
 	fail "SIGUSR1: $(cat "$dir/errlog")"
 ends TERM 0
 
-# What a killed server has left is replaced.
+# What a killed one has left is replaced; its server has gone with it.
 serve --model timer_ims --socket "$sock"
 ends KILL 137
 [ -S "$sock" ] || fail "SIGKILL: no socket left to test with"
 serve --model timer_ims --socket "$sock"
 ends TERM 0
 
+# The first process ends as its server does.
+serve --model timer_ims --socket "$sock"
+kill -KILL "$(server)"
+ends 0 137
+[ ! -e "$sock" ] || fail "a server that was killed has left the socket"
+serve --model timer_ims --socket "$sock"
+kill -TERM "$(server)"
+ends 0 0
+[ ! -e "$sock" ] || fail "a server that has ended has left the socket"
+
 # All its threads are in the sandbox (filter mode, no new privileges), unless that is turned off.
-# modes: the values of both in all threads of $pid
+# modes: the values of both in all threads of the server
 modes() {
-	sed -n 's/^\(NoNewPrivs\|Seccomp\):\t//p' /proc/"$pid"/task/*/status | sort -u | tr '\n' ' '
+	sed -n 's/^\(NoNewPrivs\|Seccomp\):\t//p' /proc/"$(server)"/task/*/status | sort -u | tr '\n' ' '
 }
 # A sanitizer calls what it likes in the end.
 if [ "$2" = true ]; then

@@ -224,7 +224,6 @@ static const struct {
 	{ "readlink", "by path: where symbolic links lead, not what is there" },
 	{ "readlinkat", "the same" },
 	{ "fcntl", "reads flags and seals, copies a descriptor" },
-	{ "unlink", "removes files: why it should not run as root" },
 };
 
 #define N_ALLOWED (sizeof(allowed) / sizeof(allowed[0]))
