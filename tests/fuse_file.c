@@ -120,7 +120,9 @@ serve(int dev, struct fuse_file_shared *shared)
 			continue;
 		if (hdr->opcode == atomic_load(&shared->mute)) {
 			atomic_fetch_add(&shared->asked, 1);
-			continue;
+			if (atomic_load(&shared->delay_ms) == 0)
+				continue;
+			usleep(1000 * atomic_load(&shared->delay_ms));
 		}
 		if (hdr->opcode == FUSE_FORGET || hdr->opcode == FUSE_BATCH_FORGET ||
 			hdr->opcode == FUSE_INTERRUPT)
@@ -344,10 +346,17 @@ fuse_file_open_or_skip(struct fuse_file *f)
 }
 
 void
-fuse_file_mute(struct fuse_file *f, uint32_t opcode)
+fuse_file_delay(struct fuse_file *f, uint32_t opcode, unsigned int ms)
 {
 	atomic_store(&f->shared->asked, 0);
+	atomic_store(&f->shared->delay_ms, ms);
 	atomic_store(&f->shared->mute, opcode);
+}
+
+void
+fuse_file_mute(struct fuse_file *f, uint32_t opcode)
+{
+	fuse_file_delay(f, opcode, 0);
 }
 
 unsigned int

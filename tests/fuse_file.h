@@ -30,6 +30,7 @@
 struct fuse_file_shared {
 	atomic_uint mute;
 	atomic_uint asked;
+	atomic_uint delay_ms; /* 0: for ever */
 };
 
 struct fuse_file {
@@ -49,7 +50,11 @@ fuse_file_open_or_skip(struct fuse_file *f);
 void
 fuse_file_mute(struct fuse_file *f, uint32_t opcode);
 
-/* How many have come since that have no answer. */
+/* Answer them, but only after so long, one after the other. */
+void
+fuse_file_delay(struct fuse_file *f, uint32_t opcode, unsigned int ms);
+
+/* How many have come since that have no answer, or a late one. */
 unsigned int
 fuse_file_asked(const struct fuse_file *f);
 

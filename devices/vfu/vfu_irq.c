@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "vfu_priv.h"
 
@@ -17,14 +16,13 @@ irq_count(const struct vfu *vfu, uint32_t index)
 	return index == VFIO_PCI_MSIX_IRQ_INDEX ? vfu->conf.n_msix : 0;
 }
 
+/* To a vector that has none, or -1. */
 static void
 irq_attach(struct vfu *vfu, uint32_t vector, int fd)
 {
 	struct vfu_vector *v = &vfu->vectors[vector];
 	int flags;
 
-	if (v->fd >= 0)
-		close(v->fd); /* an eventfd, or a pipe */
 	v->fd = fd;
 	flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
 	v->nonblock = flags >= 0 && (flags & O_NONBLOCK) != 0;
@@ -34,10 +32,16 @@ irq_attach(struct vfu *vfu, uint32_t vector, int fd)
 static void
 irq_disable(struct vfu *vfu, uint32_t start, uint32_t count)
 {
-	uint32_t i;
+	int fds[VFU_MAX_MSIX];
+	uint32_t i, n = 0;
 
-	for (i = start; i < start + count; i++)
+	for (i = start; i < start + count; i++) {
+		if (vfu->vectors[i].fd < 0)
+			continue;
+		fds[n++] = vfu->vectors[i].fd;
 		irq_attach(vfu, i, -1);
+	}
+	vfu_reject_close(vfu, fds, n);
 }
 
 void

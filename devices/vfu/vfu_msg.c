@@ -337,14 +337,18 @@ in_handle(struct vfu *vfu)
 	close_in_fds(vfu);
 }
 
-/* A few messages at a time: the model's own events are not to wait for a busy client. */
+/*
+ * A few messages at a time: neither the model's own events nor others are to wait for a busy
+ * client.
+ */
 void
 vfu_msg_input(struct vfu *vfu)
 {
 	int64_t missing;
 	int n = 0;
 
-	while (n < 16 && !vfu->broken) {
+	vfu->gives_way = false;
+	while (n < 16 && !vfu->broken && !vfu->gives_way) {
 		missing = in_missing(vfu);
 		if (missing < 0) {
 			vfu_trace(vfu, "malformed message\n");
@@ -371,7 +375,6 @@ vfu_client_drop(struct vfu *vfu)
 	vfu->versioned = false;
 	vfu->in_len = 0;
 	close_in_fds(vfu);
-	vfu->broken = false;
 	while ((out = STAILQ_FIRST(&vfu->out)) != NULL) {
 		STAILQ_REMOVE_HEAD(&vfu->out, next);
 		free(out);
@@ -387,5 +390,6 @@ vfu_client_drop(struct vfu *vfu)
 	}
 	vfu_irq_reset(vfu);
 	vfu_dma_reset(vfu);
+	vfu->broken = false;
 	vfu_trace(vfu, "client has gone\n");
 }

@@ -52,8 +52,6 @@ vfu_msix_init(struct vfu *vfu)
 void
 vfu_msix_fini(struct vfu *vfu)
 {
-	if (vfu->vectors != NULL)
-		vfu_irq_reset(vfu);
 	free(vfu->vectors);
 }
 

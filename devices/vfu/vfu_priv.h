@@ -29,7 +29,7 @@
 #define VFU_MAX_CLOSING 32   /* connections that wait to be closed */
 #define VFU_MAX_SLOTS   8    /* clients whose descriptors wait to be closed */
 #define VFU_USER_SLOTS  2    /* of one user */
-#define VFU_REJECT_MS   1000 /* after which a client's descriptor waits without the client */
+#define VFU_REJECT_MS   1000 /* after which a client's descriptors wait without the client */
 #define VFU_STALL_MS    2000 /* after which a client that stalls makes room for another one */
 #define VFU_CONFIG_SIZE 256
 #define VFU_N_REGIONS   9
@@ -166,6 +166,7 @@ struct vfu {
 	/* vfu_reject.c */
 	struct vfu_reject *reject;
 	uint32_t reject_ms; /* VFU_REJECT_MS; tests change it */
+	bool gives_way;     /* to others who want the lock: it was held for long */
 };
 
 /* A request, complete and its header sane. */

@@ -5,9 +5,13 @@
 /*
  * A client's descriptors that the server has no use for are closed by threads that may be lost.
  * Closing one may wait: for the process behind a file system in user space (FUSE_FLUSH), which
- * nothing interrupts. The server waits for its thread for a while, so that ordinarily all is closed
- * before the client's next message is looked at; then it drops the client, and the thread
- * stays behind until close() returns.
+ * nothing interrupts. So are its eventfds and pipes, which it may hold as well (vfu_fd.c). The
+ * server waits for its thread for a while, so that ordinarily all is closed before the client's
+ * next message is looked at; then it drops the client, and the thread stays behind until close()
+ * returns.
+ *
+ * It waits with the device's lock held. What a client may have it wait for is bounded in all, not
+ * only for each message, and after a message that has waited others have the lock first.
  *
  * A thread takes the descriptors of one client at a time, in its slot. A client is let in only if a
  * slot is free, so that there is one when it is needed. Each user may hold VFU_USER_SLOTS of them,
@@ -27,8 +31,11 @@
 #include "ticks.h"
 #include "vfu_priv.h"
 
-/* Those of a message that was given up, and then those that had come behind it. */
-#define SLOT_FDS (2 * VFU_MAX_FDS)
+/* Those of a message that was given up, those that had come behind it, and all vectors'. */
+#define SLOT_FDS (2 * VFU_MAX_FDS + VFU_MAX_MSIX)
+/* A client's waiting is forgiven at this part of the time that passes. */
+#define FORGIVEN 8
+#define LONG_NS  10000000ull /* others may have come for the lock meanwhile */
 
 struct vfu_slot {
 	struct vfu_reject *owner;
@@ -48,6 +55,8 @@ struct vfu_reject {
 	unsigned int refs;
 	struct vfu_slot *client; /* the present client's, if it has needed one */
 	uid_t uid;               /* its user */
+	uint64_t waited_ns;      /* for it, as of then */
+	uint64_t then_ns;
 	struct vfu_slot slots[VFU_MAX_SLOTS];
 };
 
@@ -115,26 +124,46 @@ slot_thread(void *arg)
 	return NULL;
 }
 
-static struct timespec
-deadline(const struct vfu *vfu)
+static uint64_t
+now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += vfu->reject_ms % 1000 * 1000000l;
-	ts.tv_sec += vfu->reject_ms / 1000 + ts.tv_nsec / 1000000000;
-	ts.tv_nsec %= 1000000000;
-	return ts;
+	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
 }
 
 /* False: it is not done by then, and may never be. */
 static bool
-wait_done(struct vfu_reject *r, const struct vfu_slot *slot, const struct timespec *until)
+wait_done(struct vfu_reject *r, const struct vfu_slot *slot, uint64_t until_ns)
 {
+	const struct timespec ts = {
+		.tv_sec = until_ns / 1000000000,
+		.tv_nsec = until_ns % 1000000000,
+	};
+
 	while (is_busy(slot))
-		if (pthread_cond_timedwait(&r->done, &r->lock, until) != 0)
+		if (pthread_cond_timedwait(&r->done, &r->lock, &ts) != 0)
 			return !is_busy(slot);
 	return true;
+}
+
+/* The same for as long as the present client may have others wait. */
+static bool
+wait_for_client(struct vfu *vfu)
+{
+	struct vfu_reject *r = vfu->reject;
+	uint64_t start = now_ns(), forgiven = (start - r->then_ns) / FORGIVEN, end;
+	bool done;
+
+	r->waited_ns -= forgiven < r->waited_ns ? forgiven : r->waited_ns;
+	done = wait_done(r, r->client, start + vfu->reject_ms * 1000000ull - r->waited_ns);
+	end = now_ns();
+	r->waited_ns += end - start;
+	r->then_ns = end;
+	if (end - start > LONG_NS)
+		vfu->gives_way = true;
+	return done;
 }
 
 static struct vfu_slot *
@@ -173,6 +202,7 @@ vfu_reject_admits(struct vfu *vfu, int sock)
 	if (admits) {
 		r->client = NULL;
 		r->uid = peer.uid;
+		r->waited_ns = 0;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return admits;
@@ -182,7 +212,6 @@ void
 vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n)
 {
 	struct vfu_reject *r = vfu->reject;
-	struct timespec until = deadline(vfu);
 	bool given_up, done;
 
 	if (n == 0)
@@ -196,7 +225,7 @@ vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n)
 	memcpy(&r->client->fds[r->client->n], fds, n * sizeof(*fds));
 	r->client->n += n;
 	pthread_cond_signal(&r->client->work);
-	done = !given_up && wait_done(r, r->client, &until);
+	done = !given_up && wait_for_client(vfu);
 	pthread_mutex_unlock(&r->lock);
 	if (!done)
 		vfu_guard_blocked(vfu);
@@ -264,8 +293,8 @@ vfu_reject_listen(struct vfu *vfu)
 void
 vfu_reject_fini(struct vfu *vfu)
 {
+	uint64_t until = now_ns() + vfu->reject_ms * 1000000ull;
 	struct vfu_reject *r = vfu->reject;
-	struct timespec until = deadline(vfu);
 	struct vfu_slot *slot;
 	bool done;
 
@@ -277,7 +306,7 @@ vfu_reject_fini(struct vfu *vfu)
 		if (!slot->has_thread)
 			continue;
 		pthread_cond_signal(&slot->work);
-		done = wait_done(r, slot, &until);
+		done = wait_done(r, slot, until);
 		pthread_mutex_unlock(&r->lock);
 		if (done)
 			pthread_join(slot->thread, NULL);

@@ -294,7 +294,11 @@ vfu_run(struct vfu *vfu)
 	vfu->running = true;
 	while (vfu->running) {
 		n = epoll_wait(vfu->epfd, ev, 8, -1);
-		vfu_lock(vfu);
+		if (vfu->gives_way)
+			vfu_lock_last(vfu);
+		else
+			vfu_lock(vfu);
+		vfu->gives_way = false;
 		for (i = 0; i < n; i++)
 			handle_event(vfu, &ev[i]);
 		if (vfu->sock >= 0 && vfu->broken) {

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "fuse_file.h"
+#include "fuse_hold.h"
 #include "vfu_box.h"
 #include "vfu_priv.h"
 
@@ -134,6 +134,44 @@ test_close_waits(void **state)
 	check_freed();
 }
 
+/* What is a vector's, taken away or left to the server, can be held as well. */
+static void
+vector_held(void (*hold)(struct fuse_hold *h, struct fuse_file *file), bool taken_away)
+{
+	const struct vfio_irq_set off = {
+		.argsz = sizeof(off),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+	};
+	struct fuse_hold h;
+
+	start();
+	hold(&h, &f);
+	come();
+	assert_int_equal(set_irq(h.fd), 0);
+	close(h.fd);
+	if (taken_away) {
+		peer_send(&p, VFIO_USER_DEVICE_SET_IRQS, 0, &off, sizeof(off), NULL, 0);
+		assert_true(peer_closed(&p));
+	}
+	close(p.sock);
+	box_check_served(&b);
+	check_freed();
+	fuse_hold_end(&h);
+}
+
+static void
+test_vector_pipe(void **state)
+{
+	vector_held(fuse_hold_pipe, true);
+}
+
+static void
+test_vector_epoll(void **state)
+{
+	vector_held(fuse_hold_epoll, false);
+}
+
 /* Descriptors that had come before those which were too many, and are to be closed after them. */
 static void
 test_pieces(void **state)
@@ -153,6 +191,59 @@ test_pieces(void **state)
 	box_check_served(&b);
 	assert_int_equal(fuse_file_wait_asked(&f, 1), 1);
 	check_freed();
+}
+
+/* Whoever wants the lock, as a model does: when it had it, by how often the file was asked. */
+struct other {
+	pthread_t thread;
+	atomic_bool stop;
+	bool had_at[16];
+};
+
+static void *
+other_main(void *arg)
+{
+	struct other *other = arg;
+
+	while (!atomic_load(&other->stop)) {
+		vfu_lock(b.m->vfu);
+		other->had_at[fuse_file_asked(&f) % 16] = true;
+		vfu_unlock(b.m->vfu);
+	}
+	return NULL;
+}
+
+/*
+ * Each of many messages waits, though not for long: others have the lock in between, and it is for
+ * all of them that the client may take so much time.
+ */
+static void
+test_slow(void **state)
+{
+	const struct vfio_user_dma_map map = { .argsz = sizeof(map), .size = PAGE };
+	struct other other = { 0 };
+	unsigned int asked, between = 0, i;
+
+	start();
+	b.m->vfu->reject_ms = 500;
+	come();
+	fuse_file_delay(&f, FUSE_FLUSH, 150);
+	vfu_lock(b.m->vfu);
+	for (i = 0; i < 16; i++)
+		peer_send(&p, VFIO_USER_DMA_MAP, 0, &map, sizeof(map), &f.fd, 1);
+	vfu_unlock(b.m->vfu);
+	assert_int_equal(pthread_create(&other.thread, NULL, other_main, &other), 0);
+	assert_true(peer_closed(&p));
+	asked = fuse_file_asked(&f);
+	atomic_store(&other.stop, true);
+	pthread_join(other.thread, NULL);
+	assert_in_range(asked, 1, 8);
+	for (i = 1; i < asked; i++)
+		between += other.had_at[i];
+	assert_true(between != 0 || asked == 1);
+	close(p.sock);
+	box_check_served(&b);
+	stop();
 }
 
 /* Users who conspire can keep others out, for as long as the process does not answer. */
@@ -198,7 +289,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_asked),
 		cmocka_unit_test(test_close_waits),
+		cmocka_unit_test(test_vector_pipe),
+		cmocka_unit_test(test_vector_epoll),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_all_slots),
 		cmocka_unit_test(test_end),
 	};
