@@ -51,7 +51,7 @@ attr_fill(struct fuse_attr *attr, uint64_t node)
 
 /* The payload of a good answer, in memory that is zero, or a negative errno value. */
 static ssize_t
-answer(const struct fuse_in_header *in, void *out)
+answer(const struct fuse_in_header *in, void *out, bool writeback)
 {
 	const void *arg = in + 1;
 
@@ -62,6 +62,7 @@ answer(const struct fuse_in_header *in, void *out)
 		init->major = FUSE_KERNEL_VERSION;
 		init->minor = FUSE_KERNEL_MINOR_VERSION;
 		init->max_write = MAX_WRITE;
+		init->flags = writeback ? FUSE_WRITEBACK_CACHE : 0;
 		return sizeof(*init);
 	}
 	case FUSE_LOOKUP: {
@@ -128,7 +129,7 @@ serve(int dev, struct fuse_file_shared *shared)
 			hdr->opcode == FUSE_INTERRUPT)
 			continue;
 		memset(&out, 0, sizeof(out));
-		n = answer(hdr, out.payload);
+		n = answer(hdr, out.payload, shared->writeback);
 		out.hdr.unique = hdr->unique;
 		out.hdr.error = n < 0 ? n : 0;
 		out.hdr.len = sizeof(out.hdr) + (n < 0 ? 0 : n);
@@ -298,7 +299,7 @@ end_process(struct fuse_file *f)
 }
 
 static int
-file_open(struct fuse_file *f)
+file_open(struct fuse_file *f, bool writeback)
 {
 	pid_t parent = getpid();
 	int sv[2], rc;
@@ -307,6 +308,7 @@ file_open(struct fuse_file *f)
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (f->shared == MAP_FAILED)
 		return -errno;
+	f->shared->writeback = writeback;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
 		rc = -errno;
 		munmap(f->shared, sizeof(*f->shared));
@@ -333,16 +335,47 @@ is_missing(int rc)
 	return rc == -EPERM || rc == -EACCES || rc == -ENODEV || rc == -ENOENT;
 }
 
-void
-fuse_file_open_or_skip(struct fuse_file *f)
+static void
+open_or_skip(struct fuse_file *f, bool writeback)
 {
-	int rc = file_open(f);
+	int rc = file_open(f, writeback);
 
 	if (is_missing(rc)) {
 		print_message("no file system in user space: %s\n", strerror(-rc));
 		skip();
 	}
 	assert_int_equal(rc, 0);
+}
+
+void
+fuse_file_open_or_skip(struct fuse_file *f)
+{
+	open_or_skip(f, false);
+}
+
+void
+fuse_file_open_cached_or_skip(struct fuse_file *f)
+{
+	open_or_skip(f, true);
+}
+
+int
+fuse_file_again(const struct fuse_file *f)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+void
+fuse_file_soil(struct fuse_file *f)
+{
+	fuse_file_mute(f, FUSE_SETATTR);
+	assert_int_equal(pwrite(f->fd, "x", 1, 0), 1);
 }
 
 void

@@ -31,6 +31,7 @@ struct fuse_file_shared {
 	atomic_uint mute;
 	atomic_uint asked;
 	atomic_uint delay_ms; /* 0: for ever */
+	bool writeback;
 };
 
 struct fuse_file {
@@ -45,6 +46,21 @@ struct fuse_file {
  */
 void
 fuse_file_open_or_skip(struct fuse_file *f);
+
+/* The same of a file system whose writes are cached by the kernel. */
+void
+fuse_file_open_cached_or_skip(struct fuse_file *f);
+
+/* The file, opened once more: what is closed with the last descriptor is closed with this one. */
+int
+fuse_file_again(const struct fuse_file *f);
+
+/*
+ * Of one with a cache: mute FUSE_SETATTR, and write. Whoever is the last to close a descriptor of
+ * fuse_file_again() waits then, and whoever closes any: close ours before.
+ */
+void
+fuse_file_soil(struct fuse_file *f);
 
 /* Leave requests of this kind without an answer, of FUSE_GETATTR to FUSE_POLL; 0: answer all. */
 void
