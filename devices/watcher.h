@@ -20,7 +20,8 @@ struct watched {
  * with WATCHER_SERVE: it is to serve the listener, and to count in *watched. Returns here when the
  * last one has ended, with its exit status, and path, the socket's, is removed.
  *
- * SIGTERM, SIGINT and SIGUSR1 are blocked already, and no thread has been started.
+ * SIGTERM, SIGINT and SIGUSR1 are blocked, in servers too, to which they are passed on. No thread
+ * has been started.
  */
 int
 watcher_run(int listener, const char *path, struct watched **watched);
