@@ -41,6 +41,15 @@ teardown(void **state)
 	return 0;
 }
 
+static double
+now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 static int
 make_memfd(uint64_t size)
 {
@@ -243,9 +252,10 @@ test_eventfd_blocks(void **state)
 	close(fd);
 }
 
-/* What keeps a socket's data unread. */
+#define LINGER_S  (3 * PEER_TIMEOUT_MS / 1000)
 #define N_REFUSED (VFU_MAX_CLOSING + 4)
 
+/* What keeps a socket's data unread. */
 struct unread {
 	int listener;
 	int accepted;
@@ -258,7 +268,7 @@ struct unread {
 static int
 make_linger(struct unread *unread)
 {
-	const struct linger on = { .l_onoff = 1, .l_linger = 3 * PEER_TIMEOUT_MS / 1000 };
+	const struct linger on = { .l_onoff = 1, .l_linger = LINGER_S };
 	struct sockaddr_in sa = { .sin_family = AF_INET };
 	socklen_t len = sizeof(sa);
 	static uint8_t zeroes[65536];
@@ -317,26 +327,66 @@ unread_close(struct unread *unread, unsigned int n)
 	}
 }
 
-/* The server is the last one to close the socket, which is neither memory nor an eventfd. */
+/* The server is the last one to close them: it has what was sent when it gets the lock. */
+static void
+close_before_server(const int *fds, unsigned int n)
+{
+	close_all(fds, n);
+	vfu_unlock(b.m->vfu);
+}
+
+/* Sockets where memory, and where eventfds are expected. It is not dropped, as if they waited. */
 static void
 test_close_waits(void **state)
 {
-	struct unread unread[PLAIN_VECTORS + 1];
-	int fds[PLAIN_VECTORS + 1];
+	const struct vfio_user_dma_map map = { .argsz = sizeof(map), .size = PAGE };
+	const struct vfio_irq_set set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = PLAIN_VECTORS,
+	};
+	struct unread unread[1 + PLAIN_VECTORS];
+	int fds[1 + PLAIN_VECTORS];
+	uint16_t map_id, set_id;
 
-	make_lingers(unread, fds, PLAIN_VECTORS + 1);
-	assert_int_equal(peer_dma_map(&p, 0, PAGE, VFIO_USER_DMA_F_READ, fds[0], 0), EINVAL);
-	assert_int_equal(
-		peer_set_irqs(&p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			VFIO_PCI_MSIX_IRQ_INDEX, 0, PLAIN_VECTORS, NULL, 0, fds, PLAIN_VECTORS),
-		EINVAL);
-	peer_send_raw(&p, "x", 1, &fds[PLAIN_VECTORS], 1);
-	close_all(fds, PLAIN_VECTORS + 1);
-	close(p.sock);
-	while (!box_is_served(&b)) /* while the last one has not been seen to go */
-		usleep(1000);
-	p.sock = -1;
-	unread_close(unread, PLAIN_VECTORS + 1);
+	make_lingers(unread, fds, 1 + PLAIN_VECTORS);
+	vfu_lock(b.m->vfu);
+	map_id = peer_send(&p, VFIO_USER_DMA_MAP, 0, &map, sizeof(map), fds, 1);
+	set_id = peer_send(
+		&p, VFIO_USER_DEVICE_SET_IRQS, 0, &set, sizeof(set), fds + 1, PLAIN_VECTORS);
+	close_before_server(fds, 1 + PLAIN_VECTORS);
+	assert_int_equal(peer_reply_wait(&p, map_id), EINVAL);
+	assert_int_equal(peer_reply_wait(&p, set_id), EINVAL);
+	peer_sync(&p); /* it has closed them */
+	unread_close(unread, 1 + PLAIN_VECTORS);
+}
+
+/*
+ * One that has come with half a message, and goes with the client, of which more do so than may
+ * wait for it.
+ */
+static void
+test_half_message_waits(void **state)
+{
+	struct unread unread[VFU_USER_SLOTS + 1];
+	int fds[VFU_USER_SLOTS + 1], i;
+	double start;
+
+	make_lingers(unread, fds, VFU_USER_SLOTS + 1);
+	start = now();
+	for (i = 0; i < VFU_USER_SLOTS + 1; i++) {
+		vfu_lock(b.m->vfu);
+		peer_send_raw(&p, "x", 1, &fds[i], 1);
+		close_before_server(&fds[i], 1);
+		close(p.sock);
+		while (!box_is_served(&b)) /* while the last one has not been seen to go */
+			usleep(1000);
+		box_connect(&p, &b);
+		assert_int_equal(peer_version(&p, 0, NULL), 0);
+	}
+	assert_true(now() - start < LINGER_S);
+	unread_close(unread, VFU_USER_SLOTS + 1);
 }
 
 /* More descriptors than a message may have: the kernel closes the rest. */
@@ -374,15 +424,6 @@ test_refusal_waits(void **state)
 	peer_sync(&p);
 	close(other.sock);
 	unread_close(&unread, 1);
-}
-
-static double
-now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
 /*
@@ -632,6 +673,7 @@ main(void)
 		cmocka_unit_test(test_huge_pages),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_close_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_half_message_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recv_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusal_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals_wait, setup, teardown),
