@@ -13,8 +13,8 @@
  *   never return. A thread of its own sees that and interrupts it.
  * - It passes a TCP socket with data that nobody reads, and SO_LINGER set: the last one to close it
  *   waits for as long as the client has chosen. What the kernel closes for us, as descriptors that
- *   are too many for a message, is left to that thread. Connections, with what is in their queues,
- *   are closed by another one: vfu_closer.c. What the server has received, by vfu_reject.c.
+ *   this process has no room for, is left to that thread. Connections, with what is in their
+ *   queues, are closed by another one: vfu_closer.c. What the server has received, by vfu_reject.c.
  */
 
 #include <errno.h>

@@ -229,12 +229,13 @@ vfu_reply_error(struct vfu *vfu, const struct vfu_req *req, int error)
 
 /*
  * Descriptors come with the bytes of the message they belong to; more than the limit are closed.
- * The kernel drops those that this process has no room for.
+ * The kernel drops those that this process has no room for, in this thread, which may have to wait
+ * for that: so there is room for as many as can come.
  */
 static void
 take_fds(struct vfu *vfu, struct msghdr *msg)
 {
-	int fd, surplus[VFU_MAX_FDS];
+	int fd, surplus[VFU_RECV_FDS];
 	unsigned int n, i, n_surplus = 0;
 	struct cmsghdr *cm;
 
@@ -281,7 +282,7 @@ in_recv(struct vfu *vfu, uint32_t missing)
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(VFU_MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(VFU_RECV_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = { .iov_base = vfu->in + vfu->in_len, .iov_len = missing };
 	struct msghdr msg = {

@@ -17,6 +17,7 @@
 #include "vfu.h"
 
 #define VFU_MAX_FDS  8      /* descriptors of one message */
+#define VFU_RECV_FDS 253    /* that can come at once: the kernel's SCM_MAX_FD */
 #define VFU_MAX_DATA 65536u /* payload of one access */
 #define VFU_MAX_MSG  (VFU_MAX_DATA + 64)
 /* Each is a mapping of the process, of which Linux allows 65530 (vm.max_map_count). */

@@ -31,8 +31,8 @@
 #include "ticks.h"
 #include "vfu_priv.h"
 
-/* Those of a message that was given up, those that had come behind it, and all vectors'. */
-#define SLOT_FDS (2 * VFU_MAX_FDS + VFU_MAX_MSIX)
+/* Those that were too many for a message that was given up, its own, and all vectors'. */
+#define SLOT_FDS (VFU_RECV_FDS + VFU_MAX_FDS + VFU_MAX_MSIX)
 /* A client's waiting is forgiven at this part of the time that passes. */
 #define FORGIVEN 8
 #define LONG_NS  10000000ull /* others may have come for the lock meanwhile */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "devsrv.h"
@@ -129,7 +130,7 @@ hold_close_eventfd(struct attack *a)
 	close(a->p.sock);
 }
 
-/* More descriptors than a message may have: the kernel closes the last one when it is received. */
+/* More descriptors than a message may have. */
 static void
 hold_surplus(struct attack *a)
 {
@@ -142,6 +143,24 @@ hold_surplus(struct attack *a)
 	stop(a);
 	peer_send_raw(&a->p, "x", 1, fds, VFU_MAX_FDS + 1);
 	close(fds[VFU_MAX_FDS]);
+	fuse_file_soil(&a->f);
+	go_on(a);
+	assert_int_equal(fuse_file_wait_asked(&a->f, 1), 1);
+	close(a->p.sock);
+}
+
+/* There is no room for it: the kernel closes it when it would be received. */
+static void
+hold_lost(struct attack *a)
+{
+	static const struct rlimit none;
+	int fd = fuse_file_again(&a->f);
+
+	come(a);
+	stop(a);
+	assert_int_equal(prlimit(a->server, RLIMIT_NOFILE, &none, NULL), 0);
+	peer_send_raw(&a->p, "x", 1, &fd, 1);
+	close(fd);
 	fuse_file_soil(&a->f);
 	go_on(a);
 	assert_int_equal(fuse_file_wait_asked(&a->f, 1), 1);
@@ -195,11 +214,12 @@ hold_stop(struct attack *a)
 
 static struct attack attacks[] = {
 	{ "a pipe is written to", hold_write, REPLACED },
-	{ "a file is too much for a message", hold_surplus, REPLACED, .cached = true },
+	{ "there is no room for a file", hold_lost, REPLACED, .cached = true },
 	{ "a file goes with a connection", hold_connection, REPLACED, .cached = true },
 	{ "it is told to end", hold_end, ENDED },
 	{ "a pipe is closed", hold_close_pipe, SERVES },
 	{ "an eventfd is closed", hold_close_eventfd, SERVES },
+	{ "a file is too much for a message", hold_surplus, SERVES, .cached = true },
 	{ "it is stopped", hold_stop, SERVES },
 };
 

@@ -335,7 +335,10 @@ close_before_server(const int *fds, unsigned int n)
 	vfu_unlock(b.m->vfu);
 }
 
-/* Sockets where memory, and where eventfds are expected. It is not dropped, as if they waited. */
+/*
+ * Sockets where memory, and where eventfds are expected, and too many of them. It is not dropped,
+ * as if they waited.
+ */
 static void
 test_close_waits(void **state)
 {
@@ -346,20 +349,24 @@ test_close_waits(void **state)
 		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 		.count = PLAIN_VECTORS,
 	};
-	struct unread unread[1 + PLAIN_VECTORS];
-	int fds[1 + PLAIN_VECTORS];
-	uint16_t map_id, set_id;
+	struct unread unread[1 + PLAIN_VECTORS + VFU_MAX_FDS + 2];
+	const unsigned int n = sizeof(unread) / sizeof(unread[0]);
+	int fds[sizeof(unread) / sizeof(unread[0])];
+	uint16_t map_id, set_id, many_id;
 
-	make_lingers(unread, fds, 1 + PLAIN_VECTORS);
+	make_lingers(unread, fds, n);
 	vfu_lock(b.m->vfu);
 	map_id = peer_send(&p, VFIO_USER_DMA_MAP, 0, &map, sizeof(map), fds, 1);
 	set_id = peer_send(
 		&p, VFIO_USER_DEVICE_SET_IRQS, 0, &set, sizeof(set), fds + 1, PLAIN_VECTORS);
-	close_before_server(fds, 1 + PLAIN_VECTORS);
+	many_id = peer_send(&p, VFIO_USER_DMA_MAP, 0, &map, sizeof(map), fds + 1 + PLAIN_VECTORS,
+		VFU_MAX_FDS + 2);
+	close_before_server(fds, n);
 	assert_int_equal(peer_reply_wait(&p, map_id), EINVAL);
 	assert_int_equal(peer_reply_wait(&p, set_id), EINVAL);
+	assert_int_equal(peer_reply_wait(&p, many_id), EINVAL);
 	peer_sync(&p); /* it has closed them */
-	unread_close(unread, 1 + PLAIN_VECTORS);
+	unread_close(unread, n);
 }
 
 /*
@@ -389,21 +396,26 @@ test_half_message_waits(void **state)
 	unread_close(unread, VFU_USER_SLOTS + 1);
 }
 
-/* More descriptors than a message may have: the kernel closes the rest. */
+/* There is no room for it in this process, the server's too: the kernel closes it. */
 static void
 test_recv_waits(void **state)
 {
-	struct unread unread[VFU_MAX_FDS + 1];
-	int fds[VFU_MAX_FDS + 1];
+	struct rlimit old, none;
+	struct unread unread;
+	int fd;
 
-	make_lingers(unread, fds, VFU_MAX_FDS + 1);
+	make_lingers(&unread, &fd, 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 3; /* they are open */
 	vfu_lock(b.m->vfu);
-	peer_send_raw(&p, "x", 1, fds, VFU_MAX_FDS + 1);
-	close_all(fds, VFU_MAX_FDS + 1);
-	vfu_unlock(b.m->vfu);
+	peer_send_raw(&p, "x", 1, &fd, 1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	close_before_server(&fd, 1);
 	assert_true(peer_closed(&p));
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	box_check_served(&b);
-	unread_close(unread, VFU_MAX_FDS + 1);
+	unread_close(&unread, 1);
 }
 
 /* One that is refused has such a socket in its queue, which goes with the connection. */
