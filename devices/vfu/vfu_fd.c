@@ -7,8 +7,8 @@
  * system in user space (FUSE) has a process of the client's behind it: fstat(), fstatfs(), poll(),
  * write() and a page of it are requests to that process, which nothing interrupts, not even
  * SIGKILL, if it does not answer. So a descriptor has to be shown to be the kernel's own before
- * anything else is done with it. What is not is closed by vfu_reject.c. An eventfd or a pipe may be
- * held by its client in the kernel all the same, for which there is watcher.c.
+ * anything else is done with it. What is not is closed by vfu_reject.c. So are eventfds and pipes,
+ * whose close, and a pipe's write, take locks that their client can hold.
  */
 
 #include <fcntl.h>
@@ -30,17 +30,28 @@ vfu_fd_is_memory(int fd)
 
 /*
  * The kernel names what has no path by its kind, and a path begins with a slash
- * (proc_fd_link() in fs/proc/fd.c, d_path() in fs/d_path.c). A pipe will do: it is what
- * programs that have no eventfd take.
+ * (proc_fd_link() in fs/proc/fd.c, d_path() in fs/d_path.c).
  */
-bool
-vfu_fd_is_event(int fd)
+static bool
+is_kind(int fd, const char *kind)
 {
-	static const char eventfd[] = "anon_inode:[eventfd]", pipe[] = "pipe:[";
 	char path[32], name[64] = { 0 };
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (readlink(path, name, sizeof(name) - 1) < 0)
 		return false;
-	return strcmp(name, eventfd) == 0 || strncmp(name, pipe, strlen(pipe)) == 0;
+	return strncmp(name, kind, strlen(kind)) == 0;
+}
+
+bool
+vfu_fd_is_pipe(int fd)
+{
+	return is_kind(fd, "pipe:[");
+}
+
+/* A pipe will do: it is what programs that have no eventfd take. */
+bool
+vfu_fd_is_event(int fd)
+{
+	return is_kind(fd, "anon_inode:[eventfd]") || vfu_fd_is_pipe(fd);
 }

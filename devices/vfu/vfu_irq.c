@@ -26,6 +26,7 @@ irq_attach(struct vfu *vfu, uint32_t vector, int fd)
 	v->fd = fd;
 	flags = fd >= 0 ? fcntl(fd, F_GETFL) : -1;
 	v->nonblock = flags >= 0 && (flags & O_NONBLOCK) != 0;
+	v->is_pipe = fd >= 0 && vfu_fd_is_pipe(fd);
 	vfu_msix_sync(vfu, vector);
 }
 

@@ -338,6 +338,12 @@ in_handle(struct vfu *vfu)
 	close_in_fds(vfu);
 }
 
+static bool
+gives_way(const struct vfu *vfu)
+{
+	return atomic_load_explicit(&vfu->gives_way, memory_order_relaxed);
+}
+
 /*
  * A few messages at a time: neither the model's own events nor others are to wait for a busy
  * client.
@@ -348,8 +354,8 @@ vfu_msg_input(struct vfu *vfu)
 	int64_t missing;
 	int n = 0;
 
-	vfu->gives_way = false;
-	while (n < 16 && !vfu->broken && !vfu->gives_way) {
+	atomic_store_explicit(&vfu->gives_way, false, memory_order_relaxed);
+	while (n < 16 && !vfu->broken && !gives_way(vfu)) {
 		missing = in_missing(vfu);
 		if (missing < 0) {
 			vfu_trace(vfu, "malformed message\n");

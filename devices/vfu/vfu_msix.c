@@ -114,32 +114,39 @@ function_open(const struct vfu *vfu)
 	return vfu_bus_master(vfu) && (flags & both) != both;
 }
 
+static bool
+write_guarded(struct vfu *vfu, int fd)
+{
+	const uint64_t one = 1;
+	ssize_t n;
+
+	vfu_guard_begin(vfu);
+	n = write(fd, &one, sizeof(one));
+	vfu_guard_end(vfu);
+	if (n < 0 && errno == EINTR)
+		vfu_guard_blocked(vfu);
+	return n > 0;
+}
+
 /*
  * One system call where the client has made its descriptor non-blocking, as an eventfd between
  * processes should be. Others are asked first whether a write would block: the flag is shared with
  * the client, who may rely on reads that block, so it is not ours to set. Either way the answer may
  * be out of date, by a client that makes a descriptor block and fills it in the right moment: so
- * the write is guarded.
+ * the write is guarded. A pipe is written to by a thread that can be spared, which takes longer.
  */
 void
 vfu_msix_signal(struct vfu *vfu, uint32_t vector)
 {
-	struct pollfd pfd = { .fd = vfu->vectors[vector].fd, .events = POLLOUT };
-	const uint64_t one = 1;
-	ssize_t n;
+	const struct vfu_vector *v = &vfu->vectors[vector];
+	struct pollfd pfd = { .fd = v->fd, .events = POLLOUT };
 
-	if (pfd.fd < 0)
+	if (v->fd < 0)
 		return;
-	if (!vfu->vectors[vector].nonblock &&
-		(poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0))
+	if (!v->nonblock && (poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0))
 		return; /* a full counter is an event already */
-	vfu_guard_begin(vfu);
-	n = write(pfd.fd, &one, sizeof(one));
-	vfu_guard_end(vfu);
-	if (n > 0)
+	if (v->is_pipe ? vfu_reject_signal(vfu, v->fd) : write_guarded(vfu, v->fd))
 		vfu->stats.msgs_eventfd++;
-	else if (errno == EINTR)
-		vfu_guard_blocked(vfu);
 }
 
 static void
@@ -235,7 +242,12 @@ vfu_msix_reset(struct vfu *vfu)
 
 	for (i = 0; i < vfu->conf.n_msix; i++) {
 		v = &vfu->vectors[i];
-		*v = (struct vfu_vector){ .fd = v->fd, .nonblock = v->nonblock, .masked = true };
+		*v = (struct vfu_vector){
+			.fd = v->fd,
+			.nonblock = v->nonblock,
+			.is_pipe = v->is_pipe,
+			.masked = true,
+		};
 	}
 	vfu->n_pending = 0;
 	memset(vfu->by_msg, 0xff, sizeof(vfu->by_msg)); /* NO_VECTOR */

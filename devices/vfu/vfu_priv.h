@@ -83,6 +83,7 @@ struct vfu_vector {
 	bool pending;
 	int fd;        /* -1: none */
 	bool nonblock; /* writes to it do not block */
+	bool is_pipe;
 	/* Found by its message. */
 	bool hashed;
 	uint16_t next;
@@ -166,8 +167,8 @@ struct vfu {
 
 	/* vfu_reject.c */
 	struct vfu_reject *reject;
-	uint32_t reject_ms; /* VFU_REJECT_MS; tests change it */
-	bool gives_way;     /* to others who want the lock: it was held for long */
+	uint32_t reject_ms;    /* VFU_REJECT_MS; tests change it */
+	atomic_bool gives_way; /* the server, to others who want the lock: it was held for long */
 };
 
 /* A request, complete and its header sane. */
@@ -243,6 +244,9 @@ bool
 vfu_fd_is_memory(int fd);
 bool
 vfu_fd_is_event(int fd);
+/* Its client may hold whoever writes to it. */
+bool
+vfu_fd_is_pipe(int fd);
 
 /* vfu_reject.c: after vfu_guard_init(), and before vfu_guard_fini() */
 int
@@ -259,12 +263,15 @@ vfu_reject_listen(struct vfu *vfu);
 bool
 vfu_reject_admits(struct vfu *vfu, int sock);
 /*
- * Close descriptors of the present client, at most VFU_MAX_FDS, whatever they are. With the lock
- * held. If that takes too long the client is dropped; then this may be called once more, and does
- * not wait.
+ * Close descriptors of the present client, whatever they are: those of a message, or of its
+ * vectors. With the lock held. If that takes too long the client is dropped; then this may be
+ * called for what it leaves, and does not wait.
  */
 void
 vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n);
+/* Write to one that is a vector's, as to an eventfd: it was. The same holds. */
+bool
+vfu_reject_signal(struct vfu *vfu, int fd);
 
 /* vfu_cmd.c: 0 if it has replied, or the errno to reply with */
 int

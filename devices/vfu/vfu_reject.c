@@ -5,10 +5,10 @@
 /*
  * A client's descriptors that the server has no use for are closed by threads that may be lost.
  * Closing one may wait: for the process behind a file system in user space (FUSE_FLUSH), which
- * nothing interrupts. So are its eventfds and pipes, which it may hold as well (vfu_fd.c). The
- * server waits for its thread for a while, so that ordinarily all is closed before the client's
- * next message is looked at; then it drops the client, and the thread stays behind until close()
- * returns.
+ * nothing interrupts. So are its eventfds and pipes, which it may hold as well (vfu_fd.c), and
+ * pipes are written to here. The server waits for its thread for a while, so that ordinarily all is
+ * closed before the client's next message is looked at; then it drops the client, and the thread
+ * stays behind until close() returns.
  *
  * It waits with the device's lock held. What a client may have it wait for is bounded in all, not
  * only for each message, and after a message that has waited others have the lock first.
@@ -32,10 +32,10 @@
 #include "vfu_priv.h"
 
 /* Those that were too many for a message that was given up, its own, and all vectors'. */
-#define SLOT_FDS (VFU_RECV_FDS + VFU_MAX_FDS + VFU_MAX_MSIX)
-/* A client's waiting is forgiven at this part of the time that passes. */
-#define FORGIVEN 8
-#define LONG_NS  10000000ull /* others may have come for the lock meanwhile */
+#define SLOT_FDS   (VFU_RECV_FDS + VFU_MAX_FDS + VFU_MAX_MSIX)
+#define LONG_NS    10000000ull  /* others may have come for the lock meanwhile */
+#define COUNTED_NS 100000000ull /* it is not only that the thread had to get a CPU */
+#define FORGIVEN   8            /* what is counted is, at this part of the time that passes */
 
 struct vfu_slot {
 	struct vfu_reject *owner;
@@ -45,7 +45,10 @@ struct vfu_slot {
 	uid_t uid; /* whose descriptors these are */
 	unsigned int n;
 	int fds[SLOT_FDS];
-	bool closing; /* one more, that is not among them any more */
+	bool at_work; /* at one more, that is not among them any more */
+	bool signals; /* write to this one first */
+	int signalled;
+	bool written;
 };
 
 struct vfu_reject {
@@ -63,7 +66,7 @@ struct vfu_reject {
 static bool
 is_busy(const struct vfu_slot *slot)
 {
-	return slot->closing || slot->n != 0;
+	return slot->at_work || slot->signals || slot->n != 0;
 }
 
 static void
@@ -92,18 +95,32 @@ close_any(int fd)
 	close(fd);
 }
 
+static bool
+signal_any(int fd)
+{
+	const uint64_t one = 1;
+
+	return write(fd, &one, sizeof(one)) > 0;
+}
+
 static void
-close_one(struct vfu_slot *slot)
+do_one(struct vfu_slot *slot)
 {
 	struct vfu_reject *r = slot->owner;
-	int fd = slot->fds[--slot->n];
+	bool signals = slot->signals, written = false;
+	int fd = signals ? slot->signalled : slot->fds[--slot->n];
 
-	slot->closing = true;
+	slot->signals = false;
+	slot->at_work = true;
 	pthread_mutex_unlock(&r->lock);
-	close_any(fd);
+	if (signals)
+		written = signal_any(fd);
+	else
+		close_any(fd);
 	pthread_mutex_lock(&r->lock);
-	slot->closing = false;
-	if (slot->n == 0)
+	slot->at_work = false;
+	slot->written = written;
+	if (!is_busy(slot))
 		pthread_cond_broadcast(&r->done);
 }
 
@@ -114,9 +131,9 @@ slot_thread(void *arg)
 	struct vfu_reject *r = slot->owner;
 
 	pthread_mutex_lock(&r->lock);
-	while (slot->n != 0 || !r->stop) {
-		if (slot->n != 0)
-			close_one(slot);
+	while (is_busy(slot) || !r->stop) {
+		if (is_busy(slot))
+			do_one(slot);
 		else
 			pthread_cond_wait(&slot->work, &r->lock);
 	}
@@ -153,16 +170,17 @@ static bool
 wait_for_client(struct vfu *vfu)
 {
 	struct vfu_reject *r = vfu->reject;
-	uint64_t start = now_ns(), forgiven = (start - r->then_ns) / FORGIVEN, end;
+	uint64_t start = now_ns(), forgiven = (start - r->then_ns) / FORGIVEN, took;
 	bool done;
 
 	r->waited_ns -= forgiven < r->waited_ns ? forgiven : r->waited_ns;
 	done = wait_done(r, r->client, start + vfu->reject_ms * 1000000ull - r->waited_ns);
-	end = now_ns();
-	r->waited_ns += end - start;
-	r->then_ns = end;
-	if (end - start > LONG_NS)
-		vfu->gives_way = true;
+	took = now_ns() - start;
+	if (took > COUNTED_NS)
+		r->waited_ns += took;
+	r->then_ns = start + took;
+	if (took > LONG_NS)
+		atomic_store_explicit(&vfu->gives_way, true, memory_order_relaxed);
 	return done;
 }
 
@@ -208,6 +226,37 @@ vfu_reject_admits(struct vfu *vfu, int sock)
 	return admits;
 }
 
+/* The present client's, which is free; false: it is not, and the client is given up. */
+static bool
+take_slot(struct vfu_reject *r)
+{
+	if (r->client != NULL && is_busy(r->client))
+		return false;
+	r->client = free_slot(r);
+	r->client->uid = r->uid;
+	return true;
+}
+
+bool
+vfu_reject_signal(struct vfu *vfu, int fd)
+{
+	struct vfu_reject *r = vfu->reject;
+	bool done = false, written = false;
+
+	pthread_mutex_lock(&r->lock);
+	if (take_slot(r)) {
+		r->client->signals = true;
+		r->client->signalled = fd;
+		pthread_cond_signal(&r->client->work);
+		done = wait_for_client(vfu);
+		written = done && r->client->written;
+	}
+	pthread_mutex_unlock(&r->lock);
+	if (!done)
+		vfu_guard_blocked(vfu);
+	return written;
+}
+
 void
 vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n)
 {
@@ -217,11 +266,7 @@ vfu_reject_close(struct vfu *vfu, const int *fds, unsigned int n)
 	if (n == 0)
 		return;
 	pthread_mutex_lock(&r->lock);
-	given_up = r->client != NULL && is_busy(r->client);
-	if (!given_up) {
-		r->client = free_slot(r);
-		r->client->uid = r->uid;
-	}
+	given_up = !take_slot(r);
 	memcpy(&r->client->fds[r->client->n], fds, n * sizeof(*fds));
 	r->client->n += n;
 	pthread_cond_signal(&r->client->work);

@@ -294,11 +294,10 @@ vfu_run(struct vfu *vfu)
 	vfu->running = true;
 	while (vfu->running) {
 		n = epoll_wait(vfu->epfd, ev, 8, -1);
-		if (vfu->gives_way)
+		if (atomic_exchange_explicit(&vfu->gives_way, false, memory_order_relaxed))
 			vfu_lock_last(vfu);
 		else
 			vfu_lock(vfu);
-		vfu->gives_way = false;
 		for (i = 0; i < n; i++)
 			handle_event(vfu, &ev[i]);
 		if (vfu->sock >= 0 && vfu->broken) {

@@ -172,6 +172,29 @@ test_vector_epoll(void **state)
 	vector_held(fuse_hold_epoll, false);
 }
 
+/* A pipe that is held when it is written to, by a thread of a model. */
+static void
+test_vector_signalled(void **state)
+{
+	struct fuse_hold h;
+
+	start();
+	fuse_hold_pipe(&h, &f);
+	b.m->vfu->reject_ms = 100;
+	come();
+	assert_int_equal(set_irq(h.fd), 0);
+	close(h.fd);
+	peer_bus_master(&p, true);
+	vfu_lock(b.m->vfu);
+	vfu_msix_fire(b.m->vfu, 0);
+	vfu_unlock(b.m->vfu);
+	assert_true(peer_closed(&p));
+	close(p.sock);
+	box_check_served(&b);
+	check_freed();
+	fuse_hold_end(&h);
+}
+
 /* Descriptors that had come before those which were too many, and are to be closed after them. */
 static void
 test_pieces(void **state)
@@ -291,6 +314,7 @@ main(void)
 		cmocka_unit_test(test_close_waits),
 		cmocka_unit_test(test_vector_pipe),
 		cmocka_unit_test(test_vector_epoll),
+		cmocka_unit_test(test_vector_signalled),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_all_slots),
