@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -208,6 +209,22 @@ unpin(void)
 		return;
 }
 
+/*
+ * As many descriptors as this process may have: clients' that nobody can close count, too.
+ * If that is not allowed, fewer will do.
+ */
+static void
+raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+}
+
 static const struct model *
 find_model(const char *name)
 {
@@ -302,6 +319,7 @@ main(int argc, char **argv)
 	mallopt(M_ARENA_MAX, 1);
 	if (p.fd >= 0)
 		unpin();
+	raise_limit();
 	block_signals(&signals);
 	rc = p.socket != NULL && !p.dump_config ? be_watched(&s, &p) : -1;
 	if (rc >= 0)
