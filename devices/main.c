@@ -337,8 +337,9 @@ main(int argc, char **argv)
 	s.vfu = s.model->vfu(s.priv);
 	if (p.dump_config)
 		dump_config(s.vfu, p.model);
-	rc = p.dump_config ? 0 : serve(&s, &p);
+	else
+		rc = serve(&s, &p);
 	s.model->destroy(s.priv);
 	close(s.sigfd);
-	return rc;
+	return rc > 0 ? rc : 0;
 }
