@@ -27,7 +27,7 @@
 #define N_BAD     3
 #define STEPS     300    /* of each chain, to show that it goes on */
 #define NEVER_MS  600000 /* a wait for the hostile device that would not end within the test */
-#define SHORT_MS  1000   /* one that does; on a loaded machine, too, an answer takes less */
+#define SHORT_MS  2000   /* one that does; on a loaded machine, too, an answer takes less */
 #define BAD_MODEL "queue_dev,inject=1,queues=64,subdevs=4,eqs=8"
 
 extern struct rte_ims_wait *set;
