@@ -24,7 +24,7 @@ static struct {
 	_Atomic(const void *) caller;
 	_Atomic(const int *) ways; /* errors, ended by 0; NULL: so far none that could fail */
 	atomic_uint calls;         /* of those that could */
-	atomic_uint faults;
+	atomic_uint failed;        /* ways: bits */
 } sites[FAULT_MAX_SITES];
 
 /* The second one is one that only the first can lead to. */
@@ -101,7 +101,7 @@ find_site(const char *function, const void *caller)
 int
 fault_here(const char *function, const void *caller, const int *ways)
 {
-	unsigned int i, k, n;
+	unsigned int i, k, n, way;
 
 	if (!fault_is_ours(caller))
 		return 0;
@@ -113,8 +113,9 @@ fault_here(const char *function, const void *caller, const int *ways)
 	for (k = 0; k < 2; k++)
 		if (i == atomic_load(&armed[k].site) && n == atomic_load(&armed[k].nth)) {
 			atomic_store(&armed[k].came, true);
-			atomic_fetch_add(&sites[i].faults, 1);
-			return ways[atomic_load(&armed[k].way)];
+			way = atomic_load(&armed[k].way);
+			atomic_fetch_or(&sites[i].failed, 1u << way);
+			return ways[way];
 		}
 	return 0;
 }
@@ -133,7 +134,7 @@ struct fault_site
 fault_site_get(unsigned int i)
 {
 	return (struct fault_site){ atomic_load(&sites[i].function), atomic_load(&sites[i].caller),
-		atomic_load(&sites[i].calls), atomic_load(&sites[i].faults) };
+		atomic_load(&sites[i].calls), atomic_load(&sites[i].failed) };
 }
 
 void
@@ -215,7 +216,7 @@ fault_report(const char *path)
 			(unsigned long)((uintptr_t)atomic_load(&sites[i].caller) -
 					(uintptr_t)info.dli_fbase),
 			atomic_load(&sites[i].function), fault_n_ways(i),
-			atomic_load(&sites[i].faults));
+			(unsigned int)__builtin_popcount(atomic_load(&sites[i].failed)));
 	}
 	fclose(f);
 }

@@ -21,7 +21,7 @@ struct fault_site {
 	const char *function;
 	const void *caller;
 	unsigned int calls;  /* that could fail, since fault_count_from_0() */
-	unsigned int faults; /* ever */
+	unsigned int failed; /* in which ways, ever: a bit for each */
 };
 
 /** The libraries are those whose file names begin with one of these. Before anything else. */
@@ -53,7 +53,10 @@ fault_error(unsigned int i, unsigned int way);
 bool
 fault_disarm(unsigned int k);
 
-/** For fault.py: library, address, function, ways to fail and faults of each site, a line each. */
+/**
+ * For fault.py: library, address, function, ways to fail and in how many of them it has, a line for
+ * each site.
+ */
 void
 fault_report(const char *path);
 

@@ -324,21 +324,57 @@ fail_where_led(void)
 	}
 }
 
+static bool
+has_failed(const struct fault *f)
+{
+	return (fault_site_get(f->site).failed >> f->way & 1) != 0;
+}
+
+/* In whatever life comes there, until it has. */
+static void
+fail_missed(struct fault *f)
+{
+	unsigned int k;
+
+	for (k = 0; k < RTE_DIM(lives) && !has_failed(f); k++) {
+		f->life = &lives[k];
+		if (calls[k][f->site] != 0)
+			live_with(f, NULL);
+	}
+	if (leads_to[f->site].life != NULL && !has_failed(f))
+		live_with(&leads_to[f->site], f);
+}
+
 /* Threads take turns: what a life came to once, it may not have come to in its turn. */
 static void
 fail_what_was_missed(void)
 {
 	struct fault f = { .nth = 1 };
-	unsigned int tries, i, k;
+	unsigned int tries;
 
 	for (tries = 0; tries < 5; tries++)
-		for (i = 0; i < fault_n_sites(); i++)
-			for (k = 0; k < RTE_DIM(lives) && fault_site_get(i).faults == 0; k++) {
-				f.life = &lives[k];
-				f.site = i;
-				if (calls[k][i] != 0)
-					live_with(&f, NULL);
-			}
+		for (f.site = 0; f.site < fault_n_sites(); f.site++)
+			for (f.way = 0; f.way < fault_n_ways(f.site); f.way++)
+				fail_missed(&f);
+}
+
+static void
+make_first_pool(unsigned int site, unsigned int way)
+{
+	static unsigned int kept;
+	struct rte_ims_pool *pool;
+	bool came;
+
+	life_where = "the first pool";
+	fault_count_from_0();
+	fault_life_begins();
+	fault_arm(0, site, 1, way);
+	pool = rte_ims_pool_create("first", resident.dev, NULL);
+	came = fault_disarm(0);
+	expect(came || pool != NULL);
+	expect(pool == NULL || rte_ims_pool_destroy(pool) == 0);
+	kept += fault_left() != NULL;
+	expect(kept <= 1);
 }
 
 /*
@@ -348,22 +384,14 @@ fail_what_was_missed(void)
 static void
 fail_first_pool(void)
 {
-	struct rte_ims_pool *pool;
-	unsigned int i, kept = 0;
-	bool came;
+	unsigned int i, way;
 
 	resident_works(); /* its sites are known then */
 	for (i = fault_n_sites(); i <= fault_n_sites(); i++) {
-		life_where = "the first pool";
-		fault_count_from_0();
-		fault_life_begins();
-		fault_arm(0, i, 1, 0);
-		pool = rte_ims_pool_create("first", resident.dev, NULL);
-		came = fault_disarm(0);
-		expect(came || pool != NULL);
-		expect(pool == NULL || rte_ims_pool_destroy(pool) == 0);
-		kept += fault_left() != NULL;
-		expect(kept <= 1);
+		way = 0;
+		do
+			make_first_pool(i, way);
+		while (++way < fault_n_ways(i));
 	}
 	resident_works();
 }
