@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -26,6 +28,45 @@
 static struct rte_mempool *mempool;
 static struct rte_ims_wait *w;
 static uint16_t port;
+
+/* Callbacks of ports, by event: those that there are, and the registration (from 1) to refuse. */
+static bool registered[RTE_ETH_EVENT_MAX];
+static unsigned int refused;
+
+/* The library's calls come here. */
+int
+rte_eth_dev_callback_register(
+	uint16_t port_id, enum rte_eth_event_type event, rte_eth_dev_cb_fn fn, void *arg)
+{
+	__typeof__(&rte_eth_dev_callback_register) real;
+
+	if (refused != 0 && --refused == 0)
+		return -ENOMEM;
+	registered[event] = true;
+	*(void **)(uintptr_t)&real = dlsym(RTLD_NEXT, __func__);
+	return real(port_id, event, fn, arg);
+}
+
+int
+rte_eth_dev_callback_unregister(
+	uint16_t port_id, enum rte_eth_event_type event, rte_eth_dev_cb_fn fn, void *arg)
+{
+	__typeof__(&rte_eth_dev_callback_unregister) real;
+
+	registered[event] = false;
+	*(void **)(uintptr_t)&real = dlsym(RTLD_NEXT, __func__);
+	return real(port_id, event, fn, arg);
+}
+
+static unsigned int
+count_registered(void)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < RTE_DIM(registered); i++)
+		n += registered[i];
+	return n;
+}
 
 struct receiver {
 	struct rte_ims_ethdev_rxq rxq;
@@ -231,6 +272,30 @@ test_refused(void **state)
 	assert_int_equal(rte_ims_ethdev_rxq_del(&r.rxq), 0);
 }
 
+/* Without memory for a callback nothing is left of the others, and the set is as before. */
+static void
+test_no_memory(void **state)
+{
+	struct receiver r;
+	unsigned int i;
+
+	receiver_init(&r, 0);
+	for (i = 1; i <= 2; i++) {
+		refused = i;
+		assert_int_equal(rte_ims_ethdev_rxq_add(w, &r.rxq), -ENOMEM);
+		assert_int_equal(refused, 0);
+		assert_int_equal(count_registered(), 0);
+		assert_int_equal(rte_ims_ethdev_rxq_del(&r.rxq), -ENOENT);
+	}
+	assert_int_equal(rte_ims_ethdev_rxq_add(w, &r.rxq), 0);
+	assert_int_equal(count_registered(), 2);
+	transmit(0, 3);
+	assert_int_equal(rte_ims_wait_poll(w), 1);
+	assert_int_equal(r.packets, 3);
+	assert_int_equal(rte_ims_ethdev_rxq_del(&r.rxq), 0);
+	assert_int_equal(count_registered(), 0);
+}
+
 int
 main(void)
 {
@@ -240,6 +305,7 @@ main(void)
 		T(test_without_interrupt),
 		T(test_from_set_to_set),
 		T(test_refused),
+		T(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
