@@ -504,7 +504,8 @@ ims_wait_deliver(struct rte_ims_wait *w, enum rte_ims_delivery delivery)
 		vec = lock_entry(w, i, &again);
 		if (again) {
 			/*
-			 * Whoever has it waits for a device's answer, which takes a bounded time.
+			 * Whoever has it waits for a device's answer, a bounded time for each
+			 * vector.
 			 */
 			if (++spins > 100)
 				usleep(50);

@@ -119,7 +119,7 @@ struct ims_vfio_ops {
 	 * An eventfd that irq_set passes to the device's process may take as long to close as that
 	 * likes. So fd_give comes first, and makes room for it; after that it is closed by
 	 * fd_close, also if irq_set has failed. fd_give: 0; -ETIMEDOUT too many are not closed yet;
-	 * -ENOSPC. fd_close waits a second at most, all in all; after that it is closed when it can
+	 * -ENOSPC. The two wait a second at most, all in all; after that it is closed when it can
 	 * be. NULL where there is no such process (the kernel): close() it.
 	 */
 	int (*fd_give)(struct ims_vfio *v);

@@ -230,28 +230,45 @@ vu_close_fds(struct ims_vfio_user *c, const int *fds, int n)
 	return behind;
 }
 
-static bool
-closer_behind_locked(struct vu_closer *closer, uint32_t wait_ms)
-{
-	struct timespec deadline;
-	int err = 0;
-
-	ims_deadline_in_ms(&deadline, wait_ms);
-	while (closer->n > MANY && wait_ms != 0 && err == 0)
-		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
-	return closer->n > MANY;
-}
-
 bool
 vu_closer_behind(struct ims_vfio_user *c, uint32_t wait_ms)
 {
 	struct vu_closer *closer = c->closer;
+	struct timespec deadline;
+	int err = 0;
 	bool behind;
 
+	ims_deadline_in_ms(&deadline, wait_ms);
 	pthread_mutex_lock(&closer->lock);
-	behind = closer_behind_locked(closer, wait_ms);
+	while (closer->n > MANY && wait_ms != 0 && err == 0)
+		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
+	behind = closer->n > MANY;
 	pthread_mutex_unlock(&closer->lock);
 	return behind;
+}
+
+/*
+ * Until no more than so many are left. False: they take too long, or have done so before; then
+ * nobody waits any more, for a set's thread may be here, once for each vector.
+ */
+static bool
+wait_patiently_locked(struct ims_vfio *v, struct vu_closer *closer, int left)
+{
+	struct timespec deadline;
+	int err = 0;
+
+	ims_deadline_in_ms(&deadline, closer->patience_ms);
+	while (closer->n + closer->closing > left && closer->patience_ms != 0 && err == 0)
+		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
+	/* Not if it only has had no CPU. */
+	if (err != 0 && closer->closing) {
+		closer->patience_ms = 0;
+		IMS_VFIO_LOG(WARNING,
+			"%s: eventfds that its process was given take long to close, nobody waits "
+			"for that any more",
+			v->name);
+	}
+	return closer->n + closer->closing <= left;
 }
 
 int
@@ -261,7 +278,7 @@ vu_fd_give(struct ims_vfio *v)
 	int rc = 0;
 
 	pthread_mutex_lock(&closer->lock);
-	if (closer_behind_locked(closer, v->timeout_ms))
+	if (!wait_patiently_locked(v, closer, MANY))
 		rc = -ETIMEDOUT;
 	else if (closer->n_given == MAX_GIVEN)
 		rc = -ENOSPC;
@@ -275,23 +292,11 @@ void
 vu_fd_close(struct ims_vfio *v, int fd)
 {
 	struct vu_closer *closer = vu_from(v)->closer;
-	struct timespec deadline;
-	int err = 0;
 
 	pthread_mutex_lock(&closer->lock);
 	closer->n_given--;
 	closer->fds[closer->n++] = fd;
 	pthread_cond_signal(&closer->work);
-	ims_deadline_in_ms(&deadline, closer->patience_ms);
-	while ((closer->n != 0 || closer->closing) && closer->patience_ms != 0 && err == 0)
-		err = pthread_cond_timedwait(&closer->done, &closer->lock, &deadline);
-	/* Not if it only has had no CPU. */
-	if (err != 0 && closer->closing) {
-		closer->patience_ms = 0;
-		IMS_VFIO_LOG(WARNING,
-			"%s: eventfds that its process was given take long to close, nobody waits "
-			"for that any more",
-			v->name);
-	}
+	wait_patiently_locked(v, closer, 0);
 	pthread_mutex_unlock(&closer->lock);
 }

@@ -449,8 +449,8 @@ test_given(void **state)
 }
 
 /*
- * While one cannot be closed: that costs a second, once, and when many wait none is given any more
- * until they are closed.
+ * While one cannot be closed: that costs a second, once. When many wait none is given any more
+ * until they are closed, and who asks does not wait either.
  */
 static void
 test_fuse_given(void **state)
@@ -466,15 +466,16 @@ test_fuse_given(void **state)
 	s.surplus_fd = t.file.fd;
 	assert_int_equal(ims_vfio_read(v, 0, 0, &val, 4), 0);
 	wait_asked();
-	v->timeout_ms = SILENT_MS;
 	for (i = 0; i < 1000 && give(v) == 0; i++)
 		close_given(v);
-	assert_int_equal(i, 65);
-	assert_int_equal(give(v), -ETIMEDOUT);
+	assert_in_range(i, 64, 65);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(give(v), -ETIMEDOUT);
 	nobody_waited();
 	fuse_file_close(&t.file);
-	v->timeout_ms = TIMEOUT_MS;
-	assert_int_equal(give(v), 0);
+	for (i = 0; i < 20000 && give(v) != 0; i++)
+		usleep(1000);
+	assert_true(i < 20000);
 	close_given(v);
 	finish(&s, v);
 	end();
