@@ -8,10 +8,10 @@
 #
 #   --quick     unit and end-to-end tests and models only
 #   --no-guest  all but the guest suites
-#   --full      also what takes long: a million moves, three soaks of ten minutes (MSI-X, IMS, both), each call of
-#               the system failing once, a NIC beside dpdk-testpmd, all end-to-end tests under ASan+UBSan, they
-#               and the unit tests under TSan, the distribution's archive, Debian packages, the ABI; and the
-#               static analyzers, with scan-build
+#   --full      also what takes long: a million moves, a soak of half an hour and two of five minutes (with IMS or
+#               MSI-X alone), each call of the system failing once, a NIC beside dpdk-testpmd, all end-to-end tests
+#               under ASan+UBSan, they and the unit tests under TSan, the distribution's archive, Debian packages,
+#               the ABI; and the static analyzers over cmocka's tests, too
 #
 # Without --full, up to three tests of a group that failed are run three times more, alone: many run side by
 # side, and on a loaded machine one may miss its time. It is named at the end as unsteady. A crash, or
@@ -135,7 +135,7 @@ if [ "$sanitize" = full ]; then
 	say "what takes long"
 	run long build --suite long
 
-	say "static analyzers, scan-build among them"
+	say "static analyzers"
 	devtools/check-static.sh --full || static=failed
 fi
 
