@@ -8,7 +8,8 @@
  * nothing interrupts. So are its eventfds and pipes, which it may hold as well (vfu_fd.c), and
  * pipes are written to here. The server waits for its thread for a while, so that ordinarily all is
  * closed before the client's next message is looked at; then it drops the client, and the thread
- * stays behind until close() returns.
+ * stays behind until close() returns. What counts is the time that the thread was at work: not that
+ * before it had a CPU, nor that in which the whole process was stopped.
  *
  * It waits with the device's lock held. What a client may have it wait for is bounded in all, not
  * only for each message, and after a message that has waited others have the lock first.
@@ -34,8 +35,9 @@
 /* Those that were too many for a message that was given up, its own, and all vectors'. */
 #define SLOT_FDS   (VFU_RECV_FDS + VFU_MAX_FDS + VFU_MAX_MSIX)
 #define LONG_NS    10000000ull  /* others may have come for the lock meanwhile */
-#define COUNTED_NS 100000000ull /* it is not only that the thread had to get a CPU */
+#define COUNTED_NS 100000000ull /* more than a busy machine makes of a call that does not wait */
 #define FORGIVEN   8            /* what is counted is, at this part of the time that passes */
+#define STEP_NS    10000000ull  /* of a wait */
 
 struct vfu_slot {
 	struct vfu_reject *owner;
@@ -46,7 +48,9 @@ struct vfu_slot {
 	unsigned int n;
 	int fds[SLOT_FDS];
 	bool at_work; /* at one more, that is not among them any more */
-	bool signals; /* write to this one first */
+	uint64_t since_ns;
+	uint64_t worked_ns; /* before that */
+	bool signals;       /* write to this one first */
 	int signalled;
 	bool written;
 };
@@ -58,7 +62,7 @@ struct vfu_reject {
 	unsigned int refs;
 	struct vfu_slot *client; /* the present client's, if it has needed one */
 	uid_t uid;               /* its user */
-	uint64_t waited_ns;      /* for it, as of then */
+	uint64_t charged_ns;     /* to it, as of then */
 	uint64_t then_ns;
 	struct vfu_slot slots[VFU_MAX_SLOTS];
 };
@@ -112,6 +116,7 @@ do_one(struct vfu_slot *slot)
 
 	slot->signals = false;
 	slot->at_work = true;
+	slot->since_ns = clock_ns();
 	pthread_mutex_unlock(&r->lock);
 	if (signals)
 		written = signal_any(fd);
@@ -119,6 +124,7 @@ do_one(struct vfu_slot *slot)
 		close_any(fd);
 	pthread_mutex_lock(&r->lock);
 	slot->at_work = false;
+	slot->worked_ns += clock_ns() - slot->since_ns;
 	slot->written = written;
 	if (!is_busy(slot))
 		pthread_cond_broadcast(&r->done);
@@ -142,27 +148,40 @@ slot_thread(void *arg)
 }
 
 static uint64_t
-now_ns(void)
+worked_ns(const struct vfu_slot *slot)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+	return slot->worked_ns + (slot->at_work ? clock_ns() - slot->since_ns : 0);
 }
 
-/* False: it is not done by then, and may never be. */
-static bool
-wait_done(struct vfu_reject *r, const struct vfu_slot *slot, uint64_t until_ns)
+/*
+ * Wait for the slot's thread, a step at the most: how long of that it was at work. If this process
+ * was stopped or had no CPU meanwhile that is a step, too, and nothing if only the thread had none.
+ */
+static uint64_t
+wait_step(struct vfu_reject *r, const struct vfu_slot *slot)
 {
+	uint64_t until = clock_ns() + STEP_NS, before = worked_ns(slot), worked;
 	const struct timespec ts = {
-		.tv_sec = until_ns / 1000000000,
-		.tv_nsec = until_ns % 1000000000,
+		.tv_sec = until / 1000000000,
+		.tv_nsec = until % 1000000000,
 	};
 
-	while (is_busy(slot))
-		if (pthread_cond_timedwait(&r->done, &r->lock, &ts) != 0)
-			return !is_busy(slot);
-	return true;
+	pthread_cond_timedwait(&r->done, &r->lock, &ts);
+	worked = worked_ns(slot) - before;
+	return worked < STEP_NS ? worked : STEP_NS;
+}
+
+/* False: it is not done after so much work, which becomes what is left of it, and may never be. */
+static bool
+wait_done(struct vfu_reject *r, const struct vfu_slot *slot, uint64_t *left_ns)
+{
+	uint64_t worked;
+
+	while (is_busy(slot) && *left_ns != 0) {
+		worked = wait_step(r, slot);
+		*left_ns -= worked < *left_ns ? worked : *left_ns;
+	}
+	return !is_busy(slot);
 }
 
 /* The same for as long as the present client may have others wait. */
@@ -170,16 +189,16 @@ static bool
 wait_for_client(struct vfu *vfu)
 {
 	struct vfu_reject *r = vfu->reject;
-	uint64_t start = now_ns(), forgiven = (start - r->then_ns) / FORGIVEN, took;
+	uint64_t start = clock_ns(), forgiven = (start - r->then_ns) / FORGIVEN, most, left;
 	bool done;
 
-	r->waited_ns -= forgiven < r->waited_ns ? forgiven : r->waited_ns;
-	done = wait_done(r, r->client, start + vfu->reject_ms * 1000000ull - r->waited_ns);
-	took = now_ns() - start;
-	if (took > COUNTED_NS)
-		r->waited_ns += took;
-	r->then_ns = start + took;
-	if (took > LONG_NS)
+	r->charged_ns -= forgiven < r->charged_ns ? forgiven : r->charged_ns;
+	left = most = vfu->reject_ms * 1000000ull - r->charged_ns;
+	done = wait_done(r, r->client, &left);
+	r->then_ns = clock_ns();
+	if (most - left > COUNTED_NS)
+		r->charged_ns += most - left;
+	if (r->then_ns - start > LONG_NS)
 		atomic_store_explicit(&vfu->gives_way, true, memory_order_relaxed);
 	return done;
 }
@@ -220,7 +239,7 @@ vfu_reject_admits(struct vfu *vfu, int sock)
 	if (admits) {
 		r->client = NULL;
 		r->uid = peer.uid;
-		r->waited_ns = 0;
+		r->charged_ns = 0;
 	}
 	pthread_mutex_unlock(&r->lock);
 	return admits;
@@ -338,7 +357,7 @@ vfu_reject_listen(struct vfu *vfu)
 void
 vfu_reject_fini(struct vfu *vfu)
 {
-	uint64_t until = now_ns() + vfu->reject_ms * 1000000ull;
+	uint64_t left = vfu->reject_ms * 1000000ull;
 	struct vfu_reject *r = vfu->reject;
 	struct vfu_slot *slot;
 	bool done;
@@ -351,7 +370,7 @@ vfu_reject_fini(struct vfu *vfu)
 		if (!slot->has_thread)
 			continue;
 		pthread_cond_signal(&slot->work);
-		done = wait_done(r, slot, until);
+		done = wait_done(r, slot, &left);
 		pthread_mutex_unlock(&r->lock);
 		if (done)
 			pthread_join(slot->thread, NULL);

@@ -14,6 +14,7 @@
 #include "devsrv.h"
 #include "fuse_file.h"
 #include "qd_peer.h"
+#include "vfu_priv.h"
 
 static struct devsrv d;
 
@@ -113,6 +114,35 @@ test_file_asks(void **state)
 	fuse_file_close(&f); /* or the server could not end */
 }
 
+/*
+ * A client means no harm, and the server is stopped while it closes what that has passed, for
+ * longer than it would wait for one that does.
+ */
+static void
+test_stopped(void **state)
+{
+	const struct vfio_user_dma_map map = { .argsz = sizeof(map), .flags = 3, .size = 4096 };
+	struct fuse_file f;
+	pid_t pids[2];
+	uint16_t id;
+
+	fuse_file_open_or_skip(&f);
+	assert_int_equal(devsrv_servers(&d, pids), 1);
+	qd_connect(devsrv_connect(&d));
+	fuse_file_delay(&f, FUSE_FLUSH, 100);
+	id = peer_send(&t.p, VFIO_USER_DMA_MAP, 0, &map, sizeof(map), &f.fd, 1);
+	assert_int_equal(fuse_file_wait_asked(&f, 1), 1);
+	assert_int_equal(kill(pids[0], SIGSTOP), 0);
+	usleep((VFU_REJECT_MS + 200) * 1000);
+	assert_int_equal(kill(pids[0], SIGCONT), 0);
+	assert_int_equal(peer_reply_wait(&t.p, id), EINVAL);
+	/* That was not the client's: closing another one may take as long as ever. */
+	assert_int_equal(peer_dma_map(&t.p, 1ull << 40, 4096, 3, f.fd, 0), EINVAL);
+	peer_sync(&t.p);
+	qd_disconnect();
+	fuse_file_close(&f);
+}
+
 /* Commands that are executed late allocate in another thread than the reset frees in. */
 static void
 test_late_commands(void **state)
@@ -141,6 +171,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_file_cut_short, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eventfd_blocks, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_file_asks, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stopped, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_late_commands, setup, teardown),
 	};
 
