@@ -288,12 +288,14 @@ serve(struct server *s, const struct params *p)
 static int
 be_watched(struct server *s, const struct params *p)
 {
-	s->listener = vfu_bind(p->socket, p->mode);
+	struct vfu_file file;
+
+	s->listener = vfu_bind(p->socket, p->mode, &file);
 	if (s->listener < 0) {
 		fprintf(stderr, "ims-devsrv: %s: %s\n", p->socket, strerror(-s->listener));
 		return EXIT_FAILED;
 	}
-	return watcher_run(s->listener, p->socket, &s->watched);
+	return watcher_run(s->listener, &file, &s->watched);
 }
 
 int

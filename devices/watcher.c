@@ -41,7 +41,7 @@
 struct watcher {
 	struct watched *watched;
 	int listener;
-	const char *path;
+	const struct vfu_file *file;
 	int sigfd;
 	bool ending; /* it was told to */
 	pid_t server;
@@ -63,7 +63,7 @@ step(const struct watcher *w)
 {
 	struct pollfd pfd[] = {
 		{ .fd = w->sigfd, .events = POLLIN },
-		{ .fd = w->listener, .events = POLLIN }, /* POLLHUP: nobody listens yet */
+		{ .fd = w->listener, .events = POLLIN },
 	};
 	int n = poll(pfd, 2, w->ending ? 0 : -1);
 
@@ -134,7 +134,7 @@ take_signals(struct watcher *w)
 		if (info.ssi_signo == SIGCHLD)
 			continue;
 		if (info.ssi_signo != SIGUSR1 && !w->ending) {
-			unlink(w->path); /* another service can take its place */
+			vfu_file_remove(w->file); /* another service can take its place */
 			w->ending = true;
 			w->idle_ms = 0;
 		}
@@ -232,8 +232,7 @@ die_of(int sig)
 static int
 server_ended(const struct watcher *w, int status)
 {
-	if (!w->ending)
-		unlink(w->path);
+	vfu_file_remove(w->file);
 	if (WIFSIGNALED(status))
 		die_of(WTERMSIG(status));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
@@ -291,16 +290,16 @@ watcher_init(struct watcher *w)
 }
 
 int
-watcher_run(int listener, const char *path, struct watched **watched)
+watcher_run(int listener, const struct vfu_file *file, struct watched **watched)
 {
-	struct watcher w = { .listener = listener, .path = path };
+	struct watcher w = { .listener = listener, .file = file };
 	int rc = watcher_init(&w);
 
 	if (rc == 0)
 		w.server = fork_server(&w);
 	if (rc < 0 || w.server < 0) {
-		fprintf(stderr, "ims-devsrv: %s: %s\n", path, strerror(errno));
-		unlink(path);
+		fprintf(stderr, "ims-devsrv: %s: %s\n", file->path, strerror(errno));
+		vfu_file_remove(file);
 		return 1;
 	}
 	*watched = w.watched;

@@ -7,6 +7,8 @@
 
 #include <stdatomic.h>
 
+#include "vfu.h"
+
 /* What the server tells the process that watches it. */
 struct watched {
 	atomic_uint accepted; /* connections */
@@ -18,12 +20,13 @@ struct watched {
 /*
  * Start a server, a child of this process, and watch it. Returns in each server that is started,
  * with WATCHER_SERVE: it is to serve the listener, and to count in *watched. Returns here when the
- * last one has ended, with its exit status, and path, the socket's, is removed.
+ * last one has ended, with its exit status, and the socket's file is removed, unless
+ * another service has put its own there.
  *
  * SIGTERM, SIGINT and SIGUSR1 are blocked, in servers too, to which they are passed on. No thread
  * has been started.
  */
 int
-watcher_run(int listener, const char *path, struct watched **watched);
+watcher_run(int listener, const struct vfu_file *file, struct watched **watched);
 
 #endif /* _WATCHER_H_ */

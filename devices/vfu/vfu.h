@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * A vfio-user server for device models: one device, one client at a time.
@@ -79,6 +80,13 @@ struct vfu_stats {
 	uint64_t errors; /* error replies sent */
 };
 
+/* A socket's file, as it was bound. */
+struct vfu_file {
+	char path[108]; /* as much as an address has room for */
+	dev_t dev;
+	ino_t ino;
+};
+
 /* NULL with errno. conf is copied. */
 struct vfu *
 vfu_create(const struct vfu_conf *conf);
@@ -91,13 +99,16 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode);
 int
 vfu_attach(struct vfu *vfu, int sock);
 /*
- * The same in two steps: a socket bound to the path, or -errno; and serve its clients. It is the
- * server's then, the file is not: it stays.
+ * The same in two steps: a socket that listens at the path, or -errno; and serve its clients. It is
+ * the server's then, the file is not: it stays. -EADDRINUSE, after a second: another one listens.
  */
 int
-vfu_bind(const char *path, unsigned int mode);
+vfu_bind(const char *path, unsigned int mode, struct vfu_file *file);
 int
 vfu_listen_on(struct vfu *vfu, int listener);
+/* Unless it is another one's by now. The socket is still open: its file's number is not reused. */
+void
+vfu_file_remove(const struct vfu_file *file);
 /* Count here each time that a connection was taken, or tried to. */
 void
 vfu_count_accepted(struct vfu *vfu, atomic_uint *accepted);

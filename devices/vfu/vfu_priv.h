@@ -100,8 +100,8 @@ struct vfu {
 	int epfd;
 	int stop_fd;
 	int listener;
-	int spare_fd; /* given up to refuse a client when there are no descriptors left */
-	char *path;
+	int spare_fd;          /* given up to refuse a client when there are no descriptors left */
+	struct vfu_file file;  /* none, or the socket's */
 	atomic_uint *accepted; /* may be NULL */
 	bool one_client;       /* vfu_attach() */
 	bool running;

@@ -12,9 +12,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vfu_priv.h"
@@ -56,10 +53,8 @@ void
 vfu_destroy(struct vfu *vfu)
 {
 	/* First, whatever a client's descriptors hold up: another server can take its place. */
-	if (vfu->path != NULL) {
-		unlink(vfu->path);
-		free(vfu->path);
-	}
+	if (vfu->file.path[0] != '\0') /* else no call for it: there may be a sandbox */
+		vfu_file_remove(&vfu->file);
 	if (vfu->sock >= 0)
 		vfu_client_drop(vfu);
 	/* With it go connections that wait, and what clients have put into them. */
@@ -81,72 +76,6 @@ vfu_destroy(struct vfu *vfu)
 	free(vfu);
 }
 
-/* 0 if somebody listens there. */
-static int
-try_connect(const struct sockaddr_un *sa)
-{
-	int sock, rc;
-
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock < 0)
-		return -errno;
-	rc = connect(sock, (const struct sockaddr *)sa, sizeof(*sa)) < 0 ? -errno : 0;
-	close(sock);
-	return rc == -EAGAIN ? 0 : rc; /* it is busy */
-}
-
-/*
- * A socket file that nobody listens on is left over from a server that was killed. If that was the
- * process which watched it, it may be about to end, and has the listener until then.
- */
-static int
-remove_stale(const struct sockaddr_un *sa)
-{
-	const struct timespec step = { .tv_nsec = 50000000 };
-	struct stat st;
-	int rc, tries;
-
-	if (lstat(sa->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	rc = try_connect(sa);
-	for (tries = 0; tries < 20 && rc == 0; tries++) {
-		nanosleep(&step, NULL);
-		rc = try_connect(sa);
-	}
-	if (rc == 0)
-		return -EADDRINUSE;
-	if (rc != -ECONNREFUSED)
-		return rc;
-	return unlink(sa->sun_path) < 0 ? -errno : 0;
-}
-
-/* A socket at the path, with its mode from the start: no moment in which others can connect. */
-int
-vfu_bind(const char *path, unsigned int mode)
-{
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	mode_t old;
-	int rc, sock;
-
-	if (strlen(path) >= sizeof(sa.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(sa.sun_path, path, strlen(path));
-	rc = remove_stale(&sa);
-	if (rc != 0)
-		return rc;
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock < 0)
-		return -errno;
-	old = umask(0777 & ~mode);
-	rc = bind(sock, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
-	umask(old);
-	if (rc != 0)
-		close(sock);
-	return rc != 0 ? rc : sock;
-}
-
 int
 vfu_listen_on(struct vfu *vfu, int listener)
 {
@@ -158,8 +87,7 @@ vfu_listen_on(struct vfu *vfu, int listener)
 	if (rc != 0)
 		return rc;
 	vfu->spare_fd = fcntl(vfu->stop_fd, F_DUPFD_CLOEXEC, 0);
-	if (vfu->spare_fd < 0 || listen(vfu->listener, VFU_BACKLOG) < 0 ||
-		epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
+	if (vfu->spare_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->listener, &ev) < 0)
 		return -errno;
 	return 0;
 }
@@ -167,17 +95,9 @@ vfu_listen_on(struct vfu *vfu, int listener)
 int
 vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 {
-	int listener = vfu_bind(path, mode);
+	int listener = vfu_bind(path, mode, &vfu->file);
 
-	if (listener < 0)
-		return listener;
-	vfu->path = strdup(path);
-	if (vfu->path == NULL) {
-		unlink(path);
-		close(listener);
-		return -ENOMEM;
-	}
-	return vfu_listen_on(vfu, listener);
+	return listener < 0 ? listener : vfu_listen_on(vfu, listener);
 }
 
 void

@@ -17,22 +17,32 @@
 #include "fuse_hold.h"
 #include "vfu_peer.h"
 
-static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static struct vfu_file file;
 static pid_t pid; /* the watcher's */
 static FILE *said;
 static atomic_uint *n_servers;
 static struct fuse_hold holds[2];
 
+static int
+bind_path(void)
+{
+	char path[32];
+	int listener;
+
+	snprintf(path, sizeof(path), "/tmp/ims-watcher-%d", (int)getpid());
+	listener = vfu_bind(path, 0600, &file);
+	assert_true(listener >= 0);
+	return listener;
+}
+
 /* Its servers do this, without accepting the connection that waits. */
 static void
 start(void (*serve)(void))
 {
-	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), out[2], rc;
 	struct watched *watched;
+	int listener, out[2], rc;
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/ims-watcher-%d", (int)getpid());
-	assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(listener, 1), 0);
+	listener = bind_path();
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	atomic_store(n_servers, 0);
 	pid = fork();
@@ -42,7 +52,7 @@ start(void (*serve)(void))
 		dup2(out[1], STDERR_FILENO);
 		close(out[0]);
 		close(out[1]);
-		rc = watcher_run(listener, address.sun_path, &watched);
+		rc = watcher_run(listener, &file, &watched);
 		if (rc == WATCHER_SERVE)
 			serve();
 		_exit(rc);
@@ -57,7 +67,9 @@ static int
 connect_server(void)
 {
 	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
+	strcpy(address.sun_path, file.path);
 	assert_int_equal(connect(sock, (struct sockaddr *)&address, sizeof(address)), 0);
 	return sock;
 }
@@ -69,9 +81,14 @@ ends(void)
 
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	fclose(said);
-	assert_int_equal(access(address.sun_path, F_OK), -1);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+static void
+check_path_is_free(void)
+{
+	assert_int_equal(access(file.path, F_OK), -1);
 }
 
 static void
@@ -156,6 +173,7 @@ test_many_held(void **state)
 	assert_int_equal(children_of(pid, NULL, 0), MAX_HELD + 1);
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(ends(), 0);
+	check_path_is_free();
 	fuse_file_close(&files[1]);
 	for (i = 0; i < 2; i++) {
 		fuse_hold_end(&holds[i]);
@@ -170,6 +188,15 @@ leave(void)
 	_exit(7);
 }
 
+/* It does not even end when it is told to: that signal is blocked. */
+static void
+sleep_on(void)
+{
+	atomic_fetch_add(n_servers, 1);
+	for (;;)
+		pause();
+}
+
 /* Whoever has started us may have its children reaped by themselves. */
 static void
 test_status(void **state)
@@ -179,6 +206,24 @@ test_status(void **state)
 	start(leave);
 	signal(SIGCHLD, old);
 	assert_int_equal(ends(), 7);
+	check_path_is_free();
+}
+
+/* Another service has the path by now, and keeps it. */
+static void
+test_path_of_another(void **state)
+{
+	int listener;
+
+	start(sleep_on);
+	await_servers(1);
+	assert_int_equal(unlink(file.path), 0);
+	listener = bind_path();
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(ends(), 0);
+	assert_int_equal(access(file.path, F_OK), 0);
+	vfu_file_remove(&file);
+	close(listener);
 }
 
 int
@@ -188,6 +233,7 @@ main(void)
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_many_held),
 		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_path_of_another),
 	};
 
 	n_servers = mmap(NULL, sizeof(*n_servers), PROT_READ | PROT_WRITE,
