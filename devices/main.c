@@ -278,7 +278,7 @@ serve(struct server *s, const struct params *p)
 			strerror(-rc));
 		return EXIT_FAILED;
 	}
-	if (s->watched != NULL && !atomic_exchange(&s->watched->ready, true))
+	if (s->watched != NULL && !atomic_exchange(&s->watched->announced, true))
 		say_ready(s->model->name, p->socket);
 	vfu_run(s->vfu);
 	return 0;

@@ -13,19 +13,21 @@
  * is this: it sleeps until a connection waits, and if nobody accepts one for PATIENCE_MS, in which
  * the server's main thread was seen to do nothing at all, it kills the server, for when the kernel
  * lets it go, and starts another one.
+ *
+ * Nothing that a server or a reader of stderr does, or does not, keeps it from ending.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,6 +36,7 @@
 
 #ifndef PATIENCE_MS /* a test's are shorter */
 #define PATIENCE_MS 5000
+#define END_MS      30000 /* to end, whatever it does */
 #define STEP_MS     100
 #endif
 #define MAX_HELD 8 /* killed, and not gone yet */
@@ -48,28 +51,53 @@ struct watcher {
 	pid_t held[MAX_HELD];
 	unsigned int n_held;
 	bool full; /* and has said so */
-	/* Since when the server does nothing, by our own steps: we may be stopped, or wait, too. */
-	unsigned int idle_ms;
-	unsigned int accepted;
-	unsigned long long ticks;
+	/*
+	 * Times are so many of our own steps: while we are stopped or get no CPU, the server may
+	 * not get any, either, and that is not to be held against it.
+	 */
+	unsigned int idle_ms;         /* the server was seen to do nothing */
+	unsigned int ending_ms;       /* it was told to end */
+	unsigned int accepted;        /* at the last step */
+	unsigned long long cpu_ticks; /* likewise */
 };
 
-/*
- * Until a signal has come or, if it is not to end and no connection waits, one does. True: that is
- * what it waits for, and a step has passed.
- */
-static bool
-step(const struct watcher *w)
+static void
+say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* One line; none if that would block: whoever was to read it does not. */
+static void
+say(const char *format, ...)
+{
+	struct pollfd pfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	va_list args;
+
+	if (poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0)
+		return;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+}
+
+/* Sleep while there is nothing to watch: no connection waits, and the server is not to end. */
+static void
+await_work(const struct watcher *w)
 {
 	struct pollfd pfd[] = {
 		{ .fd = w->sigfd, .events = POLLIN },
 		{ .fd = w->listener, .events = POLLIN },
 	};
-	int n = poll(pfd, 2, w->ending ? 0 : -1);
 
-	if (n < 0 || pfd[0].revents != 0)
-		return false;
-	return poll(pfd, 1, STEP_MS) == 0 && (w->ending || (pfd[1].revents & POLLIN) != 0);
+	if (!w->ending)
+		poll(pfd, 2, -1);
+}
+
+/* Wait for a step. False: a signal has come before it was over. */
+static bool
+step(const struct watcher *w)
+{
+	struct pollfd pfd = { .fd = w->sigfd, .events = POLLIN };
+
+	return poll(&pfd, 1, STEP_MS) == 0;
 }
 
 /*
@@ -77,7 +105,7 @@ step(const struct watcher *w)
  * the name, which ends in ")". 0: it cannot be told.
  */
 static char
-look(pid_t pid, unsigned long long *ticks)
+look(pid_t pid, unsigned long long *cpu_ticks)
 {
 	char path[48], line[512] = { 0 }, *rest, state = 0;
 	unsigned long long user, system;
@@ -94,35 +122,50 @@ look(pid_t pid, unsigned long long *ticks)
 	if (rest == NULL || sscanf(rest, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu",
 				    &state, &user, &system) != 3)
 		return 0;
-	*ticks = user + system;
+	*cpu_ticks = user + system;
 	return state;
 }
 
 /*
  * It sleeps, waits in the kernel or is dead but for other threads. One that gets no CPU is ready to
- * run, one that is stopped, by SIGSTOP or a debugger, will be continued by whoever has done it.
+ * run. One that is stopped, by SIGSTOP or a debugger, will be continued by whoever has done it; but
+ * that is not waited for if it is to end.
  */
 static bool
-is_idle(char state)
+is_idle(const struct watcher *w, char state)
 {
-	return state != 0 && strchr("SDZ", state) != NULL;
+	return state != 0 && strchr(w->ending ? "SDZTt" : "SDZ", state) != NULL;
 }
 
-/* After a step: it is held. */
+/* A step has passed while a connection waited, or since it was told to end. Is that enough? */
 static bool
 is_held(struct watcher *w)
 {
 	unsigned int accepted = atomic_load(&w->watched->accepted);
-	unsigned long long ticks = w->ticks;
-	char state = look(w->server, &ticks);
+	unsigned long long cpu_ticks = w->cpu_ticks;
+	char state = look(w->server, &cpu_ticks);
 
-	if (is_idle(state) && accepted == w->accepted && ticks == w->ticks)
+	if (is_idle(w, state) && accepted == w->accepted && cpu_ticks == w->cpu_ticks)
 		w->idle_ms += STEP_MS;
 	else
 		w->idle_ms = 0;
+	if (w->ending)
+		w->ending_ms += STEP_MS;
 	w->accepted = accepted;
-	w->ticks = ticks;
-	return w->idle_ms >= PATIENCE_MS;
+	w->cpu_ticks = cpu_ticks;
+	return w->idle_ms >= PATIENCE_MS || w->ending_ms >= END_MS;
+}
+
+/* The path is free for another service, at once. */
+static void
+begin_end(struct watcher *w)
+{
+	if (w->ending)
+		return;
+	atomic_store(&w->watched->announced, true); /* not any more, if it was not yet */
+	vfu_file_remove(w->file);
+	w->ending = true;
+	w->idle_ms = 0;
 }
 
 static void
@@ -133,29 +176,42 @@ take_signals(struct watcher *w)
 	while (read(w->sigfd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
-		if (info.ssi_signo != SIGUSR1 && !w->ending) {
-			vfu_file_remove(w->file); /* another service can take its place */
-			w->ending = true;
-			w->idle_ms = 0;
-		}
-		kill(w->server, info.ssi_signo);
+		if (info.ssi_signo != SIGUSR1)
+			begin_end(w);
+		kill(w->server, info.ssi_signo == SIGHUP ? SIGTERM : (int)info.ssi_signo);
 	}
 }
 
-/* Those that the kernel has let go. */
+/* If it is one that was held, the kernel has let it go. */
 static void
-reap_held(struct watcher *w)
+forget_held(struct watcher *w, pid_t pid)
 {
 	unsigned int i = 0;
 
-	while (i < w->n_held) {
-		if (waitpid(w->held[i], NULL, WNOHANG) == w->held[i]) {
-			w->held[i] = w->held[--w->n_held];
-			w->full = false;
-		} else {
-			i++;
-		}
+	while (i < w->n_held && w->held[i] != pid)
+		i++;
+	if (i == w->n_held)
+		return;
+	w->held[i] = w->held[--w->n_held];
+	w->full = false;
+}
+
+/* All who have ended, also orphans of others if we are process 1. True: the server, with status. */
+static bool
+reap(struct watcher *w, int *status)
+{
+	bool ended = false;
+	pid_t pid;
+	int st;
+
+	while ((pid = waitpid(-1, &st, WNOHANG)) > 0) {
+		forget_held(w, pid);
+		if (pid != w->server)
+			continue;
+		*status = st;
+		ended = true;
 	}
+	return ended;
 }
 
 static void
@@ -182,34 +238,41 @@ fork_server(const struct watcher *w)
 	return pid;
 }
 
+static void
+say_full(struct watcher *w)
+{
+	if (!w->full)
+		say("ims-devsrv: clients hold %d processes in the kernel; process %d, held too, is "
+		    "not replaced until one of them is gone\n",
+			MAX_HELD, (int)w->server);
+	w->full = true;
+}
+
 /* As fork(), -1: it goes on with the one that it has. */
 static pid_t
 replace(struct watcher *w)
 {
-	pid_t pid;
+	pid_t held = w->server, pid;
 
 	if (w->n_held == MAX_HELD) {
-		if (!w->full)
-			fprintf(stderr,
-				"ims-devsrv: clients hold %d processes in the kernel; process %d, "
-				"held too, is not replaced until one of them is gone\n",
-				MAX_HELD, (int)w->server);
-		w->full = true;
+		say_full(w);
 		return -1;
 	}
-	fprintf(stderr,
-		"ims-devsrv: a client holds process %d in the kernel; another one takes its "
-		"place\n",
-		(int)w->server);
 	w->idle_ms = 0;
 	pid = fork_server(w);
-	if (pid < 0)
-		fprintf(stderr, "ims-devsrv: none does: %s\n", strerror(errno));
-	if (pid <= 0)
-		return pid;
-	kill(w->server, SIGKILL);
-	w->held[w->n_held++] = w->server;
+	if (pid == 0)
+		return 0;
+	if (pid < 0) {
+		say("ims-devsrv: a client holds process %d in the kernel; no other one takes its "
+		    "place: %s\n",
+			(int)held, strerror(errno));
+		return -1;
+	}
+	kill(held, SIGKILL);
+	w->held[w->n_held++] = held;
 	w->server = pid;
+	say("ims-devsrv: a client holds process %d in the kernel; another one takes its place\n",
+		(int)held);
 	return pid;
 }
 
@@ -217,10 +280,9 @@ replace(struct watcher *w)
 static void
 die_of(int sig)
 {
-	const struct rlimit none = { 0 };
 	sigset_t set;
 
-	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
 	signal(sig, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, sig);
@@ -238,28 +300,30 @@ server_ended(const struct watcher *w, int status)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
-/* It is to end, and does not: it will when the kernel lets it go. */
+/* It is to end, and does not: now it does, as soon as the kernel lets it go. */
 static int
 leave_server(const struct watcher *w)
 {
-	fprintf(stderr, "ims-devsrv: process %d ends when the kernel lets it go\n", (int)w->server);
 	kill(w->server, SIGKILL);
+	say("ims-devsrv: process %d has not ended; it is killed, and ends when the kernel lets it "
+	    "go\n",
+		(int)w->server);
 	return 0;
 }
 
 static int
 watch(struct watcher *w)
 {
-	bool stepped;
+	bool passed;
 	int status;
 
 	for (;;) {
-		stepped = step(w);
+		await_work(w);
+		passed = step(w);
 		take_signals(w);
-		reap_held(w);
-		if (waitpid(w->server, &status, WNOHANG) == w->server)
+		if (reap(w, &status))
 			return server_ended(w, status);
-		if (!stepped || !is_held(w))
+		if (!passed || !is_held(w))
 			continue;
 		if (w->ending)
 			return leave_server(w);
@@ -268,17 +332,31 @@ watch(struct watcher *w)
 	}
 }
 
+/* Those that are taken here. */
+static void
+choose_signals(sigset_t *set)
+{
+	struct sigaction hangup = { 0 };
+
+	signal(SIGCHLD, SIG_DFL); /* ignored, children could not be waited for */
+	signal(SIGUSR2, SIG_IGN); /* the servers', who have a handler */
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGCHLD);
+	/* After nohup it stays ignored, which it would not if it were blocked. */
+	sigaction(SIGHUP, NULL, &hangup);
+	if (hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
+}
+
 static int
 watcher_init(struct watcher *w)
 {
 	sigset_t set;
 
-	signal(SIGCHLD, SIG_DFL); /* ignored, children could not be waited for */
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGUSR1);
-	sigaddset(&set, SIGCHLD);
+	choose_signals(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -1;
 	w->watched = mmap(NULL, sizeof(*w->watched), PROT_READ | PROT_WRITE,
@@ -298,7 +376,7 @@ watcher_run(int listener, const struct vfu_file *file, struct watched **watched)
 	if (rc == 0)
 		w.server = fork_server(&w);
 	if (rc < 0 || w.server < 0) {
-		fprintf(stderr, "ims-devsrv: %s: %s\n", file->path, strerror(errno));
+		say("ims-devsrv: %s: %s\n", file->path, strerror(errno));
 		vfu_file_remove(file);
 		return 1;
 	}

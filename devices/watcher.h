@@ -9,10 +9,11 @@
 
 #include "vfu.h"
 
-/* What the server tells the process that watches it. */
+/* What the process that watches shares with its servers. */
 struct watched {
-	atomic_uint accepted; /* connections */
-	atomic_bool ready;    /* one was, and has said so */
+	atomic_uint accepted; /* connections, by all servers */
+	/* Whoever sets it says that the service is ready: the first server, or nobody if it ends. */
+	atomic_bool announced;
 };
 
 #define WATCHER_SERVE (-1)
@@ -23,8 +24,8 @@ struct watched {
  * last one has ended, with its exit status, and the socket's file is removed, unless
  * another service has put its own there.
  *
- * SIGTERM, SIGINT and SIGUSR1 are blocked, in servers too, to which they are passed on. No thread
- * has been started.
+ * SIGTERM, SIGINT, SIGUSR1 and SIGHUP are blocked, in servers too, to which they are passed on, the
+ * last one as SIGTERM. No thread has been started.
  */
 int
 watcher_run(int listener, const struct vfu_file *file, struct watched **watched);
