@@ -16,11 +16,35 @@
 
 #include "vfu_priv.h"
 
+static int
+parts_init(struct vfu *vfu)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &vfu->stop_fd };
+	int rc;
+
+	vfu->in = malloc(VFU_MAX_MSG);
+	vfu->scratch = malloc(VFU_MAX_DATA);
+	if (vfu->in == NULL || vfu->scratch == NULL)
+		return -ENOMEM;
+	vfu->epfd = epoll_create1(EPOLL_CLOEXEC);
+	if (vfu->epfd < 0)
+		return -errno;
+	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (vfu->stop_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0)
+		return -errno;
+	rc = vfu_msix_init(vfu);
+	if (rc == 0)
+		rc = vfu_guard_init(vfu);
+	if (rc == 0)
+		rc = vfu_closer_init(vfu);
+	return rc == 0 ? vfu_reject_init(vfu) : rc;
+}
+
 struct vfu *
 vfu_create(const struct vfu_conf *conf)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	struct vfu *vfu;
+	int rc;
 
 	if (!vfu_msix_conf_good(conf)) {
 		errno = EINVAL;
@@ -31,19 +55,14 @@ vfu_create(const struct vfu_conf *conf)
 		return NULL;
 	vfu->conf = *conf;
 	vfu->stall_ns = VFU_STALL_MS * 1000000ull;
-	vfu->sock = vfu->listener = vfu->spare_fd = -1;
+	vfu->epfd = vfu->stop_fd = vfu->sock = vfu->listener = vfu->spare_fd = -1;
 	STAILQ_INIT(&vfu->out);
 	pthread_mutex_init(&vfu->lock, NULL);
 	vfu_pci_init(vfu);
-	vfu->in = malloc(VFU_MAX_MSG);
-	vfu->scratch = malloc(VFU_MAX_DATA);
-	vfu->epfd = epoll_create1(EPOLL_CLOEXEC);
-	vfu->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ev.data.ptr = &vfu->stop_fd;
-	if (vfu_msix_init(vfu) < 0 || vfu->in == NULL || vfu->scratch == NULL || vfu->epfd < 0 ||
-		vfu->stop_fd < 0 || epoll_ctl(vfu->epfd, EPOLL_CTL_ADD, vfu->stop_fd, &ev) < 0 ||
-		vfu_guard_init(vfu) < 0 || vfu_closer_init(vfu) < 0 || vfu_reject_init(vfu) < 0) {
+	rc = parts_init(vfu);
+	if (rc != 0) {
 		vfu_destroy(vfu);
+		errno = -rc;
 		return NULL;
 	}
 	return vfu;

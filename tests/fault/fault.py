@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright(c) 2026 The rte_ims authors
 #
-# fault.py [--full] PROGRAM LIBRARY...: run test_fault, and see that it has come to each place of the
+# fault.py [--full] EXCUSED PROGRAM LIBRARY...: run a program of faults, and see that it has come to each place of the
 # libraries that makes a call which can fail, and that the call has failed there with each of its errors.
 #
 # The places are read from the machine code: each call through the procedure linkage table, by the line of
 # the source that it is on. One line in several places, inlined or unrolled, is one. What cannot fail is in
-# never_fails.txt, what a test elsewhere sees to, or none can, in excused.txt, each with the reason; a function
+# never_fails.txt, what a test elsewhere sees to, or none can, in the file EXCUSED, each with the reason; a function
 # in neither and without a wrapper in fault_wrap.c, a call on no line that is known, a place not come to, and an
 # excuse for none, is a failure.
 
@@ -58,7 +58,7 @@ def source_of(library, addresses):
             for function, where in pairs:
                 path, number = where.split(" ")[0].rsplit(":", 1)
                 path = os.path.relpath(os.path.realpath(path), root)
-                if path.split("/")[0] in ("lib", "drivers"):
+                if path.split("/")[0] in ("lib", "drivers", "devices"):
                     places[frames[0]] = (path, int(number) if number.isdigit() else 0, function)
                     break
         frames = [int(line, 16) + 1]
@@ -86,9 +86,9 @@ def calls_of(library):
 
 
 class Judge:
-    def __init__(self, libraries):
+    def __init__(self, excused, libraries):
         self.never = {w[0] for w in lines_of("never_fails.txt")}
-        self.excuses = [w for w in lines_of("excused.txt")]
+        self.excuses = [w for w in lines_of(excused)]
         self.calls = {}  # (library, address, function): place
         self.jumps = {}  # (library, function): places
         self.own = set()
@@ -122,7 +122,7 @@ class Judge:
                     return f"{p.file}:{p.line}, {p.caller}()"
             return m[0]
 
-        return re.sub(r"(librte_\w+\.so)\S*\+(0x[0-9a-f]+)", place, line)
+        return re.sub(r"(lib\w+\.so)\S*\+(0x[0-9a-f]+)", place, line)
 
     def judge(self, wrapped, report):
         """0: each place has been come to, and its call has failed."""
@@ -173,12 +173,12 @@ class Judge:
 def main():
     args = sys.argv[1:]
     full = [a for a in args if a.startswith("--")]
-    program, *libraries = [a for a in args if not a.startswith("--")]
+    excused, program, *libraries = [a for a in args if not a.startswith("--")]
     missing = [tool for tool in ("objdump", "addr2line", "nm") if shutil.which(tool) is None]
     if missing:
         print("fault:", ", ".join(missing), "not found, which tell the calls there are: install the package binutils")
         return 1
-    judge = Judge(libraries)
+    judge = Judge(excused, libraries)
     if not judge.calls:
         print("fault: no call found in the libraries' code that can fail")
         return 1

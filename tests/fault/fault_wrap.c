@@ -21,11 +21,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -113,6 +115,17 @@ WRAP(int, socketpair, (int d, int t, int p, int sv[2]), (d, t, p, sv), -1, EMFIL
 WRAP(DIR *, opendir, (const char *path), (fault_path(CALLER, path)), NULL, EMFILE, ENFILE, ENOMEM)
 WRAP(FILE *, fopen64, (const char *path, const char *mode), (fault_path(CALLER, path), mode), NULL,
 	EMFILE, ENOMEM, EINTR)
+WRAP(int, accept4, (int s, struct sockaddr *sa, socklen_t *len, int flags), (s, sa, len, flags), -1,
+	EMFILE, ENFILE, ENOMEM, EINTR, EAGAIN)
+WRAP(int, bind, (int s, const struct sockaddr *sa, socklen_t len), (s, sa, len), -1, ENOMEM, ENOSPC)
+WRAP(int, listen, (int s, int n), (s, n), -1, ENOMEM)
+WRAP(int, memfd_create, (const char *name, unsigned int flags), (name, flags), -1, EMFILE, ENFILE,
+	ENOMEM)
+WRAP(int, flock, (int fd, int op), (fd, op), -1, EINTR, ENOLCK)
+WRAP(int, ftruncate64, (int fd, off64_t len), (fd, len), -1, EINTR, ENOSPC)
+/* jump.c, where it is linked in, has one that looks at the clock. */
+#pragma weak timerfd_create
+WRAP(int, timerfd_create, (int clock, int flags), (clock, flags), -1, EMFILE, ENFILE, ENOMEM)
 WRAP_BACK(close, (int fd), (fd), -1, EINTR)
 WRAP_BACK(fclose, (FILE * f), (f), EOF, EINTR, ENOSPC)
 
@@ -120,10 +133,13 @@ WRAP_BACK(fclose, (FILE * f), (f), EOF, EINTR, ENOSPC)
 WRAP(int, access, (const char *path, int mode), (fault_path(CALLER, path), mode), -1, ENOMEM)
 WRAP(ssize_t, readlink, (const char *path, char *buf, size_t n), (fault_path(CALLER, path), buf, n),
 	-1, ENOMEM)
+WRAP(int, lstat64, (const char *path, struct stat64 *st), (path, st), -1, ENOMEM)
 WRAP(int, fstat64, (int fd, struct stat64 *st), (fd, st), -1, ENOMEM)
 WRAP(int, fstatfs64, (int fd, struct statfs64 *st), (fd, st), -1, ENOMEM)
 WRAP(struct dirent64 *, readdir64, (DIR * dir), (dir), NULL, ENOMEM)
 WRAP(char *, fgets, (char *s, int n, FILE *f), (s, n, f), NULL, ENOMEM)
+WRAP(size_t, fwrite, (const void *buf, size_t size, size_t n, FILE *f), (buf, size, n, f), 0,
+	ENOSPC)
 WRAP(int, fflush, (FILE * f), (f), EOF, ENOSPC, EINTR)
 WRAP(ssize_t, pread64, (int fd, void *buf, size_t n, off64_t off), (fd, buf, n, off), -1, EINTR,
 	ENOMEM)
@@ -137,6 +153,8 @@ WRAP(int, connect, (int fd, const struct sockaddr *sa, socklen_t len), (fd, sa, 
 	EAGAIN, ENOMEM)
 WRAP(int, setsockopt, (int fd, int level, int name, const void *val, socklen_t len),
 	(fd, level, name, val, len), -1, ENOBUFS, ENOMEM)
+WRAP(int, getsockopt, (int fd, int level, int name, void *val, socklen_t *len),
+	(fd, level, name, val, len), -1, ENOMEM)
 WRAP(ssize_t, recvmsg, (int fd, struct msghdr *m, int flags), (fd, m, flags), -1, EINTR, EAGAIN,
 	ENOMEM)
 WRAP(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms), -1, EINTR, ENOMEM)
@@ -145,6 +163,7 @@ WRAP(int, epoll_wait, (int epfd, struct epoll_event *ev, int n, int ms), (epfd, 
 WRAP(int, epoll_pwait2,
 	(int epfd, struct epoll_event *ev, int n, const struct timespec *ts, const sigset_t *s),
 	(epfd, ev, n, ts, s), -1, EINTR, ENOSYS)
+WRAP(int, nanosleep, (const struct timespec *ts, struct timespec *left), (ts, left), -1, EINTR)
 WRAP(int, usleep, (useconds_t us), (us), -1, EINTR)
 
 /* Processes and threads. */
@@ -158,6 +177,9 @@ WRAP_RETURNS(1, posix_spawn_file_actions_addclosefrom_np, (posix_spawn_file_acti
 	(fa, fd), ENOMEM)
 WRAP_RETURNS(
 	1, pthread_key_create, (pthread_key_t * key, void (*fn)(void *)), (key, fn), EAGAIN, ENOMEM)
+WRAP_RETURNS(1, pthread_create,
+	(pthread_t * thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg),
+	(thread, attr, fn, arg), EAGAIN)
 WRAP_RETURNS(1, pthread_setspecific, (pthread_key_t key, const void *val), (key, val), ENOMEM)
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 11, 0, 0)
 WRAP_RETURNS(-1, rte_thread_create_control,

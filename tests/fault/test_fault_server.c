@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ * Copyright(c) 2026 The rte_ims authors
+ */
+
+/*
+ * Every call that the device models and their server make into the system fails once, as
+ * test_fault.c has it for the libraries. A life: a model is created, serves a client that uses what
+ * there is, and another one, and is destroyed. A client may be told of the failure, or dropped; the
+ * next one is served, and nothing is left behind.
+ *
+ * --full: each call of a place.
+ */
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <linux/vfio.h>
+
+#include <rte_common.h>
+
+#include "../count_fds.h"
+#include "fault.h"
+#include "fault_client.h"
+#include "model.h"
+#include "queue_dev_regs.h"
+#include "timer_ims_regs.h"
+
+#define MEM       0x10000000ull
+#define NO_FILE   0x20000000ull
+#define WINDOW    0xfee00000ull /* of messages: they come as requests */
+#define N_KINDS   4
+#define N_CLIENTS 2
+#define MAX_CALLS 300u /* looked at one by one */
+#define SOON      20000
+
+static bool full;
+static const char *where;
+
+#define expect(cond)                                                                 \
+	do {                                                                         \
+		if (!(cond)) {                                                       \
+			print_error("%s fails at %s: %s\n", where, __func__, #cond); \
+			fail();                                                      \
+		}                                                                    \
+	} while (0)
+
+#define TRY(expr)                     \
+	do {                          \
+		if ((expr) != 0)      \
+			return false; \
+	} while (0)
+
+/* A call that fails, of a kind's life; nth: which one of the site. */
+struct fault {
+	unsigned int kind;
+	unsigned int site;
+	unsigned int nth;
+	unsigned int way;
+};
+
+/* What clients have: memory, its file, vectors' eventfds and a pipe. */
+static struct {
+	volatile uint32_t *mem;
+	int memfd;
+	int efds[2];
+	int pipe[2];
+} t;
+static struct sockaddr_un address = { .sun_family = AF_UNIX };
+static unsigned int n_faults; /* in this life */
+
+/* What a driver does of what a server has. */
+static bool
+use_server(struct client *c)
+{
+	const struct vfio_user_device_info info = { .argsz = sizeof(info) };
+	const struct vfio_region_info region = { .argsz = 4096 };
+	const struct vfio_user_dma_unmap unmap = {
+		.argsz = sizeof(unmap), .addr = MEM, .size = CLIENT_MEM_SIZE
+	};
+	const uint16_t command = 0x6;
+
+	memset((void *)(uintptr_t)t.mem, 0, CLIENT_MEM_SIZE);
+	TRY(client_call(c, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info)));
+	TRY(client_call(c, VFIO_USER_DEVICE_GET_REGION_INFO, &region, sizeof(region)));
+	TRY(client_dma_map(c, MEM, t.memfd));
+	TRY(client_call(c, VFIO_USER_DMA_UNMAP, &unmap, sizeof(unmap)));
+	TRY(client_dma_map(c, MEM, t.memfd));
+	TRY(client_dma_map(c, NO_FILE, -1));
+	TRY(client_reg_write(c, VFIO_PCI_CONFIG_REGION_INDEX, 0x4, &command, sizeof(command)));
+	return true;
+}
+
+static bool
+use_vectors(struct client *c)
+{
+	TRY(client_irqs_set(c, VFIO_IRQ_SET_DATA_EVENTFD, t.efds, 2));
+	TRY(client_irqs_set(c, VFIO_IRQ_SET_DATA_NONE, NULL, 2));
+	TRY(client_irqs_set(c, VFIO_IRQ_SET_DATA_EVENTFD, &t.pipe[1], 1));
+	TRY(client_irqs_set(c, VFIO_IRQ_SET_DATA_NONE, NULL, 2));
+	return true;
+}
+
+/* An event queue by a command, which is in memory of a file, or is read as NOP. */
+static bool
+use_commands(struct client *c)
+{
+	const struct queue_dev_ctx ctx = {
+		.ring = MEM + 0x2000,
+		.msg_addr = MEM + 0x3000,
+		.msg_data = 1,
+		.log_size = 4,
+		.intr = QUEUE_DEV_INTR_OWN,
+		.number = 1,
+		.signature = QUEUE_DEV_CTX_SIGNATURE(QUEUE_DEV_KIND_EQ),
+		.seq = 1,
+	};
+	const struct queue_dev_cmd cmd = { .op = QUEUE_DEV_CMD_EQ_CREATE,
+		.number = 1,
+		.ctx = MEM + 0x1000,
+		.ctx_seq = 1,
+		.token = 1 };
+	const uint64_t rings[] = { MEM, NO_FILE };
+	unsigned int i;
+
+	memcpy((uint8_t *)(uintptr_t)t.mem + 0x1000, &ctx, sizeof(ctx));
+	memcpy((uint8_t *)(uintptr_t)t.mem, &cmd, sizeof(cmd));
+	for (i = 0; i < 2; i++) {
+		TRY(client_reg_write(c, 0, QUEUE_DEV_REG_CMDQ_BASE, &rings[i], 8));
+		TRY(client_reg_write32(c, QUEUE_DEV_REG_CMDQ_CTRL, 1 | 4 << 8));
+		TRY(client_reg_write32(c, QUEUE_DEV_REG_CMDQ_TAIL, 1));
+	}
+	return true;
+}
+
+/* A stray message, which is a request to the client. */
+static bool
+use_messages(struct client *c)
+{
+	const uint64_t addr = WINDOW;
+
+	TRY(client_reg_write32(c, QUEUE_DEV_REG_INJECT_KIND, QUEUE_DEV_INJECT_MSG_STRAY));
+	TRY(client_reg_write(c, 0, QUEUE_DEV_REG_INJECT_ARG, &addr, 8));
+	TRY(client_reg_write32(c, QUEUE_DEV_REG_INJECT_COUNT, 1));
+	return true;
+}
+
+static bool
+use_queue_dev(struct client *c)
+{
+	return use_vectors(c) && use_commands(c) && use_messages(c);
+}
+
+/* Timer n raises slot n + 1, once, with a message to this address. */
+static bool
+timer_start(struct client *c, uint32_t n, uint32_t addr)
+{
+	const uint32_t slot = TIMER_IMS_SLOTS_OFF + (n + 1) * TIMER_IMS_SLOT_SIZE,
+		       timer = TIMER_IMS_TIMERS_OFF + n * TIMER_IMS_TIMER_SIZE;
+	const uint64_t interval = 1000;
+
+	TRY(client_reg_write32(c, slot + TIMER_IMS_SLOT_ADDR_LO, addr));
+	TRY(client_reg_write32(c, slot + TIMER_IMS_SLOT_ADDR_HI, 0));
+	TRY(client_reg_write32(c, slot + TIMER_IMS_SLOT_DATA, 1));
+	TRY(client_reg_write32(c, slot + TIMER_IMS_SLOT_CTRL, 0));
+	TRY(client_reg_write(c, 0, timer + TIMER_IMS_TIMER_INTERVAL, &interval, 8));
+	TRY(client_reg_write32(c, timer + TIMER_IMS_TIMER_SLOT, n + 1));
+	TRY(client_reg_write32(c, timer + TIMER_IMS_TIMER_CTRL, TIMER_IMS_TIMER_CTRL_ENABLE));
+	TRY(client_reg_write32(c, TIMER_IMS_REG_TIMER_KICK, n));
+	return true;
+}
+
+/* One message is stored to memory, the other is a request to the client, or fails. */
+static bool
+use_timer_ims(struct client *c)
+{
+	const struct vfio_user_device_info info = { .argsz = sizeof(info) };
+	unsigned int i;
+
+	if (!timer_start(c, 0, MEM) || !timer_start(c, 1, WINDOW))
+		return false;
+	for (i = 0; i < SOON && t.mem[0] == 0; i++)
+		usleep(1000);
+	expect(t.mem[0] == 1);
+	for (i = 0; i < (n_faults == 0 ? SOON : 10) && c->n_requests == 0; i++) {
+		TRY(client_call(c, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info)));
+		usleep(1000);
+	}
+	expect(c->n_requests != 0 || n_faults != 0);
+	return true;
+}
+
+static const struct kind {
+	const char *name;
+	const struct model *model;
+	const char *keys;
+	bool (*use)(struct client *c);
+	bool is_attached; /* to one client's socket */
+} kinds[N_KINDS] = {
+	{ "queue_dev", &queue_dev_model, "queues=16,eqs=4,msix=4,inject=1", use_queue_dev, false },
+	{ "timer_ims", &timer_ims_model, "timers=4", use_timer_ims, false },
+	{ "timer_ims spinning", &timer_ims_model, "timers=4,engine=spin", use_timer_ims, false },
+	{ "attached", &queue_dev_model, "queues=16,eqs=4", use_commands, true },
+};
+
+static bool
+client_lives(const struct kind *kind, int sock)
+{
+	static struct client c;
+	bool good;
+
+	good = client_open(&c, address.sun_path, sock) == 0 && use_server(&c) && kind->use(&c) &&
+	       client_call(&c, VFIO_USER_DEVICE_RESET, NULL, 0) == 0;
+	client_close(&c);
+	return good;
+}
+
+/* Each fault costs a client at most. */
+static void
+clients_live(const struct kind *kind, int sock)
+{
+	unsigned int n_good = 0, n_bad = 0;
+
+	while (n_good < (sock >= 0 ? 1 : N_CLIENTS) && (sock < 0 || n_bad == 0)) {
+		if (client_lives(kind, sock))
+			n_good++;
+		else
+			n_bad++;
+		expect(n_bad <= n_faults);
+	}
+}
+
+static void *
+server_thread(void *arg)
+{
+	vfu_run(arg);
+	return NULL;
+}
+
+static void
+on_watch(void *arg)
+{
+}
+
+/* As a server that was killed leaves it. */
+static void
+leave_socket(void)
+{
+	int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	expect(bind(sock, (const struct sockaddr *)&address, sizeof(address)) == 0);
+	close(sock);
+}
+
+/* 0, or the error that nobody was served for. */
+static int
+serve(const struct kind *kind, struct vfu *vfu)
+{
+	int sv[2] = { -1, -1 }, rc;
+	pthread_t thread;
+
+	if (kind->is_attached) {
+		expect(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == 0);
+		rc = vfu_attach(vfu, sv[0]);
+	} else {
+		leave_socket();
+		rc = vfu_listen(vfu, address.sun_path, 0600);
+	}
+	if (rc == 0)
+		rc = vfu_watch(vfu, t.pipe[0], on_watch, NULL);
+	if (rc == 0) {
+		expect(pthread_create(&thread, NULL, server_thread, vfu) == 0);
+		clients_live(kind, sv[1]);
+		vfu_stop(vfu);
+		pthread_join(thread, NULL);
+	} else if (kind->is_attached) {
+		close(sv[0]);
+		close(sv[1]);
+	}
+	return rc;
+}
+
+/* 0, or less: no client came. */
+static int
+live(const struct kind *kind)
+{
+	char keys[64];
+	struct model_opts opts = { .args = keys };
+	void *priv;
+	int rc;
+
+	snprintf(keys, sizeof(keys), "%s", kind->keys);
+	priv = kind->model->create(&opts);
+	expect(priv != NULL || opts.error[0] != '\0');
+	if (priv == NULL)
+		return -1;
+	rc = serve(kind, kind->model->vfu(priv));
+	kind->model->destroy(priv);
+	unlink(address.sun_path); /* what it could not take the place of is left */
+	return rc;
+}
+
+/*
+ * By site: how often the kinds come to it without a fault, and the fault that leads to it, where
+ * none does.
+ */
+static unsigned int calls[N_KINDS][FAULT_MAX_SITES];
+static struct {
+	bool is_led;
+	struct fault fault;
+} leads_to[FAULT_MAX_SITES];
+
+static unsigned int fds, n_lives, ended_early, not_met;
+
+static unsigned int
+first_kind(unsigned int site)
+{
+	unsigned int k;
+
+	for (k = 0; k < N_KINDS && calls[k][site] == 0; k++)
+		;
+	return k;
+}
+
+/* Places that nothing but this has led to. */
+static void
+note_led_to(const struct fault *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < fault_n_sites(); i++)
+		if (first_kind(i) == N_KINDS && !leads_to[i].is_led &&
+			fault_site_get(i).calls != 0) {
+			leads_to[i].is_led = true;
+			leads_to[i].fault = *f;
+		}
+}
+
+/* Threads of the server's may be the last to give something back. */
+static void
+expect_nothing_left(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < SOON && (count_fds() != fds || fault_left() != NULL); i++)
+		usleep(1000);
+	if (fault_left() != NULL)
+		print_error("%s: memory is left of %s\n", where, fault_left());
+	expect(fault_left() == NULL);
+	expect(count_fds() == fds);
+}
+
+static void
+live_with(const struct fault *f, const struct fault *also)
+{
+	char text[256];
+	bool came;
+	int rc;
+
+	snprintf(text, sizeof(text), "%s, %s, call %u, error %u", kinds[f->kind].name,
+		fault_site_name(f->site), f->nth, f->way);
+	where = text;
+	fault_life_begins();
+	fault_count_from_0();
+	n_faults = 1 + (also != NULL);
+	fault_arm(0, f->site, f->nth, f->way);
+	if (also != NULL)
+		fault_arm(1, also->site, also->nth, also->way);
+	rc = live(&kinds[f->kind]);
+	came = fault_disarm(0);
+	fault_disarm(1);
+	note_led_to(f);
+	n_lives++;
+	not_met += !came;
+	ended_early += rc != 0;
+	expect(came || rc == 0);
+	expect_nothing_left();
+}
+
+/* Twice: threads have taken turns. */
+static void
+live_without(void)
+{
+	unsigned int turn, k, i;
+
+	where = "nothing";
+	for (turn = 0; turn < 2; turn++)
+		for (k = 0; k < N_KINDS; k++) {
+			fds = count_fds();
+			fault_count_from_0();
+			assert_int_equal(live(&kinds[k]), 0);
+			for (i = 0; i < fault_n_sites(); i++)
+				calls[k][i] = RTE_MAX(calls[k][i], fault_site_get(i).calls);
+		}
+	expect_nothing_left();
+}
+
+/* In all ways; and each call, as what has been done before it differs. */
+static void
+fail_in_kind(unsigned int kind, unsigned int site)
+{
+	struct fault f = { .kind = kind, .site = site, .nth = 1 };
+
+	for (f.way = 0; f.way < fault_n_ways(site); f.way++)
+		live_with(&f, NULL);
+	f.way = 0;
+	for (f.nth = 2; full && f.nth <= RTE_MIN(calls[kind][site], MAX_CALLS); f.nth++)
+		live_with(&f, NULL);
+}
+
+static void
+fail_where_led(unsigned int site)
+{
+	struct fault also = { .site = site, .nth = 1 };
+
+	for (also.way = 0; leads_to[site].is_led && also.way < fault_n_ways(site); also.way++)
+		live_with(&leads_to[site].fault, &also);
+}
+
+static bool
+has_failed(const struct fault *f)
+{
+	return (fault_site_get(f->site).failed >> f->way & 1) != 0;
+}
+
+/* Threads take turns: what a life came to once, it may not have come to in its turn. */
+static void
+fail_what_was_missed(unsigned int site)
+{
+	struct fault f = { .kind = first_kind(site), .site = site, .nth = 1 };
+	unsigned int tries;
+
+	for (f.way = 0; f.kind < N_KINDS && f.way < fault_n_ways(site); f.way++)
+		for (tries = 0; tries < 5 && !has_failed(&f); tries++)
+			live_with(&f, NULL);
+}
+
+static void
+test_server(void **state)
+{
+	unsigned int i, k, n;
+
+	live_without();
+	n = fault_n_sites();
+	for (i = 0; i < n; i++)
+		for (k = 0; k < N_KINDS; k++)
+			if (calls[k][i] != 0 && (k == first_kind(i) || kinds[k].is_attached))
+				fail_in_kind(k, i);
+	for (i = 0; i < fault_n_sites(); i++)
+		fail_where_led(i);
+	for (i = 0; i < n; i++)
+		fail_what_was_missed(i);
+	print_message(
+		"%u places that call the system, %u lives with a fault, %u ended early, %u did "
+		"not come to it\n",
+		fault_n_sites(), n_lives, ended_early, not_met);
+	assert_true(fault_n_sites() > 60 && ended_early > 40 && not_met < n_lives / 4);
+}
+
+static int
+begin(void)
+{
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/ims-fault-%d", (int)getpid());
+	t.memfd = memfd_create("mem", MFD_CLOEXEC);
+	t.efds[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	t.efds[1] = eventfd(0, EFD_CLOEXEC);
+	if (t.memfd < 0 || t.efds[0] < 0 || t.efds[1] < 0 ||
+		ftruncate(t.memfd, CLIENT_MEM_SIZE) < 0 ||
+		pipe2(t.pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -1;
+	t.mem = mmap(NULL, CLIENT_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t.memfd, 0);
+	return t.mem != MAP_FAILED ? 0 : -1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const char *const libraries[] = { "libims_devices", NULL };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_server),
+	};
+	const char *report = getenv("FAULT_REPORT");
+	int rc;
+
+	full = argc > 1 && strcmp(argv[1], "--full") == 0;
+	fault_init(libraries);
+	if (begin() < 0) {
+		perror("test_fault_server");
+		return 1;
+	}
+	rc = cmocka_run_group_tests(tests, NULL, NULL);
+	if (report != NULL)
+		fault_report(report);
+	return rc;
+}
