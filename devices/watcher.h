@@ -12,7 +12,7 @@
 /* What the process that watches shares with its servers. */
 struct watched {
 	atomic_uint accepted; /* connections, by all servers */
-	/* Whoever sets it says that the service is ready: the first server, or nobody if it ends. */
+	/* Whoever sets it says that the service is ready. If that is told to end: nobody. */
 	atomic_bool announced;
 };
 
@@ -21,8 +21,8 @@ struct watched {
 /*
  * Start a server, a child of this process, and watch it. Returns in each server that is started,
  * with WATCHER_SERVE: it is to serve the listener, and to count in *watched. Returns here when the
- * last one has ended, with its exit status, and the socket's file is removed, unless
- * another service has put its own there.
+ * last one has ended, with its exit status, and the socket's file is removed, unless another
+ * service has put its own there.
  *
  * SIGTERM, SIGINT, SIGUSR1 and SIGHUP are blocked, in servers too, to which they are passed on, the
  * last one as SIGTERM. No thread has been started.

@@ -87,8 +87,13 @@ bind_and_listen(int sock, const struct sockaddr_un *sa, unsigned int mode, struc
 	struct stat st;
 
 	umask(old);
-	if (rc < 0 || lstat(sa->sun_path, &st) < 0 || listen(sock, VFU_BACKLOG) < 0)
+	if (rc < 0)
 		return -errno;
+	if (lstat(sa->sun_path, &st) < 0 || listen(sock, VFU_BACKLOG) < 0) {
+		rc = -errno;
+		unlink(sa->sun_path);
+		return rc;
+	}
 	memcpy(file->path, sa->sun_path, sizeof(file->path));
 	file->dev = st.st_dev;
 	file->ino = st.st_ino;
@@ -139,6 +144,7 @@ vfu_file_remove(const struct vfu_file *file)
 {
 	struct stat st;
 
-	if (lstat(file->path, &st) == 0 && st.st_dev == file->dev && st.st_ino == file->ino)
-		unlink(file->path);
+	if (lstat(file->path, &st) == 0 && (st.st_dev != file->dev || st.st_ino != file->ino))
+		return;
+	unlink(file->path);
 }

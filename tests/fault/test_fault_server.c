@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -254,7 +255,9 @@ on_watch(void *arg)
 {
 }
 
-/* As a server that was killed leaves it. */
+#define LEFT_MODE 0711
+
+/* As a server that was killed leaves it, but for its mode. */
 static void
 leave_socket(void)
 {
@@ -262,6 +265,19 @@ leave_socket(void)
 
 	expect(bind(sock, (const struct sockaddr *)&address, sizeof(address)) == 0);
 	close(sock);
+	expect(chmod(address.sun_path, LEFT_MODE) == 0);
+}
+
+/* But for that one, if it could not take its place. */
+static void
+expect_no_file(void)
+{
+	struct stat st;
+
+	if (lstat(address.sun_path, &st) < 0)
+		return;
+	expect((st.st_mode & 0777) == LEFT_MODE);
+	unlink(address.sun_path);
 }
 
 /* 0, or the error that nobody was served for. */
@@ -308,7 +324,7 @@ live(const struct kind *kind)
 		return -1;
 	rc = serve(kind, kind->model->vfu(priv));
 	kind->model->destroy(priv);
-	unlink(address.sun_path); /* what it could not take the place of is left */
+	expect_no_file();
 	return rc;
 }
 
