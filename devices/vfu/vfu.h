@@ -18,7 +18,11 @@
  * The model describes its function (struct vfu_conf) and gets its registers' accesses (struct
  * vfu_model_ops). The server is driven by one thread, vfu_run(); a model may have threads of its
  * own. `vfu_lock()` is the device's lock: the server holds it while it calls the model, other
- * threads take it before they call anything below. Nothing here blocks on the client.
+ * threads take it before they call anything below.
+ *
+ * Nothing here waits for what the client sends or reads. What it does with its descriptors may have
+ * the server wait with the lock held, and so a model's thread that raises a vector: a second or two
+ * at the most. Then the client is given up, and vfu_run() drops it when it has the lock.
  */
 
 #define VFU_MAX_BARS  6
@@ -109,9 +113,12 @@ vfu_listen_on(struct vfu *vfu, int listener);
 /* Unless it is another one's by now. The socket is still open: its file's number is not reused. */
 void
 vfu_file_remove(const struct vfu_file *file);
-/* Count here each time that a connection was taken, or tried to. */
+/*
+ * Count here each time that a connection was taken, or tried to, and that a step of a wait for the
+ * client's descriptors is over: the server is not held in the kernel.
+ */
 void
-vfu_count_accepted(struct vfu *vfu, atomic_uint *accepted);
+vfu_count_accepted(struct vfu *vfu, atomic_uint *progress);
 
 /* Call fn, with the lock held, from vfu_run() when fd is readable. -errno. */
 int
@@ -193,13 +200,17 @@ vfu_dma_read(struct vfu *vfu, uint64_t iova, uint32_t len, vfu_dma_fn done, void
 /*
  * Raise an MSI-X vector: its eventfd is signalled, or what its entry says is done, or the event is
  * held as the vector's pending bit until that is possible. Nothing if there is no such vector.
+ *
+ * Signalling one that is a pipe takes two switches of threads. If the client holds its descriptor,
+ * this waits with the lock held, up to a second in all (VFU_REJECT_MS) for a pipe and two for an
+ * eventfd, and the client is given up: nothing more is signalled to it.
  */
 void
 vfu_msix_fire(struct vfu *vfu, uint32_t vector);
 /* The vector whose entry has this message and could send it now, -1: none. */
 int
 vfu_msix_find(const struct vfu *vfu, uint64_t addr, uint32_t data);
-/* Signal a vector's eventfd, if it has one, whatever its entry says. */
+/* Signal a vector's eventfd, if it has one, whatever its entry says. It may wait as the former. */
 void
 vfu_msix_signal(struct vfu *vfu, uint32_t vector);
 /* Clear all pending bits: a model that resets itself. */

@@ -134,6 +134,8 @@ write_guarded(struct vfu *vfu, int fd)
  * the client, who may rely on reads that block, so it is not ours to set. Either way the answer may
  * be out of date, by a client that makes a descriptor block and fills it in the right moment: so
  * the write is guarded. A pipe is written to by a thread that can be spared, which takes longer.
+ *
+ * A client that has us wait for too long is given up here, also in a model's thread.
  */
 void
 vfu_msix_signal(struct vfu *vfu, uint32_t vector)
@@ -141,8 +143,8 @@ vfu_msix_signal(struct vfu *vfu, uint32_t vector)
 	const struct vfu_vector *v = &vfu->vectors[vector];
 	struct pollfd pfd = { .fd = v->fd, .events = POLLOUT };
 
-	if (v->fd < 0)
-		return;
+	if (v->fd < 0 || vfu->broken)
+		return; /* who is given up is not waited for again */
 	if (!v->nonblock && (poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLOUT) == 0))
 		return; /* a full counter is an event already */
 	if (v->is_pipe ? vfu_reject_signal(vfu, v->fd) : write_guarded(vfu, v->fd))

@@ -102,7 +102,7 @@ struct vfu {
 	int listener;
 	int spare_fd;          /* given up to refuse a client when there are no descriptors left */
 	struct vfu_file file;  /* none, or the socket's */
-	atomic_uint *accepted; /* may be NULL */
+	atomic_uint *progress; /* may be NULL */
 	bool one_client;       /* vfu_attach() */
 	bool running;
 	struct vfu_watch watches[VFU_MAX_WATCHES];
@@ -168,6 +168,7 @@ struct vfu {
 	/* vfu_reject.c */
 	struct vfu_reject *reject;
 	uint32_t reject_ms;    /* VFU_REJECT_MS; tests change it */
+	uint64_t waited_ns;    /* for the client, since the lock was taken */
 	atomic_bool gives_way; /* the server, to others who want the lock: it was held for long */
 };
 
@@ -180,6 +181,10 @@ struct vfu_req {
 	unsigned int n_fds;
 	bool fds_more; /* came, and were closed */
 };
+
+/* vfu_server.c: this thread is not held in the kernel */
+void
+vfu_progress(struct vfu *vfu);
 
 /* vfu_msg.c */
 void

@@ -11,8 +11,11 @@
  * stays behind until close() returns. What counts is the time that the thread was at work: not that
  * before it had a CPU, nor that in which the whole process was stopped.
  *
- * It waits with the device's lock held. What a client may have it wait for is bounded in all, not
- * only for each message, and after a message that has waited others have the lock first.
+ * It waits with the device's lock held, in the thread that has it, which may be a model's. What a
+ * client may have it wait for is bounded: a second in all, some of which is given back as time
+ * passes, and COUNTED_NS each time that a thread takes the lock. Then the client is given up,
+ * nothing more is signalled to it, and what it leaves is not waited for. After a message that has
+ * waited others have the lock first.
  *
  * A thread takes the descriptors of one client at a time, in its slot. A client is let in only if a
  * slot is free, so that there is one when it is needed. Each user may hold VFU_USER_SLOTS of them,
@@ -158,7 +161,7 @@ worked_ns(const struct vfu_slot *slot)
  * was stopped or had no CPU meanwhile that is a step, too, and nothing if only the thread had none.
  */
 static uint64_t
-wait_step(struct vfu_reject *r, const struct vfu_slot *slot)
+wait_step(struct vfu *vfu, const struct vfu_slot *slot)
 {
 	uint64_t until = clock_ns() + STEP_NS, before = worked_ns(slot), worked;
 	const struct timespec ts = {
@@ -166,25 +169,29 @@ wait_step(struct vfu_reject *r, const struct vfu_slot *slot)
 		.tv_nsec = until % 1000000000,
 	};
 
-	pthread_cond_timedwait(&r->done, &r->lock, &ts);
+	pthread_cond_timedwait(&vfu->reject->done, &vfu->reject->lock, &ts);
+	vfu_progress(vfu);
 	worked = worked_ns(slot) - before;
 	return worked < STEP_NS ? worked : STEP_NS;
 }
 
 /* False: it is not done after so much work, which becomes what is left of it, and may never be. */
 static bool
-wait_done(struct vfu_reject *r, const struct vfu_slot *slot, uint64_t *left_ns)
+wait_done(struct vfu *vfu, const struct vfu_slot *slot, uint64_t *left_ns)
 {
 	uint64_t worked;
 
 	while (is_busy(slot) && *left_ns != 0) {
-		worked = wait_step(r, slot);
+		worked = wait_step(vfu, slot);
 		*left_ns -= worked < *left_ns ? worked : *left_ns;
 	}
 	return !is_busy(slot);
 }
 
-/* The same for as long as the present client may have others wait. */
+/*
+ * The same for as long as the present client may have others wait. Many short waits with the lock
+ * held are one that is long.
+ */
 static bool
 wait_for_client(struct vfu *vfu)
 {
@@ -194,11 +201,12 @@ wait_for_client(struct vfu *vfu)
 
 	r->charged_ns -= forgiven < r->charged_ns ? forgiven : r->charged_ns;
 	left = most = vfu->reject_ms * 1000000ull - r->charged_ns;
-	done = wait_done(r, r->client, &left);
+	done = wait_done(vfu, r->client, &left);
 	r->then_ns = clock_ns();
-	if (most - left > COUNTED_NS)
+	vfu->waited_ns += r->then_ns - start;
+	if (vfu->waited_ns > COUNTED_NS)
 		r->charged_ns += most - left;
-	if (r->then_ns - start > LONG_NS)
+	if (vfu->waited_ns > LONG_NS)
 		atomic_store_explicit(&vfu->gives_way, true, memory_order_relaxed);
 	return done;
 }
@@ -370,7 +378,7 @@ vfu_reject_fini(struct vfu *vfu)
 		if (!slot->has_thread)
 			continue;
 		pthread_cond_signal(&slot->work);
-		done = wait_done(r, slot, &left);
+		done = wait_done(vfu, slot, &left);
 		pthread_mutex_unlock(&r->lock);
 		if (done)
 			pthread_join(slot->thread, NULL);

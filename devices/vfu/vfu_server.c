@@ -120,9 +120,16 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 }
 
 void
-vfu_count_accepted(struct vfu *vfu, atomic_uint *accepted)
+vfu_count_accepted(struct vfu *vfu, atomic_uint *progress)
 {
-	vfu->accepted = accepted;
+	vfu->progress = progress;
+}
+
+void
+vfu_progress(struct vfu *vfu)
+{
+	if (vfu->progress != NULL)
+		atomic_fetch_add_explicit(vfu->progress, 1, memory_order_relaxed);
 }
 
 int
@@ -173,8 +180,7 @@ accept_client(struct vfu *vfu)
 	if (!vfu_closer_has_room(vfu))
 		return;
 	sock = accept_any(vfu);
-	if (vfu->accepted != NULL)
-		atomic_fetch_add_explicit(vfu->accepted, 1, memory_order_relaxed);
+	vfu_progress(vfu);
 	if (sock < 0)
 		return;
 	if (vfu->sock >= 0 || !vfu_reject_admits(vfu, sock) ||
@@ -262,6 +268,7 @@ vfu_stop(struct vfu *vfu)
 static void
 set_holder(struct vfu *vfu)
 {
+	vfu->waited_ns = 0;
 	vfu->holder = pthread_self();
 	atomic_store_explicit(&vfu->has_holder, true, memory_order_relaxed);
 }

@@ -269,6 +269,51 @@ test_slow(void **state)
 	stop();
 }
 
+/* A pipe for each vector, and in the server a file in its place: writes to that wait for sure. */
+static void
+attach_files(void)
+{
+	int ends[2], fds[PLAIN_VECTORS], i;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	for (i = 0; i < PLAIN_VECTORS; i++)
+		fds[i] = ends[1];
+	assert_int_equal(
+		peer_set_irqs(&p, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			VFIO_PCI_MSIX_IRQ_INDEX, 0, PLAIN_VECTORS, NULL, 0, fds, PLAIN_VECTORS),
+		0);
+	vfu_lock(b.m->vfu);
+	for (i = 0; i < PLAIN_VECTORS; i++)
+		assert_true(dup3(f.fd, b.m->vfu->vectors[i].fd, O_CLOEXEC) >= 0);
+	vfu_unlock(b.m->vfu);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* One message waits for each of the vectors, though not for long. */
+static void
+test_slow_vectors(void **state)
+{
+	const struct vfio_irq_set all = {
+		.argsz = sizeof(all),
+		.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = PLAIN_VECTORS,
+	};
+
+	start();
+	b.m->vfu->reject_ms = 100;
+	come();
+	attach_files();
+	fuse_file_delay(&f, FUSE_WRITE, 40);
+	peer_send(&p, VFIO_USER_DEVICE_SET_IRQS, 0, &all, sizeof(all), NULL, 0);
+	assert_int_equal(peer_recv(&p, PEER_TIMEOUT_MS), 0); /* it is dropped, without a reply */
+	assert_in_range(fuse_file_asked(&f), 1, PLAIN_VECTORS - 1);
+	close(p.sock);
+	box_check_served(&b);
+	stop();
+}
+
 /* Users who conspire can keep others out, for as long as the process does not answer. */
 static void
 test_all_slots(void **state)
@@ -317,6 +362,7 @@ main(void)
 		cmocka_unit_test(test_vector_signalled),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_slow_vectors),
 		cmocka_unit_test(test_all_slots),
 		cmocka_unit_test(test_end),
 	};
