@@ -95,6 +95,7 @@ struct vfu {
 	struct vfu_conf conf;
 	pthread_mutex_t lock;
 	atomic_uint lock_wanted; /* by so many */
+	atomic_uint lock_last;   /* and by so many when those have had it */
 	pthread_t holder;        /* of the lock, if has_holder */
 	atomic_bool has_holder;
 	int epfd;

@@ -230,6 +230,27 @@ handle_event(struct vfu *vfu, const struct epoll_event *ev)
 	}
 }
 
+static bool
+lock_awaited(const struct vfu *vfu)
+{
+	return vfu_lock_wanted(vfu) ||
+	       atomic_load_explicit(&vfu->lock_last, memory_order_relaxed) != 0;
+}
+
+/*
+ * Until all who wait for the lock have had it: it goes to whoever asks, and that would be us again.
+ * One of them may hold it for long, so this sleeps; others may come for ever, so it ends.
+ */
+static void
+give_way(const struct vfu *vfu)
+{
+	const struct timespec nap = { .tv_nsec = 100000 };
+	int i;
+
+	for (i = 0; i < 1000 && lock_awaited(vfu); i++)
+		nanosleep(&nap, NULL);
+}
+
 void
 vfu_run(struct vfu *vfu)
 {
@@ -240,9 +261,8 @@ vfu_run(struct vfu *vfu)
 	while (vfu->running) {
 		n = epoll_wait(vfu->epfd, ev, 8, -1);
 		if (atomic_exchange_explicit(&vfu->gives_way, false, memory_order_relaxed))
-			vfu_lock_last(vfu);
-		else
-			vfu_lock(vfu);
+			give_way(vfu);
+		vfu_lock(vfu);
 		for (i = 0; i < n; i++)
 			handle_event(vfu, &ev[i]);
 		if (vfu->sock >= 0 && vfu->broken) {
@@ -293,9 +313,13 @@ vfu_lock_wanted(const struct vfu *vfu)
 void
 vfu_lock_last(struct vfu *vfu)
 {
-	while (vfu_lock_wanted(vfu))
-		sched_yield();
-	pthread_mutex_lock(&vfu->lock);
+	if (vfu_lock_wanted(vfu) || pthread_mutex_trylock(&vfu->lock) != 0) {
+		atomic_fetch_add(&vfu->lock_last, 1);
+		while (vfu_lock_wanted(vfu))
+			sched_yield();
+		pthread_mutex_lock(&vfu->lock);
+		atomic_fetch_sub(&vfu->lock_last, 1);
+	}
 	set_holder(vfu);
 }
 

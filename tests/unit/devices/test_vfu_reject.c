@@ -219,6 +219,7 @@ test_pieces(void **state)
 /* Whoever wants the lock, as a model does: when it had it, by how often the file was asked. */
 struct other {
 	pthread_t thread;
+	void (*lock)(struct vfu *vfu);
 	atomic_bool stop;
 	bool had_at[16];
 };
@@ -229,7 +230,7 @@ other_main(void *arg)
 	struct other *other = arg;
 
 	while (!atomic_load(&other->stop)) {
-		vfu_lock(b.m->vfu);
+		other->lock(b.m->vfu);
 		other->had_at[fuse_file_asked(&f) % 16] = true;
 		vfu_unlock(b.m->vfu);
 	}
@@ -241,10 +242,10 @@ other_main(void *arg)
  * all of them that the client may take so much time.
  */
 static void
-test_slow(void **state)
+slow(void (*lock)(struct vfu *vfu))
 {
 	const struct vfio_user_dma_map map = { .argsz = sizeof(map), .size = PAGE };
-	struct other other = { 0 };
+	struct other other = { .lock = lock };
 	unsigned int asked, between = 0, i;
 
 	start();
@@ -267,6 +268,18 @@ test_slow(void **state)
 	close(p.sock);
 	box_check_served(&b);
 	stop();
+}
+
+static void
+test_slow(void **state)
+{
+	slow(vfu_lock);
+}
+
+static void
+test_slow_last(void **state)
+{
+	slow(vfu_lock_last);
 }
 
 /* A pipe for each vector, and in the server a file in its place: writes to that wait for sure. */
@@ -362,6 +375,7 @@ main(void)
 		cmocka_unit_test(test_vector_signalled),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_slow_last),
 		cmocka_unit_test(test_slow_vectors),
 		cmocka_unit_test(test_all_slots),
 		cmocka_unit_test(test_end),
