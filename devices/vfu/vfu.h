@@ -137,8 +137,8 @@ vfu_unlock(struct vfu *vfu);
 
 /*
  * For a thread that takes the lock again and again: a mutex alone would let it have the lock each
- * time, before the thread that waits for it has woken up. vfu_lock_last() lets others go first;
- * vfu_lock_wanted() says that it is time to let go.
+ * time, before the thread that waits for it has woken up. vfu_lock_last() lets those in vfu_lock()
+ * go first; vfu_lock_wanted() says that there are some, and that it is time to let go.
  */
 void
 vfu_lock_last(struct vfu *vfu);
