@@ -271,7 +271,7 @@ serve(struct server *s, const struct params *p)
 		return EXIT_FAILED;
 	}
 	if (s->watched != NULL)
-		vfu_count_accepted(s->vfu, &s->watched->accepted);
+		vfu_count_progress(s->vfu, &s->watched->progress);
 	rc = p->seccomp ? sandbox_enter() : 0;
 	if (rc != 0) {
 		fprintf(stderr, "ims-devsrv: seccomp: %s; --seccomp off serves without it\n",

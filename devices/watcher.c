@@ -57,7 +57,7 @@ struct watcher {
 	 */
 	unsigned int idle_ms;         /* the server was seen to do nothing */
 	unsigned int ending_ms;       /* it was told to end */
-	unsigned int accepted;        /* at the last step */
+	unsigned int progress;        /* at the last step */
 	unsigned long long cpu_ticks; /* likewise */
 };
 
@@ -141,17 +141,17 @@ is_idle(const struct watcher *w, char state)
 static bool
 is_held(struct watcher *w)
 {
-	unsigned int accepted = atomic_load(&w->watched->accepted);
+	unsigned int progress = atomic_load(&w->watched->progress);
 	unsigned long long cpu_ticks = w->cpu_ticks;
 	char state = look(w->server, &cpu_ticks);
 
-	if (is_idle(w, state) && accepted == w->accepted && cpu_ticks == w->cpu_ticks)
+	if (is_idle(w, state) && progress == w->progress && cpu_ticks == w->cpu_ticks)
 		w->idle_ms += STEP_MS;
 	else
 		w->idle_ms = 0;
 	if (w->ending)
 		w->ending_ms += STEP_MS;
-	w->accepted = accepted;
+	w->progress = progress;
 	w->cpu_ticks = cpu_ticks;
 	return w->idle_ms >= PATIENCE_MS || w->ending_ms >= END_MS;
 }

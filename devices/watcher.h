@@ -11,7 +11,7 @@
 
 /* What the process that watches shares with its servers. */
 struct watched {
-	atomic_uint accepted; /* connections, by all servers */
+	atomic_uint progress; /* of all servers: they count what shows that they are not held */
 	/* Whoever sets it says that the service is ready. If that is told to end: nobody. */
 	atomic_bool announced;
 };

@@ -118,7 +118,7 @@ vfu_file_remove(const struct vfu_file *file);
  * client's descriptors is over: the server is not held in the kernel.
  */
 void
-vfu_count_accepted(struct vfu *vfu, atomic_uint *progress);
+vfu_count_progress(struct vfu *vfu, atomic_uint *progress);
 
 /* Call fn, with the lock held, from vfu_run() when fd is readable. -errno. */
 int

@@ -120,7 +120,7 @@ vfu_listen(struct vfu *vfu, const char *path, unsigned int mode)
 }
 
 void
-vfu_count_accepted(struct vfu *vfu, atomic_uint *progress)
+vfu_count_progress(struct vfu *vfu, atomic_uint *progress)
 {
 	vfu->progress = progress;
 }
