@@ -283,7 +283,8 @@ server_main(void *arg)
 		server_answer(s, &hdr, data);
 		s->answers++;
 	}
-	close(s->sock);
+	/* Closed by whoever joins: the test's thread sends by it, too. */
+	shutdown(s->sock, SHUT_RDWR);
 	return NULL;
 }
 
@@ -325,6 +326,7 @@ finish(struct server *s, struct ims_vfio *v)
 {
 	ims_vfio_close(v);
 	pthread_join(s->thread, NULL);
+	close(s->sock);
 	close(s->memfd);
 }
 
