@@ -100,14 +100,20 @@ werror=false
 setup build -Dtests=true -Dwerror=$werror
 ninja -C build --quiet
 
+if [ "$sanitize" != no ]; then
+	setup build-asan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
+		-Db_lundef=false
+	# Many tests wait: what CPU time they leave is for what is needed next.
+	nice -n 19 ninja -C build-asan --quiet > /dev/null &
+	asan_build=$!
+fi
+
 say "unit and end-to-end tests, models"
 run quick build --suite unit --suite e2e --suite model
 
 if [ "$sanitize" != no ]; then
 	say "the same with AddressSanitizer and UndefinedBehaviorSanitizer"
-	setup build-asan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=address,undefined \
-		-Db_lundef=false
-	# Many of these tests wait: what CPU time they leave is for this.
+	wait $asan_build || true # it is built again, or fails, now
 	nice -n 19 devtools/fuzz.sh --build &
 	fuzz_build=$!
 	asan_suites=(--suite unit --suite e2e)
@@ -120,7 +126,7 @@ if [ "$sanitize" != no ]; then
 		devices-vfu_msg timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a minute for each target"
-	wait $fuzz_build || true # it is built again, or fails, now
+	wait $fuzz_build || true # likewise
 	devtools/fuzz.sh --seconds 60 --jobs 10 || fuzz=failed
 
 	say "vectors and wait sets with ThreadSanitizer"
