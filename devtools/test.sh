@@ -121,13 +121,19 @@ if [ "$sanitize" != no ]; then
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 processes=$((3 * $(nproc))) \
 		run asan build-asan "${asan_suites[@]}" --timeout-multiplier 3
 
+	# A minute by the clock: it has what CPU time valgrind leaves, and all of it after that.
+	wait $fuzz_build || true # likewise
+	mkdir -p build-fuzz
+	nice -n 19 devtools/fuzz.sh --seconds 60 --jobs 10 > build-fuzz/run.log 2>&1 &
+	fuzz_run=$!
+
 	say "parts, a soak and a reset under valgrind"
 	wrapper="$valgrind" run valgrind build --timeout-multiplier 10 store store_bar obj dma kernel \
 		devices-vfu_msg timer-timerfd queue-small soak-mixed
 
 	say "fuzzing, a minute for each target"
-	wait $fuzz_build || true # likewise
-	devtools/fuzz.sh --seconds 60 --jobs 10 || fuzz=failed
+	wait $fuzz_run || fuzz=failed
+	cat build-fuzz/run.log
 
 	say "vectors and wait sets with ThreadSanitizer"
 	setup build-tsan -Dwerror=$werror -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
