@@ -16,6 +16,7 @@
 
 #include <linux/vfio.h>
 
+#include "../send_fds.h"
 #include "fault_client.h"
 
 #define WAIT_MS 20000
@@ -65,25 +66,10 @@ static bool
 transmit(struct client *c, const struct vfio_user_header *hdr, const void *data, const int *fds,
 	unsigned int n_fds)
 {
-	union {
-		struct cmsghdr align;
-		char buf[CMSG_SPACE(sizeof(c->fds))];
-	} control = { 0 };
-	struct iovec iov[2] = { { (void *)(uintptr_t)hdr, sizeof(*hdr) },
-		{ (void *)(uintptr_t)data, hdr->size - sizeof(*hdr) } };
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
-	struct cmsghdr *cm;
+	ssize_t len = hdr->size - sizeof(*hdr);
 
-	if (n_fds != 0) {
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-		cm = CMSG_FIRSTHDR(&msg);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(cm), fds, n_fds * sizeof(int));
-	}
-	return sendmsg(c->sock, &msg, MSG_NOSIGNAL) == hdr->size;
+	return send_fds(c->sock, hdr, sizeof(*hdr), fds, n_fds) == sizeof(*hdr) &&
+	       (len == 0 || send_fds(c->sock, data, len, NULL, 0) == len);
 }
 
 /* A request of the server's: all memory without a file reads as zeros. */

@@ -6,8 +6,6 @@
 
 #include "life.h"
 
-const char *life_where;
-
 int
 life_created(const void *made)
 {

@@ -6,23 +6,13 @@
 #define _LIFE_H_
 
 #include "e2e.h"
+#include "fault_run.h"
 
 /*
  * A life: what a user does from opening a device to closing it, step by step. A step may fail, with
  * an error; then the life ends. What undoes a step may fail as well, and does not when it is called
  * again.
  */
-
-/** For messages: the fault. */
-extern const char *life_where;
-
-#define expect(cond)                                                                      \
-	do {                                                                              \
-		if (!(cond)) {                                                            \
-			print_error("%s fails at %s: %s\n", life_where, __func__, #cond); \
-			fail();                                                           \
-		}                                                                         \
-	} while (0)
 
 /** Of what makes something: 0, or its error. */
 int

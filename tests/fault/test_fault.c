@@ -3,11 +3,9 @@
  */
 
 /*
- * Every call that the libraries make into the system fails once: each life (life.h) is lived once
- * for each place in the libraries that makes such a call in it, and the call fails there. A place
- * that only a failure leads to fails after that failure. Then nothing is left behind, no operation
- * is lost, and a device that was there before works as before. fault.py sees that no place is
- * missing.
+ * Every call that the libraries make into the system fails once, in the lives of life.h
+ * (fault_run.h). Then nothing is left behind, no operation is lost, and a device that was there
+ * before works as before. fault.py sees that no place is missing.
  *
  * --full: in each life that comes there, and each call.
  */
@@ -27,8 +25,6 @@
 #include "fault.h"
 #include "life.h"
 #include "queue.h"
-
-#define MAX_CALLS 300u /* looked at one by one */
 
 static bool full;
 
@@ -120,76 +116,18 @@ count_dpdk_pieces(void)
 	return stats.alloc_count;
 }
 
-static void
-expect_no_memory_left(void)
-{
-	const char *site = fault_left();
-
-	if (site != NULL)
-		print_error("%s memory is left of %s\n", life_where, site);
-	expect(site == NULL);
-}
-
-static const struct life {
-	const char *name;
-	int (*live)(void);
-	enum {
-		MORE,
-		EACH,
-		SLOW
-	} at; /* at places that none before it comes to, at each, at those that no other does */
-} lives[] = {
-	{ "socket", life_socket, EACH },
-	{ "gone", life_gone, EACH },
-	{ "iommufd", life_iommufd, MORE },
-	{ "container", life_container, MORE },
-	{ "timer_ims", life_timer, MORE },
-	{ "queue_dev", life_queue, MORE },
-	{ "unserved", life_unserved, SLOW },
-	{ "stopped", life_stopped, SLOW },
+static const struct fault_life lives[] = {
+	{ "socket", life_socket, FAULT_EACH },
+	{ "gone", life_gone, FAULT_EACH },
+	{ "iommufd", life_iommufd, FAULT_MORE },
+	{ "container", life_container, FAULT_MORE },
+	{ "timer_ims", life_timer, FAULT_MORE },
+	{ "queue_dev", life_queue, FAULT_MORE },
+	{ "unserved", life_unserved, FAULT_SLOW },
+	{ "stopped", life_stopped, FAULT_SLOW },
 };
 
-/* A call that fails, of a life; nth: which one of the site. */
-struct fault {
-	const struct life *life;
-	unsigned int site;
-	unsigned int nth;
-	unsigned int way;
-};
-
-/*
- * By site: how often the lives come to it without a fault, and the fault that leads to it, where
- * none does.
- */
-static unsigned int calls[RTE_DIM(lives)][FAULT_MAX_SITES];
-static struct fault leads_to[FAULT_MAX_SITES];
-
-static unsigned int fds, maps, children, dpdk_pieces, n_lives, ended_early, not_met;
-
-static void
-describe(char *text, size_t size, const struct fault *f, const struct fault *also)
-{
-	int n = snprintf(text, size, "%s, %s, call %u, error %u", f->life->name,
-		fault_site_name(f->site), f->nth, f->way);
-
-	if (also != NULL)
-		snprintf(text + n, size - n, " and %s, error %u", fault_site_name(also->site),
-			also->way);
-}
-
-/* Places that nothing but this has led to. */
-static void
-note_led_to(const struct fault *f)
-{
-	unsigned int i, k;
-
-	for (i = 0; i < fault_n_sites(); i++) {
-		for (k = 0; k < RTE_DIM(lives) && calls[k][i] == 0; k++)
-			;
-		if (k == RTE_DIM(lives) && leads_to[i].life == NULL && fault_site_get(i).calls != 0)
-			leads_to[i] = *f;
-	}
-}
+static unsigned int fds, maps, children, dpdk_pieces;
 
 /*
  * What has ended a life is what failed in it, but for what is tried again until it is too late, and
@@ -219,143 +157,25 @@ is_told(const struct fault *f, int rc)
 }
 
 static void
-live_with(const struct fault *f, const struct fault *also)
+check(const struct fault *f, const struct fault *also, int rc)
 {
-	char text[512];
-	bool came;
-	int rc;
-
-	describe(text, sizeof(text), f, also);
-	life_where = text;
-	fault_life_begins();
-	fault_count_from_0();
-	fault_arm(0, f->site, f->nth, f->way);
-	if (also != NULL)
-		fault_arm(1, also->site, also->nth, also->way);
-	rc = f->life->live();
-	came = fault_disarm(0);
-	fault_disarm(1);
-	note_led_to(f);
-	n_lives++;
-	not_met += !came;
-	ended_early += rc != 0;
-	expect(came || rc == 0);
 	expect(also != NULL || is_told(f, rc));
 	expect_descriptors(fds);
 	expect(e2e_count_maps() == maps);
 	expect(count_dpdk_pieces() == dpdk_pieces);
-	expect_no_memory_left();
+	fault_expect_no_memory_left();
 	expect(e2e_count_children() == children);
 	resident_works();
 }
 
-/* Twice: what is made once, for ever, is made, and threads have taken turns. */
 static void
-live_without(void)
+settled(void)
 {
-	unsigned int turn, k, i;
-
-	life_where = "nothing";
-	for (turn = 0; turn < 2; turn++)
-		for (k = 0; k < RTE_DIM(lives); k++) {
-			fault_count_from_0();
-			assert_int_equal(lives[k].live(), 0);
-			for (i = 0; i < fault_n_sites(); i++)
-				calls[k][i] = RTE_MAX(calls[k][i], fault_site_get(i).calls);
-		}
 	fds = count_fds();
 	maps = e2e_count_maps();
 	children = e2e_count_children();
 	dpdk_pieces = count_dpdk_pieces();
 	resident_works();
-}
-
-static void
-fail_all_ways(struct fault *f)
-{
-	unsigned int n = fault_n_ways(f->site);
-
-	for (f->way = 0; f->way < n; f->way++)
-		live_with(f, NULL);
-}
-
-/* Each call: what has been done before it differs. */
-static void
-fail_each_call(struct fault *f)
-{
-	f->way = 0;
-	for (f->nth = 2; f->nth <= RTE_MIN(calls[f->life - lives][f->site], MAX_CALLS); f->nth++)
-		live_with(f, NULL);
-}
-
-/* In the first life that comes there. */
-static void
-fail_in_lives(unsigned int i)
-{
-	struct fault f = { .site = i };
-	bool some = false;
-	unsigned int k;
-
-	for (k = 0; k < RTE_DIM(lives); k++) {
-		if (calls[k][i] == 0 ||
-			(some && lives[k].at != EACH && (!full || lives[k].at == SLOW)))
-			continue;
-		some = true;
-		f.life = &lives[k];
-		f.nth = 1;
-		fail_all_ways(&f);
-		if (full && lives[k].at != SLOW)
-			fail_each_call(&f);
-	}
-}
-
-/* There are more of them at the end than at the beginning. */
-static void
-fail_where_led(void)
-{
-	struct fault also = { .nth = 1 };
-	unsigned int i;
-
-	for (i = 0; i < fault_n_sites(); i++) {
-		also.site = i;
-		for (also.way = 0; leads_to[i].life != NULL && also.way < fault_n_ways(i);
-			also.way++)
-			live_with(&leads_to[i], &also);
-	}
-}
-
-static bool
-has_failed(const struct fault *f)
-{
-	return (fault_site_get(f->site).failed >> f->way & 1) != 0;
-}
-
-/* In whatever life comes there, until it has. */
-static void
-fail_missed(struct fault *f)
-{
-	unsigned int k;
-
-	for (k = 0; k < RTE_DIM(lives) && !has_failed(f); k++) {
-		f->life = &lives[k];
-		if (calls[k][f->site] != 0)
-			live_with(f, NULL);
-	}
-	if (leads_to[f->site].life != NULL && !has_failed(f))
-		live_with(&leads_to[f->site], f);
-}
-
-/* Threads take turns: what a life came to once, it may not have come to in its turn. */
-static void
-fail_what_was_missed(void)
-{
-	struct fault f = { .nth = 1 };
-	unsigned int tries;
-
-	for (tries = 0; tries < 5; tries++)
-		for (f.site = 0; f.site < fault_n_sites(); f.site++)
-			for (f.way = 0; f.way < fault_n_ways(f.site); f.way++)
-				fail_missed(&f);
 }
 
 static void
@@ -417,27 +237,19 @@ teardown(void **state)
 static void
 test_faults(void **state)
 {
-	unsigned int i, sites;
+	const struct fault_run run = { lives, RTE_DIM(lives), full, settled, check };
 	struct rte_ims_dev *dev;
+	struct fault_sum sum;
 
 	(void)state;
 	resident_open();
 	fail_first_pool();
-	live_without();
-	sites = fault_n_sites();
-	for (i = 0; i < sites; i++)
-		fail_in_lives(i);
-	fail_where_led();
-	fail_what_was_missed();
+	sum = fault_run(&run);
 	dev = rte_ims_dev_next(NULL);
 	assert_ptr_equal(dev, resident.dev);
 	assert_null(rte_ims_dev_next(dev));
 	resident_close();
-	print_message(
-		"%u places that call the system, %u lives with a fault, %u ended early, %u did "
-		"not come to it\n",
-		fault_n_sites(), n_lives, ended_early, not_met);
-	assert_true(fault_n_sites() > 200 && ended_early > 100 && not_met < n_lives / 4);
+	assert_true(fault_n_sites() > 200 && sum.ended_early > 100 && sum.not_met < sum.lives / 4);
 }
 
 int

@@ -3,8 +3,8 @@
  */
 
 /*
- * Every call that the device models and their server make into the system fails once, as
- * test_fault.c has it for the libraries. A life: a model is created, serves a client that uses what
+ * Every call that the device models and their server make into the system fails once, as those of
+ * the libraries (test_fault.c). A life: a model is created, serves a client that uses what
  * there is, and another one, and is destroyed. A client may be told of the failure, or dropped; the
  * next one is served, and nothing is left behind.
  *
@@ -35,6 +35,7 @@
 #include "../count_fds.h"
 #include "fault.h"
 #include "fault_client.h"
+#include "fault_run.h"
 #include "model.h"
 #include "queue_dev_regs.h"
 #include "timer_ims_regs.h"
@@ -42,35 +43,16 @@
 #define MEM       0x10000000ull
 #define NO_FILE   0x20000000ull
 #define WINDOW    0xfee00000ull /* of messages: they come as requests */
-#define N_KINDS   4
 #define N_CLIENTS 2
-#define MAX_CALLS 300u /* looked at one by one */
 #define SOON      20000
 
 static bool full;
-static const char *where;
-
-#define expect(cond)                                                                 \
-	do {                                                                         \
-		if (!(cond)) {                                                       \
-			print_error("%s fails at %s: %s\n", where, __func__, #cond); \
-			fail();                                                      \
-		}                                                                    \
-	} while (0)
 
 #define TRY(expr)                     \
 	do {                          \
 		if ((expr) != 0)      \
 			return false; \
 	} while (0)
-
-/* A call that fails, of a kind's life; nth: which one of the site. */
-struct fault {
-	unsigned int kind;
-	unsigned int site;
-	unsigned int nth;
-	unsigned int way;
-};
 
 /* What clients have: memory, its file, vectors' eventfds and a pipe. */
 static struct {
@@ -80,7 +62,6 @@ static struct {
 	int pipe[2];
 } t;
 static struct sockaddr_un address = { .sun_family = AF_UNIX };
-static unsigned int n_faults; /* in this life */
 
 /* What a driver does of what a server has. */
 static bool
@@ -195,25 +176,19 @@ use_timer_ims(struct client *c)
 	for (i = 0; i < SOON && t.mem[0] == 0; i++)
 		usleep(1000);
 	expect(t.mem[0] == 1);
-	for (i = 0; i < (n_faults == 0 ? SOON : 10) && c->n_requests == 0; i++) {
+	for (i = 0; i < (fault_n_armed == 0 ? SOON : 10) && c->n_requests == 0; i++) {
 		TRY(client_call(c, VFIO_USER_DEVICE_GET_INFO, &info, sizeof(info)));
 		usleep(1000);
 	}
-	expect(c->n_requests != 0 || n_faults != 0);
+	expect(c->n_requests != 0 || fault_n_armed != 0);
 	return true;
 }
 
-static const struct kind {
-	const char *name;
+struct kind {
 	const struct model *model;
 	const char *keys;
 	bool (*use)(struct client *c);
 	bool is_attached; /* to one client's socket */
-} kinds[N_KINDS] = {
-	{ "queue_dev", &queue_dev_model, "queues=16,eqs=4,msix=4,inject=1", use_queue_dev, false },
-	{ "timer_ims", &timer_ims_model, "timers=4", use_timer_ims, false },
-	{ "timer_ims spinning", &timer_ims_model, "timers=4,engine=spin", use_timer_ims, false },
-	{ "attached", &queue_dev_model, "queues=16,eqs=4", use_commands, true },
 };
 
 static bool
@@ -239,7 +214,7 @@ clients_live(const struct kind *kind, int sock)
 			n_good++;
 		else
 			n_bad++;
-		expect(n_bad <= n_faults);
+		expect(n_bad <= fault_n_armed);
 	}
 }
 
@@ -328,41 +303,40 @@ live(const struct kind *kind)
 	return rc;
 }
 
-/*
- * By site: how often the kinds come to it without a fault, and the fault that leads to it, where
- * none does.
- */
-static unsigned int calls[N_KINDS][FAULT_MAX_SITES];
-static struct {
-	bool is_led;
-	struct fault fault;
-} leads_to[FAULT_MAX_SITES];
-
-static unsigned int fds, n_lives, ended_early, not_met;
-
-static unsigned int
-first_kind(unsigned int site)
+static int
+live_queue_dev(void)
 {
-	unsigned int k;
-
-	for (k = 0; k < N_KINDS && calls[k][site] == 0; k++)
-		;
-	return k;
+	return live(&(struct kind){
+		&queue_dev_model, "queues=16,eqs=4,msix=4,inject=1", use_queue_dev, false });
 }
 
-/* Places that nothing but this has led to. */
-static void
-note_led_to(const struct fault *f)
+static int
+live_timer_ims(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < fault_n_sites(); i++)
-		if (first_kind(i) == N_KINDS && !leads_to[i].is_led &&
-			fault_site_get(i).calls != 0) {
-			leads_to[i].is_led = true;
-			leads_to[i].fault = *f;
-		}
+	return live(&(struct kind){ &timer_ims_model, "timers=4", use_timer_ims, false });
 }
+
+static int
+live_spinning(void)
+{
+	return live(
+		&(struct kind){ &timer_ims_model, "timers=4,engine=spin", use_timer_ims, false });
+}
+
+static int
+live_attached(void)
+{
+	return live(&(struct kind){ &queue_dev_model, "queues=16,eqs=4", use_commands, true });
+}
+
+static const struct fault_life lives[] = {
+	{ "queue_dev", live_queue_dev, FAULT_MORE },
+	{ "timer_ims", live_timer_ims, FAULT_MORE },
+	{ "timer_ims spinning", live_spinning, FAULT_MORE },
+	{ "attached", live_attached, FAULT_EACH },
+};
+
+static unsigned int fds; /* before any life */
 
 /* Threads of the server's may be the last to give something back. */
 static void
@@ -372,117 +346,23 @@ expect_nothing_left(void)
 
 	for (i = 0; i < SOON && (count_fds() != fds || fault_left() != NULL); i++)
 		usleep(1000);
-	if (fault_left() != NULL)
-		print_error("%s: memory is left of %s\n", where, fault_left());
-	expect(fault_left() == NULL);
+	fault_expect_no_memory_left();
 	expect(count_fds() == fds);
 }
 
 static void
-live_with(const struct fault *f, const struct fault *also)
+check(const struct fault *f, const struct fault *also, int rc)
 {
-	char text[256];
-	bool came;
-	int rc;
-
-	snprintf(text, sizeof(text), "%s, %s, call %u, error %u", kinds[f->kind].name,
-		fault_site_name(f->site), f->nth, f->way);
-	where = text;
-	fault_life_begins();
-	fault_count_from_0();
-	n_faults = 1 + (also != NULL);
-	fault_arm(0, f->site, f->nth, f->way);
-	if (also != NULL)
-		fault_arm(1, also->site, also->nth, also->way);
-	rc = live(&kinds[f->kind]);
-	came = fault_disarm(0);
-	fault_disarm(1);
-	note_led_to(f);
-	n_lives++;
-	not_met += !came;
-	ended_early += rc != 0;
-	expect(came || rc == 0);
 	expect_nothing_left();
-}
-
-/* Twice: threads have taken turns. */
-static void
-live_without(void)
-{
-	unsigned int turn, k, i;
-
-	where = "nothing";
-	for (turn = 0; turn < 2; turn++)
-		for (k = 0; k < N_KINDS; k++) {
-			fds = count_fds();
-			fault_count_from_0();
-			assert_int_equal(live(&kinds[k]), 0);
-			for (i = 0; i < fault_n_sites(); i++)
-				calls[k][i] = RTE_MAX(calls[k][i], fault_site_get(i).calls);
-		}
-	expect_nothing_left();
-}
-
-/* In all ways; and each call, as what has been done before it differs. */
-static void
-fail_in_kind(unsigned int kind, unsigned int site)
-{
-	struct fault f = { .kind = kind, .site = site, .nth = 1 };
-
-	for (f.way = 0; f.way < fault_n_ways(site); f.way++)
-		live_with(&f, NULL);
-	f.way = 0;
-	for (f.nth = 2; full && f.nth <= RTE_MIN(calls[kind][site], MAX_CALLS); f.nth++)
-		live_with(&f, NULL);
-}
-
-static void
-fail_where_led(unsigned int site)
-{
-	struct fault also = { .site = site, .nth = 1 };
-
-	for (also.way = 0; leads_to[site].is_led && also.way < fault_n_ways(site); also.way++)
-		live_with(&leads_to[site].fault, &also);
-}
-
-static bool
-has_failed(const struct fault *f)
-{
-	return (fault_site_get(f->site).failed >> f->way & 1) != 0;
-}
-
-/* Threads take turns: what a life came to once, it may not have come to in its turn. */
-static void
-fail_what_was_missed(unsigned int site)
-{
-	struct fault f = { .kind = first_kind(site), .site = site, .nth = 1 };
-	unsigned int tries;
-
-	for (f.way = 0; f.kind < N_KINDS && f.way < fault_n_ways(site); f.way++)
-		for (tries = 0; tries < 5 && !has_failed(&f); tries++)
-			live_with(&f, NULL);
 }
 
 static void
 test_server(void **state)
 {
-	unsigned int i, k, n;
+	const struct fault_run run = { lives, RTE_DIM(lives), full, expect_nothing_left, check };
+	struct fault_sum sum = fault_run(&run);
 
-	live_without();
-	n = fault_n_sites();
-	for (i = 0; i < n; i++)
-		for (k = 0; k < N_KINDS; k++)
-			if (calls[k][i] != 0 && (k == first_kind(i) || kinds[k].is_attached))
-				fail_in_kind(k, i);
-	for (i = 0; i < fault_n_sites(); i++)
-		fail_where_led(i);
-	for (i = 0; i < n; i++)
-		fail_what_was_missed(i);
-	print_message(
-		"%u places that call the system, %u lives with a fault, %u ended early, %u did "
-		"not come to it\n",
-		fault_n_sites(), n_lives, ended_early, not_met);
-	assert_true(fault_n_sites() > 60 && ended_early > 40 && not_met < n_lives / 4);
+	assert_true(fault_n_sites() > 60 && sum.ended_early > 40 && sum.not_met < sum.lives / 4);
 }
 
 static int
@@ -497,6 +377,7 @@ begin(void)
 		pipe2(t.pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -1;
 	t.mem = mmap(NULL, CLIENT_MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, t.memfd, 0);
+	fds = count_fds();
 	return t.mem != MAP_FAILED ? 0 : -1;
 }
 
