@@ -112,22 +112,26 @@ hold_write(struct attack *a)
 	close(a->p.sock);
 }
 
+/* What it was given it closes when its client goes. */
 static void
-hold_close_pipe(struct attack *a)
+close_held(struct attack *a, void (*hold)(struct fuse_hold *h, struct fuse_file *file))
 {
-	fuse_hold_pipe(&a->h, &a->f);
+	hold(&a->h, &a->f);
 	come(a);
 	set_fd(a);
 	close(a->p.sock);
 }
 
 static void
+hold_close_pipe(struct attack *a)
+{
+	close_held(a, fuse_hold_pipe);
+}
+
+static void
 hold_close_eventfd(struct attack *a)
 {
-	fuse_hold_epoll(&a->h, &a->f);
-	come(a);
-	set_fd(a);
-	close(a->p.sock);
+	close_held(a, fuse_hold_epoll);
 }
 
 /* More descriptors than a message may have. */

@@ -134,6 +134,25 @@ test_close_waits(void **state)
 	check_freed();
 }
 
+/* A client with this for its vector. */
+static void
+come_with(struct fuse_hold *h)
+{
+	come();
+	assert_int_equal(set_irq(h->fd), 0);
+	close(h->fd);
+}
+
+/* It goes, another one is served. */
+static void
+go_from(struct fuse_hold *h)
+{
+	close(p.sock);
+	box_check_served(&b);
+	check_freed();
+	fuse_hold_end(h);
+}
+
 /* What is a vector's, taken away or left to the server, can be held as well. */
 static void
 vector_held(void (*hold)(struct fuse_hold *h, struct fuse_file *file), bool taken_away)
@@ -147,17 +166,12 @@ vector_held(void (*hold)(struct fuse_hold *h, struct fuse_file *file), bool take
 
 	start();
 	hold(&h, &f);
-	come();
-	assert_int_equal(set_irq(h.fd), 0);
-	close(h.fd);
+	come_with(&h);
 	if (taken_away) {
 		peer_send(&p, VFIO_USER_DEVICE_SET_IRQS, 0, &off, sizeof(off), NULL, 0);
 		assert_true(peer_closed(&p));
 	}
-	close(p.sock);
-	box_check_served(&b);
-	check_freed();
-	fuse_hold_end(&h);
+	go_from(&h);
 }
 
 static void
@@ -181,18 +195,13 @@ test_vector_signalled(void **state)
 	start();
 	fuse_hold_pipe(&h, &f);
 	b.m->vfu->reject_ms = 100;
-	come();
-	assert_int_equal(set_irq(h.fd), 0);
-	close(h.fd);
+	come_with(&h);
 	peer_bus_master(&p, true);
 	vfu_lock(b.m->vfu);
 	vfu_msix_fire(b.m->vfu, 0);
 	vfu_unlock(b.m->vfu);
 	assert_true(peer_closed(&p));
-	close(p.sock);
-	box_check_served(&b);
-	check_freed();
-	fuse_hold_end(&h);
+	go_from(&h);
 }
 
 /* Descriptors that had come before those which were too many, and are to be closed after them. */
